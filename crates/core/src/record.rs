@@ -1,0 +1,51 @@
+//! The vocabulary of a record's place and of one delivery of it.
+
+use core::fmt;
+
+/// Position of a record in its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The commit point that counts this record, and all before it, as done.
+    pub const fn done(self) -> CommitPoint {
+        CommitPoint(self.0 + 1)
+    }
+}
+
+/// Exclusive end of what is done: the offset from which a new owner would read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitPoint(pub i64);
+
+/// A partition that this subscription was assigned; the shell keeps the topic's name beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId(pub u32);
+
+/// Our term of office over a partition. It grows each time a process takes the partition, and
+/// fences late answers and former owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenure(pub i64);
+
+/// One address of a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u32);
+
+/// Names one delivery for ever, so that a late or doubled answer to it can be told apart (P5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    pub partition: PartitionId,
+    pub tenure: Tenure,
+    pub offset: Offset,
+    /// 1 for the record's first delivery in this tenure; it also counts what was not charged.
+    pub number: u32,
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "partition {} offset {} delivery {} of tenure {}",
+            self.partition.0, self.offset.0, self.number, self.tenure.0
+        )
+    }
+}

@@ -1,0 +1,67 @@
+//! What a service's answer means, in the delivery contract's words.
+//!
+//! What is not clearly a success is not a success; what is not clearly the record's fault is not
+//! charged to the record.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+/// How one delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub verdict: Verdict,
+    /// The HTTP status, where one was read.
+    pub status: Option<u16>,
+    /// `forebay-reason`, the first 1 KiB of the body, or what went wrong: for people to read.
+    pub reason: Option<Box<str>>,
+}
+
+impl Answer {
+    /// A plain accept, which is nearly every answer there is.
+    pub const fn accepted(status: u16) -> Self {
+        Self { verdict: Verdict::Accept, status: Some(status), reason: None }
+    }
+}
+
+/// The contract's reading of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Settled.
+    Accept,
+    /// Try again. `said`: in the service's own word (`forebay-verdict`), not read off a status.
+    Retry { said: bool, after: Option<Duration> },
+    /// Never try this record again.
+    Reject { said: bool },
+    /// The service asks for less.
+    BackPressure { after: Option<Duration> },
+    /// The endpoint, not the record, is at fault, and the record was not processed.
+    TargetFault(TargetFault),
+    /// The service may have processed the record, or may still do so.
+    Unknown(UnknownCause),
+}
+
+/// Why an endpoint counts as at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetFault {
+    /// The name did not resolve.
+    Name,
+    /// The connection was refused, or lost before the request was sent.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// A status that no working consumer service gives (401, 403, 405, redirects, 501 …).
+    Status,
+}
+
+/// Why it can't be known what the service did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownCause {
+    /// No answer before the deadline, or 504 from something in between.
+    Deadline,
+    /// The connection was lost after the request was sent.
+    ConnectionLost,
+    /// The answer is no HTTP, or its verdict headers can't be read.
+    Unreadable,
+    /// The delivery was given up by us: drain deadline, or the endpoint was removed.
+    Abandoned,
+}
