@@ -21,6 +21,17 @@ pub struct CommitPoint(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId(pub u32);
 
+/// A record as the intake hands it over. `P` is whatever the shell needs to deliver it.
+#[derive(Clone, Debug)]
+pub struct Record<P> {
+    pub offset: Offset,
+    /// A hash of the key, the same in every process of a tenure; `None` where there is no key.
+    pub key: Option<u64>,
+    /// What the record costs while it is held.
+    pub bytes: usize,
+    pub payload: P,
+}
+
 /// Our term of office over a partition. It grows each time a process takes the partition, and
 /// fences late answers and former owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

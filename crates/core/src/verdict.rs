@@ -21,6 +21,11 @@ impl Answer {
     pub const fn accepted(status: u16) -> Self {
         Self { verdict: Verdict::Accept, status: Some(status), reason: None }
     }
+
+    /// No answer came before the deadline.
+    pub const fn overdue() -> Self {
+        Self { verdict: Verdict::Unknown(UnknownCause::Deadline), status: None, reason: None }
+    }
 }
 
 /// The contract's reading of an answer.

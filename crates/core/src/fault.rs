@@ -1,0 +1,80 @@
+//! Faults planted on purpose, so that the simulator can show that its checkers see them.
+//!
+//! They are compiled in by the feature `planted-faults` alone and chosen at run time; without
+//! the feature [`Planted::is`] is the constant `false` and the branches vanish.
+
+/// A fault that breaks one promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// P2: the commit point counts a record as done when it is sent.
+    CommitOnSend,
+    /// P2: the commit point is one record too far.
+    CommitOneTooFar,
+    /// P2: the commit point follows the newest settled record over a gap.
+    CommitOverGap,
+    /// P1: a record does not find the lane of its key.
+    KeyForgotten,
+    /// P1: a record that failed goes behind the later records of its key.
+    RetryGoesLast,
+    /// P1: an unknown answer opens the lane at once.
+    UnknownOpensLane,
+    /// P3: one delivery more than the bound may be in flight.
+    OneTooManyInFlight,
+    /// P3: settled records give back their credit twice.
+    CreditTwice,
+    /// P4: a delivery without an answer is forgotten at its deadline, and never ends.
+    DeadlineForgotten,
+    /// P5: a late answer settles the record of the delivery after it.
+    LateAnswerCounts,
+    /// P5: an unknown answer counts as accepted.
+    UnknownIsSuccess,
+    /// P5: the tenure of an answer is not looked at.
+    TenureIgnored,
+    /// P8: a new tenure starts one record before the stored commit point.
+    CommitGoesBack,
+    /// P9: a retry that waits for a free slot asks to be woken now.
+    WakeWithoutWork,
+    /// P11: a revoked partition goes on delivering.
+    DeliverWhileDraining,
+    /// P11: a partition is released before its last answers are committed.
+    ReleaseBeforeCommit,
+    /// P12: an endpoint at fault gets deliveries without a pause.
+    NoProbePause,
+    /// P12: a target fault counts as an attempt.
+    FaultBurnsAttempt,
+    /// Tenure: a new tenure starts with the number of the last one.
+    TenureNotRaised,
+    /// Tenure: the first delivery does not wait for the tenure's commit.
+    DeliverBeforeClaim,
+    /// Liveness: a partition that was full is not fetched again.
+    FetchForgotten,
+}
+
+/// The fault that is planted, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planted {
+    #[cfg(feature = "planted-faults")]
+    fault: Option<Fault>,
+}
+
+impl Planted {
+    pub const NONE: Self = Self {
+        #[cfg(feature = "planted-faults")]
+        fault: None,
+    };
+
+    #[cfg(feature = "planted-faults")]
+    pub const fn plant(fault: Fault) -> Self {
+        Self { fault: Some(fault) }
+    }
+
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn is(self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    #[cfg(not(feature = "planted-faults"))]
+    pub(crate) const fn is(self, _: Fault) -> bool {
+        false
+    }
+}

@@ -1,0 +1,288 @@
+//! One assigned partition in one tenure: what it holds, what it committed, and how it ends.
+//!
+//! It joins the ledger and the lanes, and knows the stages of a tenure: claim (the tenure is
+//! committed before the first delivery), active, draining (nothing new is sent; what is out is
+//! awaited until the deadline, then the last commit), released. Which endpoint gets a record, and
+//! when a lane reopens, is decided by the subscription.
+
+use alloc::boxed::Box;
+
+use crate::credit::{Credit, Load};
+use crate::fault::Fault;
+use crate::lanes::{Lanes, Slot};
+use crate::ledger::Ledger;
+use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
+use crate::rules::{Order, Rules};
+use crate::time::Instant;
+use crate::verdict::Answer;
+
+#[derive(Debug)]
+pub(crate) struct Partition<P> {
+    pub(crate) id: PartitionId,
+    pub(crate) tenure: Tenure,
+    pub(crate) ledger: Ledger<Slot>,
+    pub(crate) lanes: Lanes<Held<P>>,
+    pub(crate) load: Load,
+    pub(crate) in_flight: usize,
+    /// Whether the subscription's turn queue, or its attention queue, names this partition.
+    pub(crate) in_turn: bool,
+    pub(crate) attended: bool,
+    pub(crate) stage: Stage,
+    pub(crate) committed: CommitPoint,
+    committing: Option<CommitPoint>,
+    commit_not_before: Instant,
+    fetching: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The tenure is being committed; nothing may be delivered.
+    Claiming,
+    Active,
+    /// Answers are awaited until `deadline`, the last commit until `give_up`.
+    Draining {
+        deadline: Instant,
+        give_up: Instant,
+    },
+}
+
+/// A record that is fetched and not settled.
+#[derive(Debug)]
+pub(crate) struct Held<P> {
+    pub(crate) offset: Offset,
+    pub(crate) bytes: usize,
+    pub(crate) payload: P,
+    /// Deliveries in this tenure, charged or not.
+    pub(crate) deliveries: u32,
+    /// Deliveries whose failure counts as the record's own.
+    pub(crate) charged: u32,
+    pub(crate) state: HeldState,
+    pub(crate) failure: Option<Box<Failure>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldState {
+    /// Waits for its turn.
+    Queued,
+    InFlight {
+        endpoint: EndpointId,
+        deadline: Instant,
+    },
+    /// Failed; goes again at `until`. `unknown_at` may still be at work on it.
+    Shut {
+        until: Instant,
+        unknown_at: Option<EndpointId>,
+    },
+}
+
+/// The last failed delivery of a record, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) answer: Answer,
+}
+
+/// What a partition wants from the world next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Commit(CommitPoint),
+    Fetch(Load),
+    Release,
+}
+
+impl<P> Partition<P> {
+    pub(crate) fn new(id: PartitionId, tenure: Tenure, start: CommitPoint, now: Instant) -> Self {
+        Self {
+            id,
+            tenure,
+            ledger: Ledger::new(start),
+            lanes: Lanes::new(),
+            load: Load::default(),
+            in_flight: 0,
+            in_turn: false,
+            attended: false,
+            stage: Stage::Claiming,
+            committed: start,
+            committing: None,
+            commit_not_before: now,
+            fetching: false,
+        }
+    }
+
+    pub(crate) fn track(&mut self, record: Record<P>, rules: &Rules) {
+        let key = match rules.order {
+            Order::Key => record.key,
+            Order::Partition => Some(0),
+            Order::None => None,
+        };
+        let held = Held {
+            offset: record.offset,
+            bytes: record.bytes,
+            payload: record.payload,
+            deliveries: 0,
+            charged: 0,
+            state: HeldState::Queued,
+            failure: None,
+        };
+        self.load.add(held.bytes);
+        let slot = if rules.planted.is(Fault::KeyForgotten) {
+            self.lanes.push_unlinked(held)
+        } else {
+            self.lanes.push(key, held)
+        };
+        self.ledger.track(record.offset, slot);
+    }
+
+    pub(crate) fn may_deliver(&self, rules: &Rules) -> bool {
+        let stage = match self.stage {
+            Stage::Claiming => rules.planted.is(Fault::DeliverBeforeClaim),
+            Stage::Active => true,
+            Stage::Draining { .. } => rules.planted.is(Fault::DeliverWhileDraining),
+        };
+        stage && self.lanes.has_ready()
+    }
+
+    /// The slot of the delivery, where it is the one in flight and not an earlier one (P5).
+    pub(crate) fn flight(&self, id: DeliveryId, rules: &Rules) -> Option<Slot> {
+        let slot = *self.ledger.ticket(id.offset)?;
+        let held = self.lanes.get(slot);
+        let current = held.deliveries == id.number || rules.planted.is(Fault::LateAnswerCounts);
+        (current && matches!(held.state, HeldState::InFlight { .. })).then_some(slot)
+    }
+
+    /// The record reached its end.
+    pub(crate) fn settle(&mut self, slot: Slot, rules: &Rules) {
+        let held = self.lanes.finish(slot);
+        self.load.remove(held.bytes);
+        if rules.planted.is(Fault::CreditTwice) {
+            self.load.records = self.load.records.saturating_sub(1);
+            self.load.bytes = self.load.bytes.saturating_sub(held.bytes);
+        }
+        self.ledger.settle(held.offset).expect("a held record is not settled");
+    }
+
+    /// What it wants next; derived from its state each time, so asking twice changes nothing.
+    pub(crate) fn next_step(&self, now: Instant, credit: Credit, rules: &Rules) -> Option<Step> {
+        match self.stage {
+            Stage::Claiming => self.commit_step(now, self.committed),
+            Stage::Active => self
+                .dirty(rules)
+                .and_then(|point| self.commit_step(now, point))
+                .or_else(|| self.fetch_step(credit, rules)),
+            Stage::Draining { deadline, give_up } => {
+                let waits = self.in_flight > 0 && now < deadline;
+                let unsaved = self.dirty(rules).is_some() || self.committing.is_some();
+                if waits || (unsaved && now < give_up && !self.hasty(rules)) {
+                    return self.dirty(rules).and_then(|point| self.commit_step(now, point));
+                }
+                Some(Step::Release)
+            }
+        }
+    }
+
+    /// When [`Partition::next_step`] is worth another question though nothing was said meanwhile.
+    pub(crate) fn next_look(&self, now: Instant, rules: &Rules) -> Option<Instant> {
+        let commit = (self.committing.is_none()
+            && (self.stage == Stage::Claiming || self.dirty(rules).is_some()))
+        .then_some(self.commit_not_before);
+        let stage = match self.stage {
+            Stage::Claiming | Stage::Active => None,
+            Stage::Draining { deadline, .. } if now < deadline => Some(deadline),
+            Stage::Draining { give_up, .. } => Some(give_up),
+        };
+        let looks = [commit, stage].into_iter().flatten();
+        looks.filter(|look| *look > now).min()
+    }
+
+    pub(crate) fn commit_sent(&mut self, point: CommitPoint) {
+        self.committing = Some(point);
+    }
+
+    pub(crate) fn fetch_sent(&mut self) {
+        self.fetching = true;
+    }
+
+    pub(crate) fn fetched(&mut self, rules: &Rules) {
+        assert!(self.fetching, "records come when they were asked for");
+        self.fetching = rules.planted.is(Fault::FetchForgotten);
+    }
+
+    /// Kafka acknowledged a commit.
+    pub(crate) fn committed(&mut self, point: CommitPoint, now: Instant, rules: &Rules) {
+        assert_eq!(self.committing.take(), Some(point), "one commit at a time");
+        assert!(point >= self.committed, "P8: the commit point does not go back");
+        self.committed = point;
+        self.commit_not_before = now + rules.commit_interval;
+        if self.stage == Stage::Claiming {
+            self.stage = Stage::Active;
+        }
+    }
+
+    pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
+        self.committing = None;
+        self.commit_not_before = now + rules.commit_retry;
+    }
+
+    pub(crate) fn drain(&mut self, now: Instant, rules: &Rules) {
+        let deadline = now + rules.drain;
+        self.stage = Stage::Draining { deadline, give_up: deadline + rules.last_commit };
+        self.commit_not_before = now;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// Asserts that the parts agree.
+    pub(crate) fn check(&self) {
+        self.lanes.check();
+        let mut load = Load::default();
+        let mut in_flight = 0;
+        for (offset, slot) in self.ledger.unsettled() {
+            let held = self.lanes.get(*slot);
+            assert_eq!(held.offset, offset, "ledger and lanes name the same record");
+            load.add(held.bytes);
+            in_flight += usize::from(matches!(held.state, HeldState::InFlight { .. }));
+        }
+        assert_eq!(load, self.load, "what is held is what is counted");
+        assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
+        if let Some((oldest, _)) = self.ledger.oldest() {
+            assert!(self.ledger.commit_point().0 <= oldest.0, "P2: nothing unsettled is passed");
+        }
+    }
+
+    /// The point to commit, where it lies beyond what is committed.
+    fn dirty(&self, rules: &Rules) -> Option<CommitPoint> {
+        let point = self.point(rules);
+        (point > self.committed).then_some(point)
+    }
+
+    fn point(&self, rules: &Rules) -> CommitPoint {
+        let point = self.ledger.commit_point();
+        if rules.planted.is(Fault::CommitOnSend) {
+            return CommitPoint(point.0 + self.in_flight as i64);
+        }
+        if rules.planted.is(Fault::CommitOneTooFar) && point > self.committed {
+            return CommitPoint(point.0 + 1);
+        }
+        if rules.planted.is(Fault::CommitOverGap) {
+            return self.ledger.newest_settled().unwrap_or(point);
+        }
+        point
+    }
+
+    fn hasty(&self, rules: &Rules) -> bool {
+        rules.planted.is(Fault::ReleaseBeforeCommit)
+    }
+
+    fn commit_step(&self, now: Instant, point: CommitPoint) -> Option<Step> {
+        let free = self.committing.is_none() && now >= self.commit_not_before;
+        free.then_some(Step::Commit(point))
+    }
+
+    fn fetch_step(&self, credit: Credit, rules: &Rules) -> Option<Step> {
+        let mut room = credit.room(self.load)?;
+        room.records = room.records.min(rules.window_max.saturating_sub(self.ledger.window()));
+        (!self.fetching && room.records > 0).then_some(Step::Fetch(room))
+    }
+}

@@ -1,0 +1,496 @@
+//! A subscription: partitions, credit, route and pool joined into the one machine that the
+//! gateway and the simulator both drive.
+//!
+//! [`Subscription::handle`] takes what the world did, [`Subscription::poll`] says what to do next,
+//! [`Subscription::next_wakeup`] when to come back though nothing happened. What it wants is
+//! derived from its state when it is polled, so not polling is the back-pressure, and nothing
+//! queues up. Each output has one kind of input that answers it; an answer that comes late, twice
+//! or for a former tenure changes nothing (P5).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use crate::credit::Credit;
+use crate::fault::Fault;
+use crate::lanes::Slot;
+use crate::partition::{Failure, HeldState, Partition, Step};
+use crate::pool::Pool;
+use crate::record::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
+use crate::retry::Flight;
+use crate::rng::Rng;
+use crate::route::{RevisionId, Route};
+use crate::rules::Rules;
+use crate::time::Instant;
+use crate::verdict::{Answer, UnknownCause, Verdict};
+use crate::view::Counts;
+
+mod view;
+
+/// All that can happen to a subscription.
+#[derive(Clone, Debug)]
+pub enum Input<P> {
+    /// The group gave us a partition. `start` is its stored commit point, or where the start
+    /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970.
+    Assigned { partition: PartitionId, start: CommitPoint, stored: Option<Tenure>, wall_ms: i64 },
+    /// Answers [`Output::Fetch`]: at least one record, in rising order.
+    Fetched { partition: PartitionId, records: Vec<Record<P>> },
+    /// Answers [`Output::Deliver`].
+    Answered { id: DeliveryId, answer: Answer },
+    /// Answers [`Output::Commit`]: Kafka has it.
+    Committed { partition: PartitionId, tenure: Tenure, point: CommitPoint },
+    /// Answers [`Output::Commit`]: Kafka does not have it, or it can't be known.
+    CommitFailed { partition: PartitionId, tenure: Tenure },
+    /// The group wants the partition back; [`Output::Released`] will follow.
+    Revoked { partition: PartitionId },
+    /// The partition is another's already: nothing may be committed.
+    Lost { partition: PartitionId },
+    /// The endpoints of the target, all of them.
+    Endpoints(Vec<EndpointId>),
+}
+
+/// All that a subscription can ask for.
+#[derive(Clone, Debug)]
+pub enum Output<P> {
+    /// Commit the point, and the tenure with it.
+    Commit {
+        partition: PartitionId,
+        tenure: Tenure,
+        point: CommitPoint,
+    },
+    /// Hand over records as soon as there are any, at most so many and so large; the first one
+    /// may be larger than the bound.
+    Fetch {
+        partition: PartitionId,
+        records: usize,
+        bytes: usize,
+    },
+    Deliver(Delivery<P>),
+    /// The revoked partition is drained; nothing follows for it (P11).
+    Released {
+        partition: PartitionId,
+    },
+}
+
+/// A record on its way to an endpoint.
+#[derive(Clone, Debug)]
+pub struct Delivery<P> {
+    pub id: DeliveryId,
+    pub revision: RevisionId,
+    pub endpoint: EndpointId,
+    /// The answer counts until then.
+    pub deadline: Instant,
+    pub payload: P,
+}
+
+#[derive(Debug)]
+pub struct Subscription<P> {
+    rules: Rules,
+    seats: Vec<Seat<P>>,
+    assigned: usize,
+    in_flight: usize,
+    route: Route,
+    pool: Pool,
+    rng: Rng,
+    /// Partitions with a record that may go, in turn.
+    turn: VecDeque<PartitionId>,
+    /// Partitions that may want to commit, to fetch or to be released.
+    attention: VecDeque<PartitionId>,
+    timers: BTreeSet<(Instant, Timer)>,
+    /// Deliveries in the order of their deadlines, some of them answered.
+    deadlines: VecDeque<(Instant, DeliveryId)>,
+    counts: Counts,
+}
+
+/// The place of a partition, which outlives its tenures.
+#[derive(Debug)]
+struct Seat<P> {
+    last_tenure: Option<Tenure>,
+    partition: Option<Partition<P>>,
+}
+
+/// Reasons to wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// A shut lane reopens.
+    Reopen(PartitionId, Slot),
+    /// A partition's commit or drain is due for another look.
+    Look(PartitionId),
+}
+
+impl<P: Clone> Subscription<P> {
+    pub fn new(rules: Rules, revision: RevisionId, seed: u64) -> Self {
+        assert!(rules.in_flight_max > 0 && rules.records_max > 0 && rules.window_max > 0);
+        Self {
+            pool: Pool::new(rules.probe_interval),
+            rules,
+            seats: Vec::new(),
+            assigned: 0,
+            in_flight: 0,
+            route: Route::single(revision),
+            rng: Rng::new(seed),
+            turn: VecDeque::new(),
+            attention: VecDeque::new(),
+            timers: BTreeSet::new(),
+            deadlines: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub fn handle(&mut self, input: Input<P>, now: Instant) {
+        match input {
+            Input::Assigned { partition, start, stored, wall_ms } => {
+                self.assigned(partition, start, stored, wall_ms, now);
+            }
+            Input::Fetched { partition, records } => self.fetched(partition, records),
+            Input::Answered { id, answer } => self.answered(id, answer, now),
+            Input::Committed { partition, tenure, point } => {
+                if let Some((committed, rules)) = self.tenured(partition, tenure) {
+                    committed.committed(point, now, rules);
+                    self.queue_turn(partition);
+                    self.consider(partition);
+                }
+            }
+            Input::CommitFailed { partition, tenure } => {
+                if let Some((failed, rules)) = self.tenured(partition, tenure) {
+                    failed.commit_failed(now, rules);
+                    self.consider(partition);
+                }
+            }
+            Input::Revoked { partition } => {
+                if let Some((revoked, rules)) = self.partition(partition) {
+                    revoked.drain(now, rules);
+                    self.consider(partition);
+                }
+            }
+            Input::Lost { partition } => self.remove(partition, now),
+            Input::Endpoints(endpoints) => {
+                self.pool.set(&endpoints);
+                self.open_lanes_of_the_gone(now);
+            }
+        }
+    }
+
+    /// What to do next; `None` until there is new input or [`Subscription::next_wakeup`] has come.
+    pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
+        self.advance(now);
+        self.poll_attention(now).or_else(|| self.poll_delivery(now))
+    }
+
+    /// When to poll again though nothing happened. Only what can be done then counts (P9).
+    pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
+        let timer = self.timers.first().map(|timer| timer.0);
+        let deadline = self.deadlines.front().map(|deadline| deadline.0);
+        let starved = !self.turn.is_empty() && self.in_flight < self.rules.in_flight_max;
+        let probe = if starved { self.pool.next_probe() } else { None };
+        let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
+            && self.in_flight == self.rules.in_flight_max
+            && !self.turn.is_empty())
+        .then_some(now);
+        [timer, deadline, probe, spurious].into_iter().flatten().min()
+    }
+
+    /// Asserts every invariant that can be seen from inside.
+    pub fn check(&self) {
+        let partitions = self.seats.iter().filter_map(|seat| seat.partition.as_ref());
+        let mut in_flight = 0;
+        for partition in partitions {
+            partition.check();
+            in_flight += partition.in_flight;
+        }
+        assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
+        assert!(self.in_flight <= self.rules.in_flight_max, "P3: in flight within its bound");
+    }
+
+    fn assigned(
+        &mut self,
+        id: PartitionId,
+        start: CommitPoint,
+        stored: Option<Tenure>,
+        wall_ms: i64,
+        now: Instant,
+    ) {
+        let index = id.0 as usize;
+        while self.seats.len() <= index {
+            self.seats.push(Seat { last_tenure: None, partition: None });
+        }
+        let seat = &mut self.seats[index];
+        assert!(seat.partition.is_none(), "a partition is released before it is assigned again");
+        let last = stored.max(seat.last_tenure);
+        let mut tenure = last.map_or(wall_ms, |last| wall_ms.max(last.0 + 1));
+        if self.rules.planted.is(Fault::TenureNotRaised) {
+            tenure = last.map_or(wall_ms, |last| last.0);
+        }
+        let back = i64::from(self.rules.planted.is(Fault::CommitGoesBack) && start.0 > 0);
+        let start = CommitPoint(start.0 - back);
+        seat.last_tenure = Some(Tenure(tenure));
+        seat.partition = Some(Partition::new(id, Tenure(tenure), start, now));
+        self.assigned += 1;
+        self.consider(id);
+    }
+
+    fn fetched(&mut self, id: PartitionId, records: Vec<Record<P>>) {
+        assert!(!records.is_empty(), "a fetch is answered when there are records");
+        let Some((partition, rules)) = self.partition(id) else { return };
+        partition.fetched(rules);
+        if !partition.is_draining() {
+            for record in records {
+                partition.track(record, rules);
+            }
+        }
+        self.queue_turn(id);
+        self.consider(id);
+    }
+
+    fn answered(&mut self, id: DeliveryId, answer: Answer, now: Instant) {
+        let tenure_counts = !self.rules.planted.is(Fault::TenureIgnored);
+        let Self { seats, rules, .. } = self;
+        let seat = seats.get(id.partition.0 as usize).and_then(|seat| seat.partition.as_ref());
+        let current = seat.filter(|seat| seat.tenure == id.tenure || !tenure_counts);
+        match current.and_then(|seat| seat.flight(id, rules)) {
+            Some(slot) => self.end_flight(id.partition, slot, answer, now),
+            None => self.counts.late += 1,
+        }
+    }
+
+    /// A delivery ended, by its answer or its deadline.
+    fn end_flight(&mut self, id: PartitionId, slot: Slot, answer: Answer, now: Instant) {
+        let Self { seats, rules, rng, pool, counts, .. } = self;
+        let partition = seats[id.0 as usize].partition.as_mut().expect("a flight has a partition");
+        let held = partition.lanes.get_mut(slot);
+        let HeldState::InFlight { endpoint, deadline } = held.state else {
+            unreachable!("only a record in flight ends a flight");
+        };
+        partition.in_flight -= 1;
+        self.in_flight -= 1;
+        counts.count(answer.verdict);
+        let found_gone = pool.ended(endpoint, answer.verdict, now);
+        let verdict = match answer.verdict {
+            Verdict::Unknown(_) if rules.planted.is(Fault::UnknownIsSuccess) => Verdict::Accept,
+            verdict => verdict,
+        };
+        let flight = Flight { deadline, gone: pool.is_gone(endpoint) };
+        match flight.again_at(verdict, held, now, rules, rng) {
+            None => {
+                partition.settle(slot, rules);
+                counts.settled += 1;
+            }
+            Some(until) => {
+                held.failure = Some(Box::new(Failure { endpoint, answer }));
+                let unknown = matches!(verdict, Verdict::Unknown(_));
+                held.state = HeldState::Shut { until, unknown_at: unknown.then_some(endpoint) };
+                partition.lanes.shut(slot);
+                self.timers.insert((until, Timer::Reopen(id, slot)));
+            }
+        }
+        self.queue_turn(id);
+        self.consider(id);
+        if found_gone {
+            self.open_lanes_of_the_gone(now);
+        }
+    }
+
+    /// Takes the partition off all books; answers to what it had in flight will be late.
+    fn remove(&mut self, id: PartitionId, now: Instant) {
+        let seat = self.seats.get_mut(id.0 as usize).and_then(|seat| seat.partition.take());
+        let Some(partition) = seat else { return };
+        for (_, slot) in partition.ledger.unsettled() {
+            if let HeldState::InFlight { endpoint, .. } = partition.lanes.get(*slot).state {
+                self.pool.ended(endpoint, Verdict::Unknown(UnknownCause::Abandoned), now);
+            }
+        }
+        self.in_flight -= partition.in_flight;
+        self.assigned -= 1;
+        self.turn.retain(|queued| *queued != id);
+        self.attention.retain(|queued| *queued != id);
+        self.timers.retain(|(_, timer)| timer.partition() != id);
+        self.deadlines.retain(|(_, delivery)| delivery.partition != id);
+        for index in 0..self.seats.len() {
+            if self.seats[index].partition.is_some() {
+                self.consider(PartitionId(index as u32));
+            }
+        }
+    }
+
+    /// Lets time pass: lanes reopen, deadlines end what has no answer (P4).
+    fn advance(&mut self, now: Instant) {
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::Look(id) => self.consider(id),
+                Timer::Reopen(id, slot) => self.reopen(id, slot),
+            }
+        }
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            let Self { seats, rules, .. } = &*self;
+            let seat = seats[id.partition.0 as usize].partition.as_ref();
+            let flight = seat.and_then(|partition| partition.flight(id, rules));
+            match flight {
+                Some(_) if deadline > now => break,
+                Some(slot) if !rules.planted.is(Fault::DeadlineForgotten) => {
+                    self.end_flight(id.partition, slot, Answer::overdue(), now);
+                }
+                _ => {}
+            }
+            self.deadlines.pop_front();
+        }
+    }
+
+    fn reopen(&mut self, id: PartitionId, slot: Slot) {
+        let (partition, rules) = self.partition(id).expect("timers go with their partition");
+        partition.lanes.get_mut(slot).state = HeldState::Queued;
+        partition.lanes.reopen(slot);
+        if rules.planted.is(Fault::RetryGoesLast) {
+            partition.lanes.send_to_back(slot);
+        }
+        self.queue_turn(id);
+    }
+
+    /// A service that is known to be gone works on nothing: its unknown lanes open after grace.
+    fn open_lanes_of_the_gone(&mut self, now: Instant) {
+        let soon = now + self.rules.grace;
+        let late = self.timers.range((soon, Timer::MIN)..).copied();
+        let waiting: Vec<_> = late.collect();
+        for (until, timer) in waiting {
+            let Timer::Reopen(id, slot) = timer else { continue };
+            let Self { seats, pool, .. } = self;
+            let partition = seats[id.0 as usize].partition.as_mut().expect("timers have one");
+            let HeldState::Shut { until: at, unknown_at: Some(endpoint) } =
+                &mut partition.lanes.get_mut(slot).state
+            else {
+                continue;
+            };
+            if pool.is_gone(*endpoint) {
+                *at = soon;
+                self.timers.remove(&(until, timer));
+                self.timers.insert((soon, timer));
+            }
+        }
+    }
+
+    fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {
+        while let Some(&id) = self.attention.front() {
+            let credit = Credit::share(self.rules.records_max, self.rules.bytes_max, self.assigned);
+            let Self { seats, rules, .. } = self;
+            let partition = seats[id.0 as usize].partition.as_mut().expect("attention has one");
+            let tenure = partition.tenure;
+            match partition.next_step(now, credit, rules) {
+                Some(Step::Commit(point)) => {
+                    partition.commit_sent(point);
+                    return Some(Output::Commit { partition: id, tenure, point });
+                }
+                Some(Step::Fetch(room)) => {
+                    partition.fetch_sent();
+                    let (records, bytes) = (room.records, room.bytes);
+                    return Some(Output::Fetch { partition: id, records, bytes });
+                }
+                Some(Step::Release) => {
+                    self.remove(id, now);
+                    return Some(Output::Released { partition: id });
+                }
+                None => {
+                    let look = partition.next_look(now, rules);
+                    partition.attended = false;
+                    self.attention.pop_front();
+                    self.timers.extend(look.map(|look| (look, Timer::Look(id))));
+                }
+            }
+        }
+        None
+    }
+
+    fn poll_delivery(&mut self, now: Instant) -> Option<Output<P>> {
+        let extra = usize::from(self.rules.planted.is(Fault::OneTooManyInFlight));
+        while self.in_flight < self.rules.in_flight_max + extra {
+            let &id = self.turn.front()?;
+            let Self { seats, rules, .. } = self;
+            let partition = seats[id.0 as usize].partition.as_mut().expect("turn has one");
+            if !partition.may_deliver(rules) {
+                partition.in_turn = false;
+                self.turn.pop_front();
+                continue;
+            }
+            let endpoint = self.pool.pick(now, &mut self.rng)?;
+            self.turn.rotate_left(1);
+            return Some(Output::Deliver(self.send(id, endpoint, now)));
+        }
+        None
+    }
+
+    fn send(&mut self, id: PartitionId, endpoint: EndpointId, now: Instant) -> Delivery<P> {
+        let deadline = now + self.rules.deadline;
+        let (partition, _) = self.partition(id).expect("it has its turn");
+        let slot = partition.lanes.start().expect("it has a ready lane");
+        partition.in_flight += 1;
+        let tenure = partition.tenure;
+        let held = partition.lanes.get_mut(slot);
+        held.deliveries += 1;
+        held.state = HeldState::InFlight { endpoint, deadline };
+        let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
+        let payload = held.payload.clone();
+        self.in_flight += 1;
+        self.counts.deliveries += 1;
+        self.deadlines.push_back((deadline, id));
+        self.drop_answered_deadlines();
+        Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
+    }
+
+    /// One delivery that hangs keeps all later deadlines queued behind its own; past twice the
+    /// bound of flights, the answered ones are dropped, so each costs a constant in the long run.
+    fn drop_answered_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.rules.in_flight_max + 64 {
+            let Self { seats, rules, deadlines, .. } = self;
+            deadlines.retain(|(_, id)| {
+                let seat = seats[id.partition.0 as usize].partition.as_ref();
+                seat.is_some_and(|partition| partition.flight(*id, rules).is_some())
+            });
+        }
+    }
+
+    fn partition(&mut self, id: PartitionId) -> Option<(&mut Partition<P>, &Rules)> {
+        let partition = self.seats.get_mut(id.0 as usize)?.partition.as_mut()?;
+        Some((partition, &self.rules))
+    }
+
+    fn tenured(&mut self, id: PartitionId, tenure: Tenure) -> Option<(&mut Partition<P>, &Rules)> {
+        self.partition(id).filter(|(partition, _)| partition.tenure == tenure)
+    }
+
+    fn queue_turn(&mut self, id: PartitionId) {
+        let Self { seats, rules, turn, .. } = self;
+        if let Some(partition) = &mut seats[id.0 as usize].partition
+            && !partition.in_turn
+            && partition.may_deliver(rules)
+        {
+            partition.in_turn = true;
+            turn.push_back(id);
+        }
+    }
+
+    fn consider(&mut self, id: PartitionId) {
+        let Self { seats, attention, .. } = self;
+        if let Some(partition) = &mut seats[id.0 as usize].partition
+            && !partition.attended
+        {
+            partition.attended = true;
+            attention.push_back(id);
+        }
+    }
+}
+
+impl Timer {
+    /// Before every other timer of the same moment.
+    const MIN: Self = Self::Reopen(PartitionId(0), 0);
+
+    fn partition(self) -> PartitionId {
+        match self {
+            Self::Reopen(id, _) | Self::Look(id) => id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Short scripts: what one would tell a colleague about delivery, step by step.
+
+use alloc::vec;
+use core::time::Duration;
+
+use super::*;
+use crate::fault::Planted;
+use crate::record::Offset;
+use crate::rules::{Backoff, Order};
+use crate::verdict::TargetFault;
+
+const P0: PartitionId = PartitionId(0);
+const ONE: EndpointId = EndpointId(1);
+
+fn rules() -> Rules {
+    Rules {
+        order: Order::Key,
+        in_flight_max: 4,
+        records_max: 8,
+        bytes_max: 1_000,
+        window_max: 10_000,
+        deadline: Duration::from_secs(30),
+        grace: Duration::from_secs(1),
+        backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30) },
+        probe_interval: Duration::from_secs(1),
+        commit_interval: Duration::from_millis(100),
+        commit_retry: Duration::from_millis(500),
+        drain: Duration::from_secs(10),
+        last_commit: Duration::from_secs(2),
+        planted: Planted::NONE,
+    }
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_micros(millis * 1_000)
+}
+
+/// A subscription with one endpoint and partition 0, claimed and active from offset 0 on.
+fn active() -> Subscription<i64> {
+    let mut it = Subscription::new(rules(), RevisionId(0), 1);
+    it.handle(Input::Endpoints(vec![ONE]), at(0));
+    let start = CommitPoint(0);
+    it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(0));
+    let claim = it.poll(at(0));
+    assert!(
+        matches!(claim, Some(Output::Commit { tenure: Tenure(7), point, .. }) if point == start)
+    );
+    it.handle(Input::Committed { partition: P0, tenure: Tenure(7), point: start }, at(0));
+    it
+}
+
+/// Answers the open fetch with records of these offsets and keys.
+fn fetch(it: &mut Subscription<i64>, records: &[(i64, Option<u64>)], now: Instant) {
+    assert!(matches!(it.poll(now), Some(Output::Fetch { .. })));
+    let record = |&(offset, key): &(i64, Option<u64>)| Record {
+        offset: Offset(offset),
+        key,
+        bytes: 10,
+        payload: offset,
+    };
+    let records = records.iter().map(record).collect();
+    it.handle(Input::Fetched { partition: P0, records }, now);
+}
+
+fn deliver(it: &mut Subscription<i64>, now: Instant) -> Option<Delivery<i64>> {
+    loop {
+        match it.poll(now)? {
+            Output::Deliver(delivery) => return Some(delivery),
+            Output::Fetch { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn answer(it: &mut Subscription<i64>, delivery: &Delivery<i64>, verdict: Verdict, now: Instant) {
+    let answer = Answer { verdict, status: None, reason: None };
+    it.handle(Input::Answered { id: delivery.id, answer }, now);
+    it.check();
+}
+
+#[test]
+fn a_record_is_fetched_delivered_and_committed() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(1));
+    let sent = deliver(&mut it, at(2)).unwrap();
+    assert_eq!((sent.payload, sent.id.number), (0, 1));
+    answer(&mut it, &sent, Verdict::Accept, at(3));
+    assert!(deliver(&mut it, at(3)).is_none());
+    assert_eq!(it.next_wakeup(at(3)), Some(at(100)), "the next commit is due");
+    let commit = it.poll(at(100));
+    assert!(matches!(commit, Some(Output::Commit { point: CommitPoint(1), .. })), "{commit:?}");
+}
+
+#[test]
+fn nothing_is_delivered_before_the_tenure_is_committed() {
+    let mut it = Subscription::<i64>::new(rules(), RevisionId(0), 1);
+    it.handle(Input::Endpoints(vec![ONE]), at(0));
+    let start = CommitPoint(5);
+    let stored = Some(Tenure(900));
+    it.handle(Input::Assigned { partition: P0, start, stored, wall_ms: 7 }, at(0));
+    let claim = it.poll(at(0));
+    assert!(matches!(claim, Some(Output::Commit { tenure: Tenure(901), .. })), "{claim:?}");
+    assert!(it.poll(at(0)).is_none());
+    it.handle(Input::CommitFailed { partition: P0, tenure: Tenure(901) }, at(10));
+    assert!(it.poll(at(10)).is_none());
+    assert_eq!(it.next_wakeup(at(10)), Some(at(510)));
+    assert!(matches!(it.poll(at(510)), Some(Output::Commit { .. })));
+}
+
+#[test]
+fn a_failed_record_blocks_its_key_only() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1)), (2, Some(2))], at(1));
+    let (a, b) = (deliver(&mut it, at(1)).unwrap(), deliver(&mut it, at(1)).unwrap());
+    assert_eq!((a.payload, b.payload), (0, 2));
+    answer(&mut it, &a, Verdict::Retry { said: false, after: None }, at(2));
+    answer(&mut it, &b, Verdict::Accept, at(2));
+    assert!(deliver(&mut it, at(2)).is_none(), "offset 1 waits behind offset 0");
+    let again = deliver(&mut it, at(300)).unwrap();
+    assert_eq!((again.payload, again.id.number), (0, 2));
+    let view = it.view();
+    assert_eq!(view.partitions[0].blocked.as_ref().map(|blocked| blocked.charged), Some(1));
+}
+
+#[test]
+fn a_target_that_is_gone_costs_no_attempt_and_is_probed_each_second() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(1));
+    let refused = Verdict::TargetFault(TargetFault::Connect);
+    let first = deliver(&mut it, at(1)).unwrap();
+    answer(&mut it, &first, refused, at(1));
+    for second in 1..60 {
+        assert!(deliver(&mut it, at(second * 1_000)).is_none());
+        assert_eq!(it.next_wakeup(at(second * 1_000)), Some(at(second * 1_000 + 1)));
+        let probe = deliver(&mut it, at(second * 1_000 + 1)).unwrap();
+        assert!(deliver(&mut it, at(second * 1_000 + 1)).is_none(), "one probe at a time");
+        answer(&mut it, &probe, refused, at(second * 1_000 + 1));
+    }
+    assert_eq!(it.view().partitions[0].blocked.as_ref().map(|blocked| blocked.charged), Some(0));
+}
+
+#[test]
+fn an_unknown_answer_keeps_the_lane_shut_until_deadline_and_grace() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, Verdict::Unknown(UnknownCause::ConnectionLost), at(5));
+    assert!(deliver(&mut it, at(30_999)).is_none());
+    assert!(deliver(&mut it, at(31_000)).is_some());
+}
+
+#[test]
+fn a_lane_opens_after_grace_where_its_endpoint_is_gone() {
+    let mut it = active();
+    it.handle(Input::Endpoints(vec![ONE, EndpointId(2)]), at(0));
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, Verdict::Unknown(UnknownCause::ConnectionLost), at(5));
+    let others = [ONE, EndpointId(2)].into_iter().filter(|other| *other != sent.endpoint);
+    it.handle(Input::Endpoints(others.collect()), at(10));
+    assert!(deliver(&mut it, at(1_009)).is_none());
+    assert!(deliver(&mut it, at(1_010)).is_some());
+}
+
+#[test]
+fn a_delivery_without_an_answer_ends_at_its_deadline_and_a_late_answer_is_inert() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    assert!(deliver(&mut it, at(29_999)).is_none());
+    assert_eq!(it.next_wakeup(at(29_999)), Some(at(30_000)));
+    assert!(deliver(&mut it, at(30_000)).is_none());
+    answer(&mut it, &sent, Verdict::Accept, at(30_001));
+    let again = deliver(&mut it, at(31_000)).unwrap();
+    answer(&mut it, &sent, Verdict::Accept, at(31_001));
+    assert_eq!(it.view().counts.late, 2);
+    answer(&mut it, &again, Verdict::Accept, at(31_002));
+    assert_eq!(it.view().counts.settled, 1);
+}
+
+#[test]
+fn a_revoked_partition_drains_commits_and_falls_silent() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    it.handle(Input::Revoked { partition: P0 }, at(10));
+    assert!(it.poll(at(10)).is_none(), "the answer is awaited");
+    answer(&mut it, &sent, Verdict::Accept, at(20));
+    let Some(Output::Commit { tenure, point, .. }) = it.poll(at(20)) else { panic!() };
+    assert_eq!(point, CommitPoint(1));
+    assert!(it.poll(at(20)).is_none(), "the commit is awaited");
+    it.handle(Input::Committed { partition: P0, tenure, point }, at(21));
+    assert!(matches!(it.poll(at(21)), Some(Output::Released { partition: P0 })));
+    assert!(it.poll(at(60_000)).is_none());
+    assert_eq!(it.next_wakeup(at(60_000)), None);
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    it.handle(Input::Revoked { partition: P0 }, at(0));
+    assert!(it.poll(at(9_999)).is_none());
+    assert_eq!(it.next_wakeup(at(9_999)), Some(at(10_000)));
+    assert!(matches!(it.poll(at(10_000)), Some(Output::Released { partition: P0 })));
+    answer(&mut it, &sent, Verdict::Accept, at(10_001));
+    assert_eq!(it.view().counts.late, 1);
+}
+
+#[test]
+fn one_slow_delivery_does_not_make_the_deadlines_grow() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    assert!(deliver(&mut it, at(0)).is_some() && deliver(&mut it, at(0)).is_none());
+    for offset in 1..2_000 {
+        let now = at(offset as u64);
+        let record = Record { offset: Offset(offset), key: Some(2), bytes: 1, payload: 0 };
+        it.handle(Input::Fetched { partition: P0, records: vec![record] }, now);
+        while let Some(output) = it.poll(now) {
+            if let Output::Deliver(sent) = output {
+                answer(&mut it, &sent, Verdict::Accept, now);
+            }
+        }
+        assert!(it.deadlines.len() <= 100, "{}", it.deadlines.len());
+    }
+    assert_eq!(it.view().counts.settled, 1_999);
+}
