@@ -40,7 +40,7 @@ pub enum EndpointError {
     UserInfo { host: String },
     #[error("{url:?} has a fragment (#…), which is never sent to a server; leave it out")]
     Fragment { url: String },
-    #[error("{url:?} names port 0, which nothing can listen on")]
+    #[error("{url:?} names no port that can be connected to: 1 to 65535")]
     Port { url: String },
 }
 
@@ -72,14 +72,17 @@ impl Endpoint {
         if authority.as_str().contains('@') {
             return Err(EndpointError::UserInfo { host: authority.host().to_owned() });
         }
-        if authority.as_str().ends_with(':') || authority.port_u16() == Some(0) {
-            return Err(EndpointError::Port { url: owned() });
-        }
+        // What the parser takes for no port at all: `host:`, or a number out of range.
+        let written = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let port = match (written, authority.port_u16()) {
+            ("", None) => 80,
+            (_, Some(port @ 1..)) => port,
+            _ => return Err(EndpointError::Port { url: owned() }),
+        };
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| {
             EndpointError::Malformed { url: owned(), reason: error.to_string() }
         })?;
         let name = authority.host().trim_start_matches('[').trim_end_matches(']').into();
-        let port = authority.port_u16().unwrap_or(80);
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         Ok(Self { uri: path.into(), host, revision: visible(revision.as_bytes()), name, port })
     }
@@ -152,7 +155,8 @@ mod tests {
         assert!(matches!(refused("/records"), EndpointError::Malformed { .. }));
         assert!(matches!(refused("http:///x"), EndpointError::Malformed { .. }));
         assert!(matches!(refused("http://a b/"), EndpointError::Malformed { .. }));
-        assert!(matches!(refused("http://a:99999/"), EndpointError::Malformed { .. }));
+        assert!(matches!(refused("http://a:99999/"), EndpointError::Port { .. }));
+        assert!(matches!(refused("http://[::1]:/"), EndpointError::Port { .. }));
         assert!(matches!(refused("http://a:0/"), EndpointError::Port { .. }));
         assert!(matches!(refused("http://a:/"), EndpointError::Port { .. }));
         assert!(matches!(refused("http://a/#b"), EndpointError::Fragment { .. }));
