@@ -111,6 +111,7 @@ impl Connection {
         let wire = Rc::new(Wire::default());
         let io = TokioIo::new(Socket::new(stream, Rc::clone(&wire)));
         let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_RESPONSE_HEADERS)
             .max_buf_size(MAX_RESPONSE_HEADERS)
             .handshake(io)
             .await
