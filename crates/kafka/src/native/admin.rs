@@ -1,0 +1,1 @@
+//! Admin requests through librdkafka's own admin API.
