@@ -41,7 +41,7 @@ pub(crate) struct Runner {
     plan: Plan,
     clock: Clock,
     core: RefCell<Subscription<Payload>>,
-    intake: Intake,
+    intake: Arc<Intake>,
     seats: RefCell<Vec<Seat>>,
     /// By [`EndpointId`]; an address keeps its number for as long as the process lives.
     endpoints: RefCell<Vec<Rc<Connections>>>,
@@ -91,7 +91,7 @@ pub(crate) fn start(
     let runner = Runner {
         clock: Clock::new(),
         core: RefCell::new(Subscription::new(plan.rules.clone(), RevisionId(0), seed)),
-        intake,
+        intake: Arc::new(intake),
         seats: RefCell::default(),
         endpoints: RefCell::default(),
         slots: Slots::new(),
@@ -456,7 +456,9 @@ impl Runner {
     }
 
     async fn leave(self: Rc<Self>) {
-        self.intake.close(CLOSE).await;
+        let intake = self.intake.clone();
+        // Other subscriptions of this thread go on meanwhile; if it fails, dropping it closes it.
+        let _ = tokio::task::spawn_blocking(move || intake.close(CLOSE)).await;
         if let Some(answer) = self.stopping.take() {
             let _ = answer.send(());
         }

@@ -9,13 +9,11 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 /// Slots at rest.
-#[derive(Debug)]
 pub(crate) struct Slots<T> {
     resting: RefCell<Vec<Rc<Seat<T>>>>,
 }
 
 /// Where a resting slot waits for its next delivery.
-#[derive(Debug)]
 struct Seat<T> {
     next: Cell<Option<T>>,
     waker: RefCell<Option<Waker>>,

@@ -24,7 +24,7 @@ mod shared;
 mod slots;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ pub enum StartPolicy {
 /// A running intake. Dropping it leaves as [`Intake::close`] does, without waiting.
 pub struct Intake {
     shared: Arc<Shared>,
-    poller: Option<JoinHandle<()>>,
+    poller: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Intake {
@@ -95,7 +95,7 @@ impl Intake {
         let shared = Arc::new(Shared::new(waker));
         let poller = poll::spawn(config, shared.clone())?;
         shared.set_poller(poller.thread().clone());
-        Ok(Self { shared, poller: Some(poller) })
+        Ok(Self { shared, poller: Mutex::new(Some(poller)) })
     }
 
     /// The next event, oldest first. Never blocks.
@@ -135,9 +135,9 @@ impl Intake {
     /// group, so that its next start causes no rebalance; another member does.
     ///
     /// Returns whether all was done before the deadline; if not, it goes on in the background.
-    pub fn close(mut self, deadline: Duration) -> bool {
+    pub fn close(&self, deadline: Duration) -> bool {
+        let Some(poller) = self.poller() else { return true };
         self.shared.command([Command::Close(deadline)]);
-        let Some(poller) = self.poller.take() else { return true };
         let end = Instant::now() + deadline;
         let closed = self.shared.wait_closed(end);
         if closed {
@@ -146,11 +146,15 @@ impl Intake {
         }
         closed
     }
+
+    fn poller(&self) -> Option<JoinHandle<()>> {
+        self.poller.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        if self.poller.is_some() {
+        if self.poller().is_some() {
             self.shared.command([Command::Close(Duration::from_secs(1))]);
         }
     }
