@@ -212,8 +212,7 @@ pub(crate) async fn metrics(
 fn expose(all: &[Snapshot], open: bool) -> String {
     let mut text = String::new();
     for metric in METRICS {
-        let family =
-            if open { metric.name.trim_end_matches("_total") } else { metric.name };
+        let family = if open { metric.name.trim_end_matches("_total") } else { metric.name };
         let kind = match metric.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",

@@ -1,9 +1,7 @@
 //! A snapshot as JSON. Field names are part of the interface; they change with its version only.
 
 use forebay_core::{EndpointState, PartitionStage, TargetFault};
-use forebay_gateway::{
-    BlockedSnapshot, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot,
-};
+use forebay_gateway::{BlockedSnapshot, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, read strictly.
 //!
 //! An unknown key, an impossible value or a contradiction is refused with the file, the line and
-//! what to do. Every option is documented in [`reference`], from which the reference page is made.
+//! what to do. Every option is documented in `config/reference.rs`, which makes the reference page.
 //! Secrets are resolved from the environment or a file and never printed again.
 
 use std::path::Path;
@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) mod check;
+pub(crate) mod plan;
 pub(crate) mod problem;
-pub(crate) mod reference;
+#[cfg(test)]
+mod reference;
 pub(crate) mod secret;
 pub(crate) mod values;
 
@@ -32,6 +34,9 @@ pub(crate) struct Config {
     pub(crate) control: Control,
     #[serde(default, rename = "subscription")]
     pub(crate) subscriptions: Vec<Spanned<Subscription>>,
+    /// The text that it was read from, for what is found wrong later.
+    #[serde(skip)]
+    pub(crate) source: Source,
 }
 
 /// Kafka's own property names, beside the one that is ours.
@@ -40,7 +45,7 @@ pub(crate) struct Kafka {
     /// Runs the embedded broker in this process and reads from it.
     #[serde(default)]
     pub(crate) embedded: bool,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "secret::shown")]
     pub(crate) properties: std::collections::BTreeMap<String, Property>,
 }
 
@@ -215,13 +220,23 @@ impl Config {
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        Self::parse(&Source { name: path.display().to_string(), text })
+        Self::parse(Source { name: path.display().to_string(), text })
     }
 
-    pub(crate) fn parse(source: &Source) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(&source.text).map_err(|error| source.refuses(&error))?;
+    pub(crate) fn parse(source: Source) -> Result<Self, ConfigError> {
+        let mut config: Self =
+            toml::from_str(&source.text).map_err(|error| source.refuses(&error))?;
         let problems = check::check(&config);
-        if problems.is_empty() { Ok(config) } else { Err(source.found(problems)) }
+        if !problems.is_empty() {
+            return Err(source.found(problems));
+        }
+        config.source = source;
+        Ok(config)
+    }
+
+    /// The whole configuration with every default filled in; secrets stay hidden.
+    pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
     }
 }
 

@@ -210,7 +210,10 @@ impl Runner {
                 }
                 IntakeEvent::OutOfRange { partition, offset, log_start, log_end } => {
                     let hold = Hold::OutOfRange { offset, log_start, log_end };
-                    tracing::error!(subscription = self.plan.name, "{partition} stands still: {hold}");
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "{partition} stands still: {hold}"
+                    );
                     self.hold(&partition, hold);
                 }
                 IntakeEvent::Unavailable { topic, error } => {
@@ -219,7 +222,10 @@ impl Runner {
                     self.kafka.replace(KafkaState::Unavailable { reason });
                 }
                 IntakeEvent::Unreachable { reason } => {
-                    tracing::error!(subscription = self.plan.name, "Kafka is out of reach: {reason}");
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "Kafka is out of reach: {reason}"
+                    );
                     self.kafka.replace(KafkaState::Unreachable { reason });
                 }
                 IntakeEvent::Reachable => {
@@ -227,7 +233,10 @@ impl Runner {
                     self.kafka.replace(KafkaState::Reachable);
                 }
                 IntakeEvent::Fatal(error) => {
-                    tracing::error!(subscription = self.plan.name, "the group member ended: {error}");
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "the group member ended: {error}"
+                    );
                     self.kafka.replace(KafkaState::Failed { reason: error.to_string() });
                 }
             }
@@ -243,11 +252,18 @@ impl Runner {
         tracing::info!(
             subscription = self.plan.name,
             "{} assigned, from {:?} of {}..{}",
-            assigned.partition, assigned.start, assigned.log_start, assigned.log_end
+            assigned.partition,
+            assigned.start,
+            assigned.log_start,
+            assigned.log_end
         );
         let hold = assigned.start.is_none().then_some(Hold::NoOffset);
         if let Some(hold) = &hold {
-            tracing::error!(subscription = self.plan.name, "{} stands still: {hold}", assigned.partition);
+            tracing::error!(
+                subscription = self.plan.name,
+                "{} stands still: {hold}",
+                assigned.partition
+            );
         }
         self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
             queue: assigned.queue,

@@ -3,7 +3,9 @@
 use crate::partition::{Partition, Stage};
 use crate::pool::{Endpoint, Health};
 use crate::subscription::Subscription;
-use crate::view::{Blocked, Counts, EndpointState, EndpointView, PartitionStage, PartitionView, View};
+use crate::view::{
+    Blocked, Counts, EndpointState, EndpointView, PartitionStage, PartitionView, View,
+};
 
 impl<P: Clone> Subscription<P> {
     /// Deliveries and settlements so far.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 /// A configuration text and what to call it.
+#[derive(Debug, Default)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
@@ -63,6 +64,12 @@ impl Source {
         self.found(vec![Problem { span: error.span(), message }])
     }
 
+    /// A problem with a quoted key, found by its name.
+    pub(crate) fn problem_at(&self, key: &str, message: String) -> Problem {
+        let at = self.text.find(&format!("\"{key}\""));
+        Problem { span: at.map(|at| at..at + key.len() + 2), message }
+    }
+
     fn place(&self, problem: Problem) -> Placed {
         let line = problem.span.map(|span| {
             let start = span.start.min(self.text.len());
@@ -107,10 +114,7 @@ fn explain(message: &str) -> String {
 }
 
 /// The known name that was probably meant.
-pub(crate) fn nearest<'a>(
-    unknown: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 3 + 1)

@@ -1,5 +1,6 @@
 //! A Kafka property's value, which may be a secret that stands elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -53,8 +54,19 @@ impl Property {
     }
 }
 
+/// Properties as they may be shown: what may be a secret is not.
+pub(crate) fn shown<S: Serializer>(
+    properties: &BTreeMap<String, Property>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(properties.iter().map(|(name, property)| match property {
+        Property::Text(_) if is_secret(name) => (name, Property::Text("(hidden)".into())),
+        property => (name, property.clone()),
+    }))
+}
+
 /// Names that hold secrets even when they are written out.
-pub(crate) fn is_secret(name: &str) -> bool {
+fn is_secret(name: &str) -> bool {
     ["password", "secret", "jaas", ".key", "token"].iter().any(|part| name.contains(part))
 }
 
@@ -74,14 +86,12 @@ impl Serialize for Property {
             Self::Text(text) => text.serialize(serializer),
             Self::Number(number) => number.serialize(serializer),
             Self::Flag(flag) => flag.serialize(serializer),
-            Self::Environment(from) => [("env", &from.env)]
-                .into_iter()
-                .collect::<std::collections::BTreeMap<_, _>>()
-                .serialize(serializer),
-            Self::File(from) => [("file", &from.file)]
-                .into_iter()
-                .collect::<std::collections::BTreeMap<_, _>>()
-                .serialize(serializer),
+            Self::Environment(from) => {
+                [("env", &from.env)].into_iter().collect::<BTreeMap<_, _>>().serialize(serializer)
+            }
+            Self::File(from) => {
+                [("file", &from.file)].into_iter().collect::<BTreeMap<_, _>>().serialize(serializer)
+            }
         }
     }
 }

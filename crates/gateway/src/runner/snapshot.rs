@@ -55,7 +55,9 @@ impl Runner {
             held: view.map_or(0, |view| view.held),
             held_bytes: view.map_or(0, |view| view.held_bytes),
             in_flight: view.map_or(0, |view| view.in_flight),
-            blocked: view.and_then(|view| view.blocked.as_ref()).map(|blocked| self.blocked(blocked)),
+            blocked: view
+                .and_then(|view| view.blocked.as_ref())
+                .map(|blocked| self.blocked(blocked)),
         }
     }
 

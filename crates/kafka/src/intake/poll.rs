@@ -1,13 +1,19 @@
 //! The poll thread.
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use super::{IntakeConfig, shared::Shared};
 use crate::error::KafkaError;
-pub(super) fn spawn(config: IntakeConfig, shared: Arc<Shared>) -> Result<JoinHandle<()>, KafkaError> {
+use std::sync::Arc;
+use std::thread::JoinHandle;
+pub(super) fn spawn(
+    config: IntakeConfig,
+    shared: Arc<Shared>,
+) -> Result<JoinHandle<()>, KafkaError> {
     let _ = config;
-    std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
-        let mut commands = Vec::new();
-        shared.take_commands(&mut commands);
-        shared.set_closed();
-    }).map_err(|error| KafkaError::Client { reason: error.to_string() })
+    std::thread::Builder::new()
+        .name("intake".to_owned())
+        .spawn(move || {
+            let mut commands = Vec::new();
+            shared.take_commands(&mut commands);
+            shared.set_closed();
+        })
+        .map_err(|error| KafkaError::Client { reason: error.to_string() })
 }

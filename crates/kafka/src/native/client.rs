@@ -83,7 +83,8 @@ impl EventConsumer {
     pub(crate) fn poll(&self, wait: Duration, handler: &mut impl EventHandler) -> bool {
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue lives as long as `self`; the event is ours and `Event` destroys it.
-        let Some(event) = NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), wait) })
+        let Some(event) =
+            NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), wait) })
         else {
             return false;
         };
@@ -253,13 +254,8 @@ unsafe fn native_headers<'a>(
     let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
     // SAFETY: as the caller promises; results are written whenever there is no error.
     unsafe {
-        while sys::rd_kafka_header_get_all(
-            headers,
-            found.len(),
-            &mut name,
-            &mut value,
-            &mut length,
-        ) == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+        while sys::rd_kafka_header_get_all(headers, found.len(), &mut name, &mut value, &mut length)
+            == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
         {
             found.push((CStr::from_ptr(name).to_string_lossy(), slice(value, length)));
         }
