@@ -5,8 +5,9 @@
 //! unanswered, and reading stops while the broker's budget for request bytes is used up. When
 //! the client is gone, what waits for it is dropped.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
@@ -134,17 +135,36 @@ async fn write(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Waiting>)
 }
 
 async fn write_frame(writer: &mut OwnedWriteHalf, frame: Frame) -> io::Result<()> {
-    let mut pieces = frame.pieces.into_iter();
-    let Some(first) = pieces.next() else { return Ok(()) };
-    let Some(second) = pieces.next() else {
-        return writer.write_all(&first).await;
-    };
-    // Pairs share a system call: the shell of an answer and the records after it.
-    let mut pair = first.chain(second);
-    writer.write_all_buf(&mut pair).await?;
-    while let Some(piece) = pieces.next() {
-        let mut pair = piece.chain(pieces.next().unwrap_or_default());
-        writer.write_all_buf(&mut pair).await?;
-    }
+    let mut pieces = Pieces(frame.pieces.into());
+    writer.write_all_buf(&mut pieces).await?;
+    drop(frame.permit);
     Ok(())
+}
+
+/// The pieces of a frame as one buffer, so that many of them share a system call.
+struct Pieces(VecDeque<Bytes>);
+
+impl Buf for Pieces {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.iter().map(Bytes::as_ref).find(|piece| !piece.is_empty()).unwrap_or_default()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let pieces = self.0.iter().filter(|piece| !piece.is_empty());
+        slices.iter_mut().zip(pieces).map(|(slice, piece)| *slice = IoSlice::new(piece)).count()
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(first) = self.0.front_mut() {
+            if count < first.len() {
+                return first.advance(count);
+            }
+            count -= first.len();
+            self.0.pop_front();
+        }
+    }
 }

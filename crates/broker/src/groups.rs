@@ -17,5 +17,4 @@ mod tests;
 pub(crate) use group::{Group, Output, Settings, Snapshot, State, Ticket};
 pub(crate) use join::{Join, JoinRefused, Joined};
 pub(crate) use member::{MemberSnapshot, Moment};
-pub(crate) use subscription::topics_of;
 pub(crate) use sync::{Leave, Sync, Synced};
