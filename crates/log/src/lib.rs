@@ -8,14 +8,21 @@
 //!
 //! Not here: the protocol, waiting, retention by time or size, compaction, transactions.
 #![forbid(unsafe_code)]
-#![expect(clippy::unimplemented, reason = "the bodies follow")]
 
 mod append;
+mod checkpoint;
 mod config;
 mod data_dir;
+mod epochs;
+mod files;
+mod index;
 mod partition;
+mod producers;
 mod read;
 mod recover;
+mod scan;
+mod segment;
+mod snapshots;
 mod sync;
 
 pub use append::{AppendError, Appended};

@@ -176,7 +176,7 @@ impl BatchHeader {
     }
 
     pub const fn has_producer(&self) -> bool {
-        self.producer_id != NO_PRODUCER_ID
+        self.producer_id > NO_PRODUCER_ID
     }
 
     /// Sequence of the last record; sequences wrap from `i32::MAX` to 0.
