@@ -76,7 +76,11 @@ pub(crate) enum Refused {
 }
 
 /// Finds the API of a frame (without its length prefix), checks it and starts to serve it.
-pub(crate) fn dispatch(node: &Arc<Node>, host: IpAddr, mut frame: Bytes) -> Result<Started, Refused> {
+pub(crate) fn dispatch(
+    node: &Arc<Node>,
+    host: IpAddr,
+    mut frame: Bytes,
+) -> Result<Started, Refused> {
     if frame.len() < 8 {
         return Err(Refused::ShortHeader);
     }

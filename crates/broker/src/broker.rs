@@ -34,10 +34,9 @@ impl Broker {
     /// and IO; several worker threads serve it best.
     pub async fn start(config: BrokerConfig) -> Result<BrokerHandle, StartError> {
         let listener = listen(config.listen).await?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen {
-            address: config.listen,
-            source,
-        })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let (failed, failure) = watch::channel(false);
         let opening = tokio::task::spawn_blocking(move || open(config, address, failed));
         let node = opening.await.expect("opening does not panic and is not cancelled")?;
@@ -142,7 +141,10 @@ pub struct BrokerHandle {
 
 impl std::fmt::Debug for BrokerHandle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("BrokerHandle").field("address", &self.address).finish_non_exhaustive()
+        formatter
+            .debug_struct("BrokerHandle")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

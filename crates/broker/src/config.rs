@@ -79,6 +79,8 @@ pub enum StartError {
     DataInUse(PathBuf),
     #[error("data directory {path} has format version {found}; this program knows up to {known}")]
     NewerVersion { path: PathBuf, found: u32, known: u32 },
+    #[error("{0} holds files that are not Forebay's; give an empty directory")]
+    Foreign(PathBuf),
     #[error("{path} is damaged: {what}")]
     Damaged { path: PathBuf, what: String },
     #[error("{path}: {source}")]
@@ -98,7 +100,8 @@ impl StartError {
             DataDirError::NewerVersion { path, found, known } => {
                 Self::NewerVersion { path, found, known }
             }
-            DataDirError::Damaged { path, what } => Self::Damaged { path, what },
+            DataDirError::Damaged { path, what } => Self::Damaged { path, what: what.to_owned() },
+            DataDirError::Foreign { path } => Self::Foreign(path),
             DataDirError::Io { path, source } => Self::Io { path, source },
             error @ (DataDirError::TopicName { .. } | DataDirError::Exists { .. }) => {
                 Self::Damaged { path: data.to_owned(), what: error.to_string() }

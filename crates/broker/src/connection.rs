@@ -119,7 +119,10 @@ async fn read_frame(
     Ok((frame.freeze(), memory))
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Waiting>) -> Result<(), Ended> {
+async fn write(
+    mut writer: OwnedWriteHalf,
+    mut waiting: mpsc::Receiver<Waiting>,
+) -> Result<(), Ended> {
     while let Some(next) = waiting.recv().await {
         let reply = match next.answer {
             Answer::Ready(reply) => reply,

@@ -90,7 +90,10 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     /// Reads all groups back from `__consumer_offsets`. Blocks on IO.
-    pub(crate) fn open(topics: Arc<Topics>, settings: Settings) -> Result<Arc<Self>, store::Replay> {
+    pub(crate) fn open(
+        topics: Arc<Topics>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, store::Replay> {
         let clock = Clock::start();
         let mut coordinator = Self {
             groups: Mutex::default(),
@@ -131,7 +134,8 @@ impl Coordinator {
 
     fn get_or_create(&self, id: &str) -> Arc<Cell> {
         let mut cells = self.cells();
-        let make = || Arc::new(cell(id.to_owned(), Group::new(self.settings.clone()), Offsets::new()));
+        let make =
+            || Arc::new(cell(id.to_owned(), Group::new(self.settings.clone()), Offsets::new()));
         Arc::clone(cells.entry(id.to_owned()).or_insert_with(make))
     }
 
@@ -230,7 +234,11 @@ impl Coordinator {
             let now = self.clock.now();
             let (member, instance) = (&who.member_id, who.instance.as_deref());
             inner.group.may_commit(member, instance, who.generation, now)?;
-            let set = |(topic, partition, committed)| Change { topic, partition, committed: Some(committed) };
+            let set = |(topic, partition, committed)| Change {
+                topic,
+                partition,
+                committed: Some(committed),
+            };
             self.record(&cell.id, &mut inner, offsets.into_iter().map(set).collect())?
         };
         self.settle_changes(&cell, place).await?;
@@ -361,7 +369,11 @@ impl Coordinator {
                     continue;
                 }
                 answers.push(Ok(()));
-                changes.push(Change { topic: topic.clone(), partition: *partition, committed: None });
+                changes.push(Change {
+                    topic: topic.clone(),
+                    partition: *partition,
+                    committed: None,
+                });
             }
             (self.record(&cell.id, &mut inner, changes)?, answers)
         };

@@ -54,9 +54,8 @@ impl Node {
         }
         let wanted = name.to_owned();
         let partitions = self.config.default_partitions;
-        let made = self.blocking(move |node| {
-            node.topics.create(&wanted, partitions, Default::default())
-        });
+        let made =
+            self.blocking(move |node| node.topics.create(&wanted, partitions, Default::default()));
         match made.await {
             Ok(topic) => Ok(topic),
             // Another request was faster.

@@ -173,10 +173,6 @@ impl Partition {
         self.with_log(|log| Ok(log.log_end_offset()))
     }
 
-    pub(crate) fn size(&self) -> Result<u64, PartitionError> {
-        self.with_log(|log| Ok(log.size()))
-    }
-
     pub(crate) fn set_config(&self, config: LogConfig) {
         if let Some(log) = locked(&self.log).as_mut() {
             log.set_config(config);

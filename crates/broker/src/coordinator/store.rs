@@ -213,7 +213,8 @@ fn push_changes(
     now_ms: i64,
 ) -> Result<(), ResponseError> {
     for Change { topic, partition, committed } in changes {
-        let key = OffsetKey { group: group.to_owned(), topic: topic.clone(), partition: *partition };
+        let key =
+            OffsetKey { group: group.to_owned(), topic: topic.clone(), partition: *partition };
         let key = key.encode().map_err(|_| ResponseError::InvalidGroupId)?;
         let value = committed.as_ref().map(|committed| OffsetValue {
             offset: committed.offset,
@@ -351,7 +352,10 @@ fn apply(groups: &mut HashMap<String, Stored>, entry: Entry) {
                 metadata: value.metadata,
                 time: value.commit_timestamp,
             });
-            super::apply(offsets, vec![Change { topic: key.topic, partition: key.partition, committed }]);
+            super::apply(
+                offsets,
+                vec![Change { topic: key.topic, partition: key.partition, committed }],
+            );
         }
         Entry::Group { group, value } => {
             groups.entry(group).or_default().group = value.map(snapshot);

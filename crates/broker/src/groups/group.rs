@@ -73,8 +73,14 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Barrier {
     /// The first members of an empty group: each newcomer re-arms the delay, up to `limit`.
-    Initial { until: Moment, limit: Moment, newcomer: bool },
-    Rejoin { until: Moment },
+    Initial {
+        until: Moment,
+        limit: Moment,
+        newcomer: bool,
+    },
+    Rejoin {
+        until: Moment,
+    },
 }
 
 #[derive(Debug)]
@@ -485,8 +491,9 @@ impl Group {
     }
 
     pub(super) fn offers_of(&self, protocol: &str) -> Vec<(String, Option<String>, Bytes)> {
-        let offer =
-            |member: &Member| (member.id.clone(), member.instance.clone(), member.metadata(protocol));
+        let offer = |member: &Member| {
+            (member.id.clone(), member.instance.clone(), member.metadata(protocol))
+        };
         self.members.values().map(offer).collect()
     }
 }

@@ -45,7 +45,8 @@ impl Group {
     fn try_sync(&mut self, sync: Sync, ticket: Ticket, now: Moment) -> Result<(), ResponseError> {
         let current = self.generation;
         let state = self.state;
-        let differs = |given: &Option<String>, own: &Option<String>| given.is_some() && given != own;
+        let differs =
+            |given: &Option<String>, own: &Option<String>| given.is_some() && given != own;
         let foreign = differs(&sync.protocol_type, &self.protocol_type)
             || differs(&sync.protocol, &self.protocol);
         let member = self.identify(&sync.member_id, sync.instance.as_deref())?;

@@ -56,14 +56,14 @@ fn serve(node: Arc<Node>, call: Call, body: Bytes) -> Serving {
         let mut answered = Vec::with_capacity(request.topic_data.len());
         for data in request.topic_data {
             let topic = node.topics.get(&data.name);
-            let append = |part: PartitionProduceData| {
-                (part.index, append(topic.as_deref(), acks, part))
-            };
+            let append =
+                |part: PartitionProduceData| (part.index, append(topic.as_deref(), acks, part));
             let parts: Vec<_> = data.partition_data.into_iter().map(append).collect();
             answered.push((data.name, parts));
         }
         if acks == 0 {
-            let refused = answered.iter().flat_map(|(_, parts)| parts).any(|(_, done)| done.is_err());
+            let refused =
+                answered.iter().flat_map(|(_, parts)| parts).any(|(_, done)| done.is_err());
             return if refused { Reply::Close(Refused::Unacknowledged) } else { Reply::Nothing };
         }
         let mut response = ProduceResponse::default();
@@ -86,7 +86,10 @@ fn append(topic: Option<&Topic>, acks: i16, part: PartitionProduceData) -> Outco
     let unknown = || (ResponseError::UnknownTopicOrPartition, String::new());
     let topic = topic.ok_or_else(unknown)?;
     if topic.is_internal() {
-        return refuse(ResponseError::InvalidTopicException, "only the broker writes to this topic");
+        return refuse(
+            ResponseError::InvalidTopicException,
+            "only the broker writes to this topic",
+        );
     }
     let partition = topic.partition(part.index).ok_or_else(unknown)?;
     let records = part.records.unwrap_or_default();

@@ -38,8 +38,7 @@ pub(crate) const API: Api = Api {
     serve: |node, call, body| serve(node, call, body, handle),
 };
 
-const PARTITIONS: Kind =
-    Kind::Array(&[Field(I32, 0, ON), Field(I32, 4, ON), Field(I64, 0, ON)]);
+const PARTITIONS: Kind = Kind::Array(&[Field(I32, 0, ON), Field(I32, 4, ON), Field(I64, 0, ON)]);
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -74,9 +73,7 @@ fn answer(
                 .with_timestamp(found.timestamp)
                 .with_leader_epoch(epoch)
         }
-        Err(error) => {
-            response.with_error_code(error.code()).with_offset(-1).with_timestamp(-1)
-        }
+        Err(error) => response.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
     }
 }
 
@@ -99,9 +96,7 @@ fn look_up(
             largest_timestamp(&partition).map_err(|error| code(&error))?.unwrap_or(NOWHERE)
         }
         time if time < 0 => return Err(ResponseError::UnsupportedVersion),
-        time => {
-            partition.offset_for_time(time).map_err(|error| code(&error))?.unwrap_or(NOWHERE)
-        }
+        time => partition.offset_for_time(time).map_err(|error| code(&error))?.unwrap_or(NOWHERE),
     };
     let epoch = if found.offset < 0 { -1 } else { partition.leader_epoch() };
     Ok((found, epoch))

@@ -74,12 +74,16 @@ fn answer(node: &Node, wanted: OffsetFetchRequestGroup) -> OffsetFetchResponseGr
     let offsets = node.groups.offsets(&wanted.group_id);
     let topics = match wanted.topics {
         Some(topics) => topics.into_iter().map(|topic| some(&offsets, topic)).collect(),
-        None => offsets.iter().map(|(name, partitions)| {
-            let parts = partitions.iter().map(|(index, committed)| partition(*index, Some(committed)));
-            OffsetFetchResponseTopics::default()
-                .with_name(TopicName(StrBytes::from_string(name.clone())))
-                .with_partitions(parts.collect())
-        }).collect(),
+        None => offsets
+            .iter()
+            .map(|(name, partitions)| {
+                let parts =
+                    partitions.iter().map(|(index, committed)| partition(*index, Some(committed)));
+                OffsetFetchResponseTopics::default()
+                    .with_name(TopicName(StrBytes::from_string(name.clone())))
+                    .with_partitions(parts.collect())
+            })
+            .collect(),
     };
     OffsetFetchResponseGroup::default().with_group_id(wanted.group_id).with_topics(topics)
 }

@@ -11,9 +11,7 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
-use kafka_protocol::messages::{
-    ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
-};
+use kafka_protocol::messages::{ApiKey, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::api::{Api, Call, serve};
@@ -25,11 +23,7 @@ pub(crate) const API: Api = Api {
     versions: 0..=6,
     advertised_from: 0,
     flexible_from: 3,
-    shape: &[
-        Field(Kind::Text, 0, 3),
-        Field(I8, 1, ON),
-        Field(Kind::List(&Kind::Text), 4, ON),
-    ],
+    shape: &[Field(Kind::Text, 0, 3), Field(I8, 1, ON), Field(Kind::List(&Kind::Text), 4, ON)],
     serve: |node, call, body| serve(node, call, body, handle),
 };
 

@@ -41,7 +41,8 @@ pub(crate) const API: Api = Api {
 async fn handle(node: Arc<Node>, call: Call, request: JoinGroupRequest) -> JoinGroupResponse {
     let version = call.version;
     let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    let rebalance = if version == 0 { request.session_timeout_ms } else { request.rebalance_timeout_ms };
+    let rebalance =
+        if version == 0 { request.session_timeout_ms } else { request.rebalance_timeout_ms };
     let instance = request.group_instance_id.map(|id| id.to_string());
     let name = instance.as_deref().unwrap_or(&call.client_id);
     let offers = request.protocols.into_iter();
@@ -73,7 +74,9 @@ fn accepted(joined: Joined, version: i16) -> JoinGroupResponse {
     });
     JoinGroupResponse::default()
         .with_generation_id(joined.generation)
-        .with_protocol_type(joined.protocol_type.filter(|_| version >= 7).map(StrBytes::from_string))
+        .with_protocol_type(
+            joined.protocol_type.filter(|_| version >= 7).map(StrBytes::from_string),
+        )
         .with_protocol_name(Some(StrBytes::from_string(joined.protocol)))
         .with_leader(StrBytes::from_string(joined.leader))
         .with_skip_assignment(joined.skip_assignment)

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::{
-    ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
-};
+use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::api::{Api, Call, serve};
@@ -79,7 +77,5 @@ fn missing(id: GroupId, version: i16) -> DescribedGroup {
         return group;
     }
     let message = StrBytes::from_static_str("there is no such group");
-    group
-        .with_error_code(ResponseError::GroupIdNotFound.code())
-        .with_error_message(Some(message))
+    group.with_error_code(ResponseError::GroupIdNotFound.code()).with_error_message(Some(message))
 }

@@ -54,7 +54,8 @@ async fn handle(node: Arc<Node>, call: Call, request: DeleteTopicsRequest) -> De
         response.responses.push(match deleted {
             Ok(()) => result,
             Err((error, why)) => {
-                let why = (call.version >= 5 && !why.is_empty()).then(|| StrBytes::from_string(why));
+                let why =
+                    (call.version >= 5 && !why.is_empty()).then(|| StrBytes::from_string(why));
                 result.with_error_code(error.code()).with_error_message(why)
             }
         });

@@ -9,9 +9,7 @@
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{
-    ApiKey, InitProducerIdRequest, InitProducerIdResponse, ProducerId,
-};
+use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
 use crate::api::{Api, Call, serve};
 use crate::node::Node;
@@ -22,12 +20,7 @@ pub(crate) const API: Api = Api {
     versions: 0..=5,
     advertised_from: 0,
     flexible_from: 2,
-    shape: &[
-        Field(Kind::Text, 0, ON),
-        Field(I32, 0, ON),
-        Field(I64, 3, ON),
-        Field(I16, 3, ON),
-    ],
+    shape: &[Field(Kind::Text, 0, ON), Field(I32, 0, ON), Field(I64, 3, ON), Field(I16, 3, ON)],
     serve: |node, call, body| serve(node, call, body, handle),
 };
 

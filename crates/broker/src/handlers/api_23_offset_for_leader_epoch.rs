@@ -13,9 +13,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPa
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
-use kafka_protocol::messages::{
-    ApiKey, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-};
+use kafka_protocol::messages::{ApiKey, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use super::partition_errors::{check_epoch, code};
 use crate::api::{Api, Call, serve};
@@ -35,8 +33,7 @@ pub(crate) const API: Api = Api {
     serve: |node, call, body| serve(node, call, body, handle),
 };
 
-const PARTITIONS: Kind =
-    Kind::Array(&[Field(I32, 0, ON), Field(I32, 2, ON), Field(I32, 0, ON)]);
+const PARTITIONS: Kind = Kind::Array(&[Field(I32, 0, ON), Field(I32, 2, ON), Field(I32, 0, ON)]);
 
 async fn handle(
     node: Arc<Node>,
@@ -49,12 +46,13 @@ async fn handle(
         let parts = wanted.partitions.iter().map(|part| {
             let answer = EpochEndOffset::default().with_partition(part.partition);
             match look_up(topic.as_deref(), part) {
-                Ok(Some(end)) => answer.with_leader_epoch(end.epoch).with_end_offset(end.end_offset),
+                Ok(Some(end)) => {
+                    answer.with_leader_epoch(end.epoch).with_end_offset(end.end_offset)
+                }
                 Ok(None) => answer.with_leader_epoch(-1).with_end_offset(-1),
-                Err(error) => answer
-                    .with_leader_epoch(-1)
-                    .with_end_offset(-1)
-                    .with_error_code(error.code()),
+                Err(error) => {
+                    answer.with_leader_epoch(-1).with_end_offset(-1).with_error_code(error.code())
+                }
             }
         });
         let answered = OffsetForLeaderTopicResult::default().with_partitions(parts.collect());

@@ -21,9 +21,10 @@ fn append_code(error: &AppendError) -> ResponseError {
     match error {
         // A checksum that fails is damage on the way, and worth another try.
         AppendError::Corrupt(BatchError::Crc { .. }) => ResponseError::CorruptMessage,
-        AppendError::Corrupt(_) | AppendError::NotOneBatch(_) | AppendError::Control => {
-            ResponseError::InvalidRecord
-        }
+        AppendError::Corrupt(_)
+        | AppendError::NotOneBatch(_)
+        | AppendError::Control
+        | AppendError::NoSequence { .. } => ResponseError::InvalidRecord,
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::Transactional => ResponseError::InvalidTxnState,
         AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
