@@ -8,6 +8,7 @@
 use std::error::Error as _;
 use std::future::Future as _;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,7 +23,7 @@ use hyper::client::conn::http1;
 use hyper::header::HeaderMap;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::socket::{Socket, Wire};
 use crate::verdict::{self, REASON_BYTES};
@@ -32,6 +33,8 @@ use crate::{Endpoint, Request};
 const MAX_RESPONSE_HEADERS: usize = 64 << 10;
 /// Of a response's body, bytes.
 const MAX_RESPONSE_BODY: usize = 64 << 10;
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
 /// After this long without an exchange the kernel is asked whether the peer has hung up.
 const PROBE_AFTER: Duration = Duration::from_millis(1);
 
@@ -97,13 +100,11 @@ pub enum Exchange {
 impl Connection {
     /// Resolves the endpoint's name and connects to the first of its addresses that takes it.
     pub async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, OpenError> {
-        let name = || endpoint.to_string();
-        match timeout_at(deadline, connect(endpoint)).await {
-            Ok(stream) => Ok(Self::over(stream?, deadline)
-                .await
-                .map_err(|source| OpenError::Connect { endpoint: name(), source })?),
-            Err(_) => Err(OpenError::Deadline { endpoint: name() }),
-        }
+        let stream = connect(endpoint, deadline).await?;
+        Self::over(stream, deadline).await.map_err(|source| {
+            let endpoint = endpoint.to_string();
+            OpenError::Connect { endpoint, source }
+        })
     }
 
     async fn over(stream: TcpStream, deadline: Instant) -> io::Result<Self> {
@@ -130,16 +131,20 @@ impl Connection {
         })
     }
 
-    /// Sends `request` and waits for its answer until `deadline`.
+    /// Sends `request` and waits for its answer until `deadline`. Nothing is sent past it.
     ///
     /// Dropping the future closes the connection: the service may then still process the request.
     pub async fn exchange(&mut self, request: Request, deadline: Instant) -> Exchange {
         if !self.is_usable() {
             return Exchange::NotSent { reason: "the connection is closed".into() };
         }
+        let now = Instant::now();
+        if now >= deadline {
+            return Exchange::Answer(too_late());
+        }
         self.at_rest = false;
+        self.wire.begin(self.exchanges > 0 && now - self.used >= PROBE_AFTER);
         self.exchanges += 1;
-        self.wire.begin(self.exchanges > 1 && self.used.elapsed() >= PROBE_AFTER);
         if self.alarm.deadline() > deadline {
             self.alarm.as_mut().reset(deadline);
         }
@@ -232,9 +237,9 @@ impl Connection {
         self.opened.elapsed()
     }
 
-    /// Time since the last exchange ended.
-    pub fn idle(&self) -> Duration {
-        self.used.elapsed()
+    /// When the last exchange ended.
+    pub fn used(&self) -> Instant {
+        self.used
     }
 
     /// Exchanges begun.
@@ -248,17 +253,25 @@ impl Connection {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<TcpStream, OpenError> {
+async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, OpenError> {
     let name = || endpoint.to_string();
-    let addresses = lookup_host(endpoint.address())
+    let late = |_| OpenError::Deadline { endpoint: name() };
+    let addresses: Vec<SocketAddr> = timeout_at(deadline, lookup_host(endpoint.address()))
         .await
-        .map_err(|source| OpenError::Name { endpoint: name(), source })?;
+        .map_err(late)?
+        .map_err(|source| OpenError::Name { endpoint: name(), source })?
+        .take(MAX_ADDRESSES)
+        .collect();
     let mut last = OpenError::NoAddress { endpoint: name() };
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(source) => last = OpenError::Connect { endpoint: name(), source },
-        }
+    for (at, address) in addresses.iter().enumerate() {
+        // One that does not reply leaves the others their share of the time.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - at).expect("there are few");
+        last = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(source)) => OpenError::Connect { endpoint: name(), source },
+            Err(_) => OpenError::Deadline { endpoint: name() },
+        };
     }
     Err(last)
 }
@@ -322,6 +335,13 @@ fn describe(error: &hyper::Error) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
+}
+
+/// There was no time left to send anything.
+pub(crate) fn too_late() -> Answer {
+    let verdict = Verdict::Unknown(UnknownCause::Deadline);
+    let reason = Some("the deadline had passed before the request was sent".into());
+    Answer { verdict, status: None, reason }
 }
 
 pub(crate) fn fault(fault: TargetFault, reason: String) -> Answer {

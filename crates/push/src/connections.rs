@@ -10,7 +10,7 @@ use std::time::Duration;
 use forebay_core::{Answer, TargetFault};
 use tokio::time::Instant;
 
-use crate::connection::fault;
+use crate::connection::{fault, too_late};
 use crate::{Connection, DoesNotFit, Endpoint, Exchange, Origin, Record, RequestWriter};
 
 /// Bounds on connections and requests.
@@ -81,24 +81,28 @@ impl Connections {
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     {
-        let write = || {
-            let timeout = deadline.saturating_duration_since(Instant::now());
+        let write = |now| {
+            let timeout = deadline.saturating_duration_since(now);
             self.writer.borrow_mut().write(&self.endpoint, origin, record, timeout)
         };
-        let request = write()?;
-        if let Some(mut connection) = self.take() {
+        let now = Instant::now();
+        let request = write(now)?;
+        if now >= deadline {
+            return Ok(too_late());
+        }
+        if let Some(mut connection) = self.take(now) {
             // One that was left while at rest says nothing of the endpoint, so a new one is tried.
             if let Exchange::Answer(answer) = connection.exchange(request, deadline).await {
                 self.put(connection);
                 return Ok(answer);
             }
         }
-        let connect_by = deadline.min(Instant::now() + self.limits.connect_timeout);
+        let connect_by = deadline.min(now + self.limits.connect_timeout);
         let mut connection = match Connection::open(&self.endpoint, connect_by).await {
             Ok(connection) => connection,
             Err(error) => return Ok(error.into()),
         };
-        match connection.exchange(write()?, deadline).await {
+        match connection.exchange(write(Instant::now())?, deadline).await {
             Exchange::Answer(answer) => {
                 self.put(connection);
                 Ok(answer)
@@ -109,22 +113,32 @@ impl Connections {
         }
     }
 
-    /// Closes connections that have rested for too long. Every delivery does it for one of them.
+    /// Closes connections that have rested for too long. Deliveries do so for the connections that
+    /// they come across; where there are none, it is for the caller to do now and then.
     pub fn prune(&self) {
+        let now = Instant::now();
         let mut resting = self.resting.borrow_mut();
-        while resting.front().is_some_and(|oldest| oldest.idle() > self.limits.max_idle) {
+        while resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
             resting.pop_front();
         }
     }
 
-    fn take(&self) -> Option<Connection> {
-        let connection = self.resting.borrow_mut().pop_back()?;
-        if connection.idle() <= self.limits.max_idle {
-            return Some(connection);
+    fn is_stale(&self, connection: &Connection, now: Instant) -> bool {
+        now.saturating_duration_since(connection.used()) > self.limits.max_idle
+    }
+
+    fn take(&self, now: Instant) -> Option<Connection> {
+        let mut resting = self.resting.borrow_mut();
+        let connection = resting.pop_back()?;
+        if self.is_stale(&connection, now) {
+            // All others have rested for longer.
+            resting.clear();
+            return None;
         }
-        // All others have rested for longer.
-        self.resting.borrow_mut().clear();
-        None
+        if resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
+            resting.pop_front();
+        }
+        Some(connection)
     }
 
     fn put(&self, mut connection: Connection) {

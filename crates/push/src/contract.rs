@@ -188,7 +188,8 @@ impl RequestWriter {
         } else {
             block.put_text(ATTEMPT, |text| decimal(text, record.attempt.into()))?;
         }
-        let millis = timeout.as_millis();
+        // Not cut off, else nearly all would say a millisecond less than was configured.
+        let millis = (timeout.as_micros() + 500) / 1000;
         if self.timeout.0 != millis {
             let text = HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX));
             self.timeout = (millis, text);

@@ -91,6 +91,21 @@ async fn no_answer_by_the_deadline_is_unknown_and_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_past_the_deadline() {
+    let service = Service::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let connections = connections(service.endpoint.clone());
+    let answer = connections.deliver(&origin(), &record("value"), Instant::now()).await.unwrap();
+    assert_eq!(answer.verdict, DEADLINE);
+    assert_eq!(service.accepted(), 0);
+    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let exchange = connection.exchange(request(&service.endpoint), Instant::now()).await;
+    let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
+    assert_eq!(answer.verdict, DEADLINE);
+    assert_eq!(connection.exchanges(), 0);
+    assert!(connection.is_usable());
+}
+
+#[tokio::test]
 async fn bytes_that_trickle_in_do_not_move_the_deadline() {
     for head in [
         "HTTP/1.1 200 OK\r\nx: ",

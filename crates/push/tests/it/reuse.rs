@@ -5,6 +5,7 @@ use std::time::Duration;
 use forebay_core::{Answer, Verdict};
 use forebay_push::{Connection, Connections, Exchange, Limits};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::service::Service;
 use crate::{connections, in_time, origin, record, request};
@@ -169,6 +170,21 @@ async fn a_connection_that_rested_too_long_is_closed() {
 }
 
 #[tokio::test]
+async fn deliveries_close_connections_that_rest_below_the_one_they_use() {
+    let service = Service::answering(OK).await;
+    let limits = Limits { max_idle: Duration::from_millis(200), ..Limits::default() };
+    let connections = Connections::new(service.endpoint.clone(), limits);
+    tokio::join!(deliver(&connections), deliver(&connections));
+    assert_eq!(connections.resting(), 2);
+    let begin = Instant::now();
+    while begin.elapsed() <= Duration::from_millis(300) {
+        deliver(&connections).await;
+    }
+    assert_eq!(connections.resting(), 1);
+    assert_eq!(service.accepted(), 2);
+}
+
+#[tokio::test]
 async fn no_more_connections_rest_than_are_allowed() {
     let service = Service::answering(OK).await;
     let limits = Limits { max_resting: 1, ..Limits::default() };
@@ -187,5 +203,5 @@ async fn a_connection_tells_its_age_and_its_exchanges() {
         assert_eq!(exchange, Exchange::Answer(Answer::accepted(200)));
         assert_eq!(connection.exchanges(), done);
     }
-    assert!(connection.idle() <= connection.age());
+    assert!(connection.used().elapsed() <= connection.age());
 }
