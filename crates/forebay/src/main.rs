@@ -15,6 +15,7 @@ mod logs;
 mod process;
 
 fn main() -> ExitCode {
+    abort_on_panic();
     let cli = cli::Cli::parse();
     logs::start(cli.log);
     match commands::run(cli.command) {
@@ -24,4 +25,14 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// A panic is a bug of ours, and its thread would be missing: better the whole process ends, and
+/// what it had not committed is delivered again by the next.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }

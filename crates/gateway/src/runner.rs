@@ -354,7 +354,8 @@ impl Runner {
 
     /// Answers every open fetch whose queue has records.
     fn answer_fetches(&self) {
-        for index in 0..self.seats.borrow().len() {
+        let seats = self.seats.borrow().len();
+        for index in 0..seats {
             self.answer_fetch(PartitionId(index as u32));
         }
     }
@@ -456,11 +457,13 @@ impl Runner {
     /// Drains everything, as if all partitions were revoked.
     fn stop(&self, answer: oneshot::Sender<()>) {
         *self.stopping.borrow_mut() = Some(answer);
-        for index in 0..self.seats.borrow().len() {
+        let seats = self.seats.borrow().len();
+        for index in 0..seats {
             let id = PartitionId(index as u32);
+            let assigned = self.seats.borrow()[index].assigned.is_some();
             if self.is_held_back(id) {
                 self.seats.borrow_mut()[index].assigned = None;
-            } else if self.seats.borrow()[index].assigned.is_some() {
+            } else if assigned {
                 self.handle(Input::Revoked { partition: id });
             }
         }

@@ -20,11 +20,20 @@ pub(crate) async fn run(args: Broker) -> Outcome {
         let kafka = Some(address.to_string());
         Ready { kafka, control: None, pid: std::process::id() }.write(path)?;
     }
-    let exit = signals.next().await;
+    let exit = tokio::select! {
+        exit = signals.next() => exit,
+        () = broker.failed() => return Err(disk_failed()),
+    };
     tokio::select! {
-        () = broker.shutdown() => Ok(exit),
+        stopped = broker.shutdown() => stopped.map(|()| exit).map_err(Failure::of(Exit::DataInUse)),
         _ = signals.next() => Ok(Exit::Interrupted),
     }
+}
+
+pub(crate) fn disk_failed() -> Failure {
+    let message = "the disk refused the broker's data; nothing is acknowledged any more, and what \
+                   was acknowledged is safe. See the log above, mend the disk, start again";
+    Failure::new(Exit::DataInUse, message)
 }
 
 /// Defaults for one machine at this address and directory.
@@ -49,7 +58,7 @@ pub(crate) async fn start(config: BrokerConfig) -> Result<BrokerHandle, Failure>
             StartError::NewerVersion { .. } => {
                 (Exit::DataInUse, "; run the newer program, or use another directory")
             }
-            StartError::Damaged { .. } => (Exit::DataInUse, ""),
+            StartError::Foreign(_) | StartError::Damaged { .. } => (Exit::DataInUse, ""),
             StartError::Listen { .. } | StartError::Io { .. } => (Exit::Configuration, ""),
         };
         Failure::new(exit, format!("the broker did not start: {error}{advice}"))

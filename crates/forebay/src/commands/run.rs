@@ -1,5 +1,6 @@
 //! `forebay run`: the gateway, with the embedded broker beside it where the file asks for one.
 
+use forebay_broker::BrokerHandle;
 use forebay_control::{Control, ListenError};
 use forebay_gateway::Gateway;
 
@@ -41,7 +42,10 @@ pub(crate) async fn run(args: Run) -> Outcome {
         Ready { kafka: Some(servers), control: Some(address), pid }.write(path)?;
     }
 
-    let exit = signals.next().await;
+    let exit = tokio::select! {
+        exit = signals.next() => exit,
+        () = disk_failed(embedded.as_ref()) => return Err(broker::disk_failed()),
+    };
     tracing::info!("draining; a second signal does not wait");
     tokio::select! {
         () = gateway.stop() => {}
@@ -49,9 +53,16 @@ pub(crate) async fn run(args: Run) -> Outcome {
     }
     serving.abort();
     if let Some(broker) = embedded {
-        broker.shutdown().await;
+        broker.shutdown().await.map_err(Failure::of(Exit::DataInUse))?;
     }
     Ok(exit)
+}
+
+async fn disk_failed(embedded: Option<&BrokerHandle>) {
+    match embedded {
+        Some(broker) => broker.failed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The file, or what the flags come to.
