@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_core::{Answer, Verdict};
+use forebay_core::{Answer, UnknownCause, Verdict};
 use forebay_push::{Connection, Connections, Exchange, Limits};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -72,6 +72,33 @@ async fn a_connection_closed_while_at_rest_costs_no_delivery() {
         assert_eq!(service.accepted(), round);
         seen.recv().await.unwrap();
         rest().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_closed_just_after_its_answer_sends_nothing_or_is_unknown_at_once() {
+    let (closed, mut seen) = mpsc::unbounded_channel();
+    let service = Service::start(move |mut peer| {
+        let closed = closed.clone();
+        async move {
+            peer.request().await;
+            peer.say(OK).await;
+            drop(peer);
+            closed.send(()).unwrap();
+        }
+    })
+    .await;
+    for _ in 0..20 {
+        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        connection.exchange(request(&service.endpoint), in_time()).await;
+        seen.recv().await.unwrap();
+        tokio::task::yield_now().await;
+        match connection.exchange(request(&service.endpoint), in_time()).await {
+            Exchange::NotSent { .. } => {}
+            Exchange::Answer(answer) => {
+                assert_eq!(answer.verdict, Verdict::Unknown(UnknownCause::ConnectionLost));
+            }
+        }
     }
 }
 
