@@ -427,8 +427,8 @@ impl Runner {
     fn set_endpoints(&self, listed: Vec<Endpoint>) {
         let mut endpoints = self.endpoints.borrow_mut();
         let ids = listed.into_iter().map(|endpoint| {
-            let url = endpoint.to_string();
-            let known = endpoints.iter().position(|known| known.endpoint().to_string() == url);
+            let url = endpoint.url();
+            let known = endpoints.iter().position(|known| known.endpoint().url() == url);
             let index = known.unwrap_or_else(|| {
                 endpoints.push(Rc::new(Connections::new(endpoint, self.plan.limits.clone())));
                 endpoints.len() - 1
