@@ -267,7 +267,8 @@ fn refuse_foreign(path: &Path) -> Result<(), DataDirError> {
     for entry in fs::read_dir(path).map_err(at(path))? {
         let name = entry.map_err(at(path))?.file_name();
         let name = name.to_string_lossy();
-        if name != LOCK && !name.ends_with(files::TEMPORARY) {
+        // The root of a mounted volume is as good as empty.
+        if name != LOCK && name != "lost+found" && !name.ends_with(files::TEMPORARY) {
             return Err(DataDirError::Foreign { path: path.to_owned() });
         }
     }
