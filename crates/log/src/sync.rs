@@ -73,6 +73,7 @@ struct PointState {
 struct Pending {
     file: Arc<File>,
     end: i64,
+    generation: u64,
 }
 
 impl Syncer {
@@ -163,16 +164,18 @@ impl Shared {
 
 impl Point {
     fn sync(&self) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        let generation = state.generation;
-        let Some(pending) = state.pending.take() else { return Ok(()) };
-        drop(state);
+        let Some(pending) = lock(&self.state).pending.take() else { return Ok(()) };
         pending.file.sync_data()?;
-        let state = lock(&self.state);
-        if state.generation == generation {
-            self.advance(&state, pending.end);
-        }
+        self.publish(&pending);
         Ok(())
+    }
+
+    /// Moves the synced end, unless the log was cut since.
+    fn publish(&self, synced: &Pending) {
+        let state = lock(&self.state);
+        if state.generation == synced.generation {
+            self.advance(&state, synced.end);
+        }
     }
 
     /// Called with the state locked, so that the values that `on_synced` gets rise.
@@ -221,7 +224,8 @@ impl SyncHandle {
             self.point.advance(&state, end);
             return;
         }
-        let pending = Pending { file: Arc::clone(file), end };
+        let generation = state.generation;
+        let pending = Pending { file: Arc::clone(file), end, generation };
         let was_dirty = state.pending.replace(pending).is_some();
         drop(state);
         if !was_dirty {

@@ -33,16 +33,21 @@ fn a_failed_sync_is_told_once_and_nothing_is_acknowledged_any_more() {
     assert!(failures.recv().is_err(), "told once");
 }
 
+/// A partition whose syncer's thread never runs.
+fn stalled() -> SyncHandle {
+    let shared = Shared::new(Durability::Group { window: Duration::ZERO }, None);
+    SyncHandle::new(Arc::new(shared), Box::new(|_| {}))
+}
+
 #[test]
 fn a_sync_that_was_begun_before_a_cut_moves_nothing() {
-    let handle = SyncHandle::new(
-        Arc::new(Shared::new(Durability::Group { window: Duration::ZERO }, None)),
-        Box::new(|_| {}),
-    );
+    let handle = stalled();
     let file = Arc::new(tempfile::tempfile().unwrap());
-    handle.appended(&file, 10);
-    handle.point.sync().unwrap();
-    assert_eq!(handle.synced_end(), 10);
+    handle.appended(&file, 20);
+    let begun = lock(&handle.point.state).pending.take().expect("dirty");
+    handle.reset(5);
+    handle.point.publish(&begun);
+    assert_eq!(handle.synced_end(), 5);
     handle.appended(&file, 20);
     handle.reset(5);
     handle.point.sync().unwrap();
@@ -50,6 +55,24 @@ fn a_sync_that_was_begun_before_a_cut_moves_nothing() {
     handle.appended(&file, 8);
     handle.point.sync().unwrap();
     assert_eq!(handle.synced_end(), 8);
+}
+
+#[test]
+fn rolling_and_closing_sync_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = stalled();
+    let config = crate::LogConfig::default();
+    let tail = crate::Recovery::Tail;
+    let mut log = crate::PartitionLog::open(dir.path(), config, tail, handle.clone(), 0).unwrap();
+    let batch = forebay_wire::BatchBuilder::new().push(1, None, None).clone().build().unwrap();
+    log.append(&batch, 0, 0).unwrap();
+    assert_eq!(handle.synced_end(), 0);
+    log.roll().unwrap();
+    assert_eq!(handle.synced_end(), 1);
+    log.append(&batch, 0, 0).unwrap();
+    assert_eq!(handle.synced_end(), 1);
+    log.close().unwrap();
+    assert_eq!(handle.synced_end(), 2);
 }
 
 #[test]

@@ -124,3 +124,17 @@ fn a_truncated_batch_is_no_duplicate_any_more() {
     assert_eq!(send(&mut log, 0, 14).unwrap(), (14, true));
     assert_eq!(send(&mut log, 0, 16).unwrap(), (16, false));
 }
+
+#[test]
+fn a_snapshot_from_beyond_a_cut_is_not_believed() {
+    let dir = scratch();
+    let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
+    for number in 0..9 {
+        send(&mut log, 0, number * 2).unwrap();
+    }
+    log.close().unwrap();
+    let mut log = open(dir.path(), LogConfig::default(), Recovery::Trust);
+    log.truncate(10, NOW).unwrap();
+    assert_eq!(send(&mut log, 0, 8).unwrap(), (8, true));
+    assert_eq!(send(&mut log, 0, 10).unwrap(), (10, false));
+}
