@@ -231,6 +231,21 @@ fn an_epoch_ends_where_the_next_one_began() {
 }
 
 #[test]
+fn an_epoch_that_was_cut_off_was_never_there() {
+    let dir = scratch();
+    let mut log = open(dir.path(), tiny(), Recovery::Tail);
+    for (epoch, value) in [(2, "a"), (2, "b"), (5, "c")] {
+        log.append(&batch(&[value]), epoch, NOW).unwrap();
+    }
+    log.truncate(2, NOW).unwrap();
+    assert_eq!(log.epoch_end_offset(5), None);
+    assert_eq!(log.epoch_end_offset(2), Some(EpochEnd { epoch: 2, end_offset: 2 }));
+    drop(log);
+    let log = open(dir.path(), tiny(), Recovery::Tail);
+    assert_eq!(log.epoch_end_offset(5), None);
+}
+
+#[test]
 fn the_log_start_survives_a_crash_and_frees_whole_segments() {
     let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
