@@ -189,7 +189,8 @@ impl DataDir {
         fs::remove_dir_all(&gone).map_err(at(&gone))
     }
 
-    /// Says that every log was closed; the next start then trusts what it finds.
+    /// Says that every log was closed, each without an error; the next start then trusts what it
+    /// finds. One that is dropped instead is as after a crash.
     pub fn close(self) -> Result<(), DataDirError> {
         // Kafka's own form of the file.
         let marker = self.path.join(CLEAN);

@@ -3,8 +3,9 @@
 //! - An append marks its partition dirty: the file, and the log end it reached.
 //! - The thread takes all that is dirty, syncs each file once without any lock, and only then
 //!   moves each partition's synced end. What arrives meanwhile is the next round.
-//! - Idle, a round begins at once. Under load (something arrived during the round before) it
-//!   waits first, as long as that round took and at most `window`, to sync more with one call.
+//! - Idle, a round begins at once. Under load (something arrived while the round before was
+//!   syncing) it waits first, as long as that round took and at most `window`, to sync more with
+//!   one call. A lone producer that waits for each acknowledgement is no load.
 //! - A failed sync ends it all: nothing is acknowledged any more and nothing is tried again,
 //!   because the kernel may have dropped what it could not write.
 
@@ -126,24 +127,29 @@ impl Shared {
     }
 
     fn run(&self, window: Duration) {
-        let mut busy = Duration::ZERO;
-        loop {
-            let Some(dirty) = self.gather(busy.min(window)) else { return };
+        let mut pause = Duration::ZERO;
+        while let Some(dirty) = self.gather(pause) {
             let begun = Instant::now();
+            let mut loaded = false;
             for point in dirty {
-                if let Err(error) = point.sync() {
+                let Some(pending) = point.take() else { continue };
+                if let Err(error) = pending.file.sync_data() {
                     self.fail(&error);
                     return;
                 }
+                // Looked at before the waiters are told: one that answers at once is no load.
+                loaded = !lock(&self.queue).dirty.is_empty();
+                point.publish(&pending);
             }
-            busy = begun.elapsed();
+            pause = if loaded { begun.elapsed().min(window) } else { Duration::ZERO };
         }
     }
 
-    /// The next round's partitions; `None` when it is time to end.
+    /// The next round's partitions, `pause` from now at the earliest; `None` when it is time to
+    /// end.
     fn gather(&self, pause: Duration) -> Option<Vec<Arc<Point>>> {
         let mut queue = lock(&self.queue);
-        if !queue.dirty.is_empty() && !queue.stopping {
+        if !pause.is_zero() {
             let waited = self.wake.wait_timeout_while(queue, pause, |queue| !queue.stopping);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -163,11 +169,8 @@ impl Shared {
 }
 
 impl Point {
-    fn sync(&self) -> io::Result<()> {
-        let Some(pending) = lock(&self.state).pending.take() else { return Ok(()) };
-        pending.file.sync_data()?;
-        self.publish(&pending);
-        Ok(())
+    fn take(&self) -> Option<Pending> {
+        lock(&self.state).pending.take()
     }
 
     /// Moves the synced end, unless the log was cut since.

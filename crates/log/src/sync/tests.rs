@@ -44,16 +44,15 @@ fn a_sync_that_was_begun_before_a_cut_moves_nothing() {
     let handle = stalled();
     let file = Arc::new(tempfile::tempfile().unwrap());
     handle.appended(&file, 20);
-    let begun = lock(&handle.point.state).pending.take().expect("dirty");
+    let begun = handle.point.take().expect("dirty");
     handle.reset(5);
     handle.point.publish(&begun);
     assert_eq!(handle.synced_end(), 5);
     handle.appended(&file, 20);
     handle.reset(5);
-    handle.point.sync().unwrap();
-    assert_eq!(handle.synced_end(), 5);
+    assert!(handle.point.take().is_none());
     handle.appended(&file, 8);
-    handle.point.sync().unwrap();
+    handle.point.publish(&handle.point.take().expect("dirty"));
     assert_eq!(handle.synced_end(), 8);
 }
 
@@ -77,14 +76,12 @@ fn rolling_and_closing_sync_by_themselves() {
 
 #[test]
 fn a_partition_is_queued_once_for_each_round() {
-    let shared = Arc::new(Shared::new(Durability::Group { window: Duration::ZERO }, None));
-    let handle = SyncHandle::new(Arc::clone(&shared), Box::new(|_| {}));
+    let handle = stalled();
     let file = Arc::new(tempfile::tempfile().unwrap());
     for end in 1..=100 {
         handle.appended(&file, end);
     }
-    let dirty = shared.gather(Duration::ZERO).expect("dirty");
+    let dirty = handle.point.shared.gather(Duration::ZERO).expect("dirty");
     assert_eq!(dirty.len(), 1);
-    dirty[0].sync().unwrap();
-    assert_eq!(handle.synced_end(), 100);
+    assert_eq!(dirty[0].take().map(|pending| pending.end), Some(100));
 }
