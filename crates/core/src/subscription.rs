@@ -138,6 +138,8 @@ impl<P: Clone> Subscription<P> {
     }
 
     pub fn handle(&mut self, input: Input<P>, now: Instant) {
+        // An answer that comes at its deadline is late, whether or not that was polled in between.
+        self.advance(now);
         match input {
             Input::Assigned { partition, start, stored, wall_ms } => {
                 self.assigned(partition, start, stored, wall_ms, now);
@@ -312,18 +314,9 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    /// Lets time pass: lanes reopen, deadlines end what has no answer (P4).
+    /// Lets time pass: deadlines end what has no answer (P4), then lanes reopen, for without grace
+    /// an ended delivery may go again at once.
     fn advance(&mut self, now: Instant) {
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now {
-                break;
-            }
-            self.timers.pop_first();
-            match timer {
-                Timer::Look(id) => self.consider(id),
-                Timer::Reopen(id, slot) => self.reopen(id, slot),
-            }
-        }
         while let Some(&(deadline, id)) = self.deadlines.front() {
             let Self { seats, rules, .. } = &*self;
             let seat = seats[id.partition.0 as usize].partition.as_ref();
@@ -336,6 +329,16 @@ impl<P: Clone> Subscription<P> {
                 _ => {}
             }
             self.deadlines.pop_front();
+        }
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::Look(id) => self.consider(id),
+                Timer::Reopen(id, slot) => self.reopen(id, slot),
+            }
         }
     }
 

@@ -38,6 +38,11 @@ fn at(millis: u64) -> Instant {
 /// A subscription with one endpoint and partition 0, claimed and active from offset 0 on.
 fn active() -> Subscription<i64> {
     let mut it = Subscription::new(rules(), RevisionId(0), 1);
+    claim(&mut it);
+    it
+}
+
+fn claim(it: &mut Subscription<i64>) {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(0);
     it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(0));
@@ -46,7 +51,6 @@ fn active() -> Subscription<i64> {
         matches!(claim, Some(Output::Commit { tenure: Tenure(7), point, .. }) if point == start)
     );
     it.handle(Input::Committed { partition: P0, tenure: Tenure(7), point: start }, at(0));
-    it
 }
 
 /// Answers the open fetch with records of these offsets and keys.
@@ -225,4 +229,25 @@ fn one_slow_delivery_does_not_make_the_deadlines_grow() {
         assert!(it.deadlines.len() <= 100, "{}", it.deadlines.len());
     }
     assert_eq!(it.view().counts.settled, 1_999);
+}
+
+#[test]
+fn an_answer_after_its_deadline_is_late_though_nobody_polled_in_between() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, Verdict::Accept, at(30_000));
+    let counts = it.view().counts;
+    assert_eq!((counts.settled, counts.unknown, counts.late), (0, 1, 1));
+}
+
+#[test]
+fn without_grace_a_lane_reopens_at_the_deadline_and_nothing_spins() {
+    let mut it = Subscription::new(Rules { grace: Duration::ZERO, ..rules() }, RevisionId(0), 1);
+    claim(&mut it);
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    assert!(deliver(&mut it, at(0)).is_some());
+    assert!(deliver(&mut it, at(30_000)).is_some());
+    assert!(deliver(&mut it, at(30_000)).is_none());
+    assert_eq!(it.next_wakeup(at(30_000)), Some(at(60_000)));
 }
