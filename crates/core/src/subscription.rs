@@ -34,7 +34,7 @@ pub enum Input<P> {
     /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970.
     Assigned { partition: PartitionId, start: CommitPoint, stored: Option<Tenure>, wall_ms: i64 },
     /// Answers [`Output::Fetch`]: at least one record, in rising order.
-    Fetched { partition: PartitionId, records: Vec<Record<P>> },
+    Fetched { partition: PartitionId, tenure: Tenure, records: Vec<Record<P>> },
     /// Answers [`Output::Deliver`].
     Answered { id: DeliveryId, answer: Answer },
     /// Answers [`Output::Commit`]: Kafka has it.
@@ -62,6 +62,7 @@ pub enum Output<P> {
     /// may be larger than the bound.
     Fetch {
         partition: PartitionId,
+        tenure: Tenure,
         records: usize,
         bytes: usize,
     },
@@ -144,7 +145,9 @@ impl<P: Clone> Subscription<P> {
             Input::Assigned { partition, start, stored, wall_ms } => {
                 self.assigned(partition, start, stored, wall_ms, now);
             }
-            Input::Fetched { partition, records } => self.fetched(partition, records),
+            Input::Fetched { partition, tenure, records } => {
+                self.fetched(partition, tenure, records);
+            }
             Input::Answered { id, answer } => self.answered(id, answer, now),
             Input::Committed { partition, tenure, point } => {
                 if let Some((committed, rules)) = self.tenured(partition, tenure) {
@@ -231,9 +234,9 @@ impl<P: Clone> Subscription<P> {
         self.consider(id);
     }
 
-    fn fetched(&mut self, id: PartitionId, records: Vec<Record<P>>) {
+    fn fetched(&mut self, id: PartitionId, tenure: Tenure, records: Vec<Record<P>>) {
         assert!(!records.is_empty(), "a fetch is answered when there are records");
-        let Some((partition, rules)) = self.partition(id) else { return };
+        let Some((partition, rules)) = self.tenured(id, tenure) else { return };
         partition.fetched(rules);
         if !partition.is_draining() {
             for record in records {
@@ -388,7 +391,7 @@ impl<P: Clone> Subscription<P> {
                 Some(Step::Fetch(room)) => {
                     partition.fetch_sent();
                     let (records, bytes) = (room.records, room.bytes);
-                    return Some(Output::Fetch { partition: id, records, bytes });
+                    return Some(Output::Fetch { partition: id, tenure, records, bytes });
                 }
                 Some(Step::Release) => {
                     self.remove(id, now);

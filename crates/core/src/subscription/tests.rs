@@ -63,7 +63,7 @@ fn fetch(it: &mut Subscription<i64>, records: &[(i64, Option<u64>)], now: Instan
         payload: offset,
     };
     let records = records.iter().map(record).collect();
-    it.handle(Input::Fetched { partition: P0, records }, now);
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records }, now);
 }
 
 fn deliver(it: &mut Subscription<i64>, now: Instant) -> Option<Delivery<i64>> {
@@ -220,7 +220,7 @@ fn one_slow_delivery_does_not_make_the_deadlines_grow() {
     for offset in 1..2_000 {
         let now = at(offset as u64);
         let record = Record { offset: Offset(offset), key: Some(2), bytes: 1, payload: 0 };
-        it.handle(Input::Fetched { partition: P0, records: vec![record] }, now);
+        it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] }, now);
         while let Some(output) = it.poll(now) {
             if let Output::Deliver(sent) = output {
                 answer(&mut it, &sent, Verdict::Accept, now);
@@ -250,4 +250,22 @@ fn without_grace_a_lane_reopens_at_the_deadline_and_nothing_spins() {
     assert!(deliver(&mut it, at(30_000)).is_some());
     assert!(deliver(&mut it, at(30_000)).is_none());
     assert_eq!(it.next_wakeup(at(30_000)), Some(at(60_000)));
+}
+
+#[test]
+fn records_that_a_former_tenure_asked_for_are_not_taken() {
+    let mut it = active();
+    assert!(matches!(it.poll(at(0)), Some(Output::Fetch { tenure: Tenure(7), .. })));
+    it.handle(Input::Lost { partition: P0 }, at(1));
+    let start = CommitPoint(0);
+    it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(2));
+    assert!(matches!(it.poll(at(2)), Some(Output::Commit { .. })));
+    it.handle(Input::Committed { partition: P0, tenure: Tenure(8), point: start }, at(3));
+    assert!(matches!(it.poll(at(3)), Some(Output::Fetch { tenure: Tenure(8), .. })));
+    let late = Record { offset: Offset(40), key: None, bytes: 1, payload: 40 };
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![late] }, at(4));
+    assert!(it.poll(at(4)).is_none(), "offsets 0 to 39 would be lost");
+    let first = Record { offset: Offset(0), key: None, bytes: 1, payload: 0 };
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(8), records: vec![first] }, at(5));
+    assert_eq!(deliver(&mut it, at(5)).unwrap().payload, 0);
 }
