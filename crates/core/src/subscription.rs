@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use crate::credit::Credit;
 use crate::fault::Fault;
 use crate::lanes::Slot;
-use crate::partition::{Failure, HeldState, Partition, Step};
+use crate::partition::{Failure, HeldState, Partition, Step, Unknown};
 use crate::pool::Pool;
 use crate::record::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
 use crate::retry::Flight;
@@ -22,7 +22,7 @@ use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
 use crate::rules::Rules;
 use crate::time::Instant;
-use crate::verdict::{Answer, UnknownCause, Verdict};
+use crate::verdict::{Answer, TargetFault, UnknownCause, Verdict};
 use crate::view::Counts;
 
 mod view;
@@ -171,7 +171,7 @@ impl<P: Clone> Subscription<P> {
             Input::Lost { partition } => self.remove(partition, now),
             Input::Endpoints(endpoints) => {
                 self.pool.set(&endpoints);
-                self.open_lanes_of_the_gone(now);
+                self.open_lanes(now, |pool, unknown| pool.has_left(unknown.endpoint));
             }
         }
     }
@@ -263,18 +263,19 @@ impl<P: Clone> Subscription<P> {
         let Self { seats, rules, rng, pool, counts, .. } = self;
         let partition = seats[id.0 as usize].partition.as_mut().expect("a flight has a partition");
         let held = partition.lanes.get_mut(slot);
-        let HeldState::InFlight { endpoint, deadline } = held.state else {
+        let HeldState::InFlight { endpoint, sent, deadline } = held.state else {
             unreachable!("only a record in flight ends a flight");
         };
         partition.in_flight -= 1;
         self.in_flight -= 1;
         counts.count(answer.verdict);
-        let found_gone = pool.ended(endpoint, answer.verdict, now);
+        let answer_refused = answer.verdict == Verdict::TargetFault(TargetFault::Refused);
+        pool.ended(endpoint, answer.verdict, now);
         let verdict = match answer.verdict {
             Verdict::Unknown(_) if rules.planted.is(Fault::UnknownIsSuccess) => Verdict::Accept,
             verdict => verdict,
         };
-        let flight = Flight { deadline, gone: pool.is_gone(endpoint) };
+        let flight = Flight { deadline, left: pool.has_left(endpoint) };
         match flight.again_at(verdict, held, now, rules, rng) {
             None => {
                 partition.settle(slot, rules);
@@ -283,15 +284,21 @@ impl<P: Clone> Subscription<P> {
             Some(until) => {
                 held.failure = Some(Box::new(Failure { endpoint, answer }));
                 let unknown = matches!(verdict, Verdict::Unknown(_));
-                held.state = HeldState::Shut { until, unknown_at: unknown.then_some(endpoint) };
+                let unknown = unknown.then_some(Unknown { endpoint, since: now });
+                held.state = HeldState::Shut { until, unknown };
                 partition.lanes.shut(slot);
                 self.timers.insert((until, Timer::Reopen(id, slot)));
             }
         }
         self.queue_turn(id);
         self.consider(id);
-        if found_gone {
-            self.open_lanes_of_the_gone(now);
+        if answer_refused {
+            // Only what had ended before this delivery was sent has ended with the process that
+            // refuses; another process may have come and gone at the address since.
+            let too_much = self.rules.planted.is(Fault::RefusalProvesTooMuch);
+            self.open_lanes(now, |_, unknown| {
+                unknown.endpoint == endpoint && (unknown.since <= sent || too_much)
+            });
         }
     }
 
@@ -355,8 +362,8 @@ impl<P: Clone> Subscription<P> {
         self.queue_turn(id);
     }
 
-    /// A service that is known to be gone works on nothing: its unknown lanes open after grace.
-    fn open_lanes_of_the_gone(&mut self, now: Instant) {
+    /// Opens, after grace, the lanes whose service is known to be gone: it works on nothing.
+    fn open_lanes(&mut self, now: Instant, gone: impl Fn(&Pool, Unknown) -> bool) {
         let soon = now + self.rules.grace;
         let late = self.timers.range((soon, Timer::MIN)..).copied();
         let waiting: Vec<_> = late.collect();
@@ -364,12 +371,12 @@ impl<P: Clone> Subscription<P> {
             let Timer::Reopen(id, slot) = timer else { continue };
             let Self { seats, pool, .. } = self;
             let partition = seats[id.0 as usize].partition.as_mut().expect("timers have one");
-            let HeldState::Shut { until: at, unknown_at: Some(endpoint) } =
+            let HeldState::Shut { until: at, unknown: Some(unknown) } =
                 &mut partition.lanes.get_mut(slot).state
             else {
                 continue;
             };
-            if pool.is_gone(*endpoint) {
+            if gone(pool, *unknown) {
                 *at = soon;
                 self.timers.remove(&(until, timer));
                 self.timers.insert((soon, timer));
@@ -434,7 +441,7 @@ impl<P: Clone> Subscription<P> {
         let tenure = partition.tenure;
         let held = partition.lanes.get_mut(slot);
         held.deliveries += 1;
-        held.state = HeldState::InFlight { endpoint, deadline };
+        held.state = HeldState::InFlight { endpoint, sent: now, deadline };
         let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
         let payload = held.payload.clone();
         self.in_flight += 1;

@@ -130,7 +130,7 @@ fn a_failed_record_blocks_its_key_only() {
 fn a_target_that_is_gone_costs_no_attempt_and_is_probed_each_second() {
     let mut it = active();
     fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(1));
-    let refused = Verdict::TargetFault(TargetFault::Connect);
+    let refused = Verdict::TargetFault(TargetFault::Refused);
     let first = deliver(&mut it, at(1)).unwrap();
     answer(&mut it, &first, refused, at(1));
     for second in 1..60 {
@@ -268,4 +268,38 @@ fn records_that_a_former_tenure_asked_for_are_not_taken() {
     let first = Record { offset: Offset(0), key: None, bytes: 1, payload: 0 };
     it.handle(Input::Fetched { partition: P0, tenure: Tenure(8), records: vec![first] }, at(5));
     assert_eq!(deliver(&mut it, at(5)).unwrap().payload, 0);
+}
+
+const LOST: Verdict = Verdict::Unknown(UnknownCause::ConnectionLost);
+const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Refused);
+
+#[test]
+fn a_lane_opens_after_grace_where_a_later_connection_is_refused() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (lost, other) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &lost, LOST, at(5));
+    answer(&mut it, &other, Verdict::Retry { said: false, after: None }, at(5));
+    let later = deliver(&mut it, at(300)).unwrap();
+    answer(&mut it, &later, REFUSED, at(301));
+    assert!(deliver(&mut it, at(1_300)).is_none());
+    let probe = deliver(&mut it, at(1_301)).unwrap();
+    answer(&mut it, &probe, Verdict::Accept, at(1_301));
+    assert_eq!((probe.payload, deliver(&mut it, at(1_301)).unwrap().payload), (1, 0));
+}
+
+#[test]
+fn a_refusal_proves_nothing_about_what_was_sent_to_the_next_process() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (refused, sent) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &sent, LOST, at(5));
+    answer(&mut it, &refused, REFUSED, at(6));
+    for now in [1_006, 5_000, 30_999] {
+        while let Some(probe) = deliver(&mut it, at(now)) {
+            assert_eq!(probe.payload, 0, "the service may be at work on offset 1");
+            let no_connection = Verdict::TargetFault(TargetFault::Connect);
+            answer(&mut it, &probe, no_connection, at(now));
+        }
+    }
 }
