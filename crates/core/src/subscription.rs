@@ -97,7 +97,10 @@ pub struct Subscription<P> {
     turn: VecDeque<PartitionId>,
     /// Partitions that may want to commit, to fetch or to be released.
     attention: VecDeque<PartitionId>,
-    timers: BTreeSet<(Instant, Timer)>,
+    /// When shut lanes reopen.
+    reopenings: BTreeSet<(Instant, PartitionId, Slot)>,
+    /// When a partition's commit or drain is due for another look.
+    looks: BTreeSet<(Instant, PartitionId)>,
     /// Deliveries in the order of their deadlines, some of them answered.
     deadlines: VecDeque<(Instant, DeliveryId)>,
     counts: Counts,
@@ -108,15 +111,6 @@ pub struct Subscription<P> {
 struct Seat<P> {
     last_tenure: Option<Tenure>,
     partition: Option<Partition<P>>,
-}
-
-/// Reasons to wake up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// A shut lane reopens.
-    Reopen(PartitionId, Slot),
-    /// A partition's commit or drain is due for another look.
-    Look(PartitionId),
 }
 
 impl<P: Clone> Subscription<P> {
@@ -132,7 +126,8 @@ impl<P: Clone> Subscription<P> {
             rng: Rng::new(seed),
             turn: VecDeque::new(),
             attention: VecDeque::new(),
-            timers: BTreeSet::new(),
+            reopenings: BTreeSet::new(),
+            looks: BTreeSet::new(),
             deadlines: VecDeque::new(),
             counts: Counts::default(),
         }
@@ -184,15 +179,19 @@ impl<P: Clone> Subscription<P> {
 
     /// When to poll again though nothing happened. Only what can be done then counts (P9).
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
-        let timer = self.timers.first().map(|timer| timer.0);
+        let look = self.looks.first().map(|look| look.0);
         let deadline = self.deadlines.front().map(|deadline| deadline.0);
-        let starved = !self.turn.is_empty() && self.in_flight < self.rules.in_flight_max;
+        // A lane that reopens, or an endpoint to probe, is of use only where a slot is free.
+        let free = self.in_flight < self.rules.in_flight_max;
+        let reopening = self.reopenings.first().map(|reopening| reopening.0);
+        let reopening = reopening.filter(|_| free);
+        let starved = free && !self.turn.is_empty();
         let probe = if starved { self.pool.next_probe() } else { None };
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
             && self.in_flight == self.rules.in_flight_max
             && !self.turn.is_empty())
         .then_some(now);
-        [timer, deadline, probe, spurious].into_iter().flatten().min()
+        [look, reopening, deadline, probe, spurious].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that can be seen from inside.
@@ -287,7 +286,7 @@ impl<P: Clone> Subscription<P> {
                 let unknown = unknown.then_some(Unknown { endpoint, since: now });
                 held.state = HeldState::Shut { until, unknown };
                 partition.lanes.shut(slot);
-                self.timers.insert((until, Timer::Reopen(id, slot)));
+                self.reopenings.insert((until, id, slot));
             }
         }
         self.queue_turn(id);
@@ -315,7 +314,8 @@ impl<P: Clone> Subscription<P> {
         self.assigned -= 1;
         self.turn.retain(|queued| *queued != id);
         self.attention.retain(|queued| *queued != id);
-        self.timers.retain(|(_, timer)| timer.partition() != id);
+        self.reopenings.retain(|(_, partition, _)| *partition != id);
+        self.looks.retain(|(_, partition)| *partition != id);
         self.deadlines.retain(|(_, delivery)| delivery.partition != id);
         for index in 0..self.seats.len() {
             if self.seats[index].partition.is_some() {
@@ -340,20 +340,18 @@ impl<P: Clone> Subscription<P> {
             }
             self.deadlines.pop_front();
         }
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now {
-                break;
-            }
-            self.timers.pop_first();
-            match timer {
-                Timer::Look(id) => self.consider(id),
-                Timer::Reopen(id, slot) => self.reopen(id, slot),
-            }
+        while let Some(&(at, id)) = self.looks.first().filter(|look| look.0 <= now) {
+            self.looks.remove(&(at, id));
+            self.consider(id);
+        }
+        while let Some(&(at, id, slot)) = self.reopenings.first().filter(|lane| lane.0 <= now) {
+            self.reopenings.remove(&(at, id, slot));
+            self.reopen(id, slot);
         }
     }
 
     fn reopen(&mut self, id: PartitionId, slot: Slot) {
-        let (partition, rules) = self.partition(id).expect("timers go with their partition");
+        let (partition, rules) = self.partition(id).expect("its lanes reopen no more when it goes");
         partition.lanes.get_mut(slot).state = HeldState::Queued;
         partition.lanes.reopen(slot);
         if rules.planted.is(Fault::RetryGoesLast) {
@@ -365,12 +363,11 @@ impl<P: Clone> Subscription<P> {
     /// Opens, after grace, the lanes whose service is known to be gone: it works on nothing.
     fn open_lanes(&mut self, now: Instant, gone: impl Fn(&Pool, Unknown) -> bool) {
         let soon = now + self.rules.grace;
-        let late = self.timers.range((soon, Timer::MIN)..).copied();
-        let waiting: Vec<_> = late.collect();
-        for (until, timer) in waiting {
-            let Timer::Reopen(id, slot) = timer else { continue };
+        let later = self.reopenings.range((soon, PartitionId(0), 0)..).copied();
+        let later: Vec<_> = later.collect();
+        for (until, id, slot) in later {
             let Self { seats, pool, .. } = self;
-            let partition = seats[id.0 as usize].partition.as_mut().expect("timers have one");
+            let partition = seats[id.0 as usize].partition.as_mut().expect("a lane has one");
             let HeldState::Shut { until: at, unknown: Some(unknown) } =
                 &mut partition.lanes.get_mut(slot).state
             else {
@@ -378,8 +375,8 @@ impl<P: Clone> Subscription<P> {
             };
             if gone(pool, *unknown) {
                 *at = soon;
-                self.timers.remove(&(until, timer));
-                self.timers.insert((soon, timer));
+                self.reopenings.remove(&(until, id, slot));
+                self.reopenings.insert((soon, id, slot));
             }
         }
     }
@@ -408,7 +405,7 @@ impl<P: Clone> Subscription<P> {
                     let look = partition.next_look(now, rules);
                     partition.attended = false;
                     self.attention.pop_front();
-                    self.timers.extend(look.map(|look| (look, Timer::Look(id))));
+                    self.looks.extend(look.map(|look| (look, id)));
                 }
             }
         }
@@ -490,17 +487,6 @@ impl<P: Clone> Subscription<P> {
         {
             partition.attended = true;
             attention.push_back(id);
-        }
-    }
-}
-
-impl Timer {
-    /// Before every other timer of the same moment.
-    const MIN: Self = Self::Reopen(PartitionId(0), 0);
-
-    fn partition(self) -> PartitionId {
-        match self {
-            Self::Reopen(id, _) | Self::Look(id) => id,
         }
     }
 }

@@ -303,3 +303,17 @@ fn a_refusal_proves_nothing_about_what_was_sent_to_the_next_process() {
         }
     }
 }
+
+#[test]
+fn a_retry_without_a_free_slot_is_no_reason_to_wake_up() {
+    let mut it = Subscription::new(Rules { in_flight_max: 1, ..rules() }, RevisionId(0), 1);
+    claim(&mut it);
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let first = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &first, Verdict::Retry { said: false, after: None }, at(1));
+    let second = deliver(&mut it, at(1)).unwrap();
+    assert!(deliver(&mut it, at(1)).is_none());
+    assert_eq!(it.next_wakeup(at(1)), Some(second.deadline));
+    answer(&mut it, &second, Verdict::Accept, at(1_000));
+    assert_eq!(deliver(&mut it, at(1_000)).unwrap().payload, 0);
+}
