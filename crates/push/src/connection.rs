@@ -75,6 +75,9 @@ impl OpenError {
     pub fn fault(&self) -> TargetFault {
         match self {
             Self::Name { .. } | Self::NoAddress { .. } => TargetFault::Name,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                TargetFault::Refused
+            }
             Self::Connect { .. } | Self::Deadline { .. } => TargetFault::Connect,
         }
     }
