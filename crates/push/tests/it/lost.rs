@@ -28,7 +28,7 @@ async fn a_refused_connection_is_a_target_fault() {
     drop(listener);
     let connections = connections(Endpoint::parse(&url, "v1").unwrap());
     let answer = connections.deliver(&origin(), &record("value"), in_time()).await.unwrap();
-    assert_eq!(answer.verdict, Verdict::TargetFault(TargetFault::Connect));
+    assert_eq!(answer.verdict, Verdict::TargetFault(TargetFault::Refused));
     let reason = answer.reason.unwrap();
     assert!(reason.contains("127.0.0.1") && reason.contains("refused"), "{reason}");
 }
