@@ -23,8 +23,8 @@ mod reader;
 mod record;
 
 pub use admin::{
-    Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member, NewTopic,
-    OffsetSpec, TopicDescription, TopicLayout,
+    Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member,
+    NewTopic, OffsetSpec, TopicDescription, TopicLayout,
 };
 pub use commit::Commit;
 pub use error::KafkaError;

@@ -46,12 +46,7 @@ struct Inner {
 
 impl Shared {
     pub(super) fn new(waker: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self {
-            waker,
-            poller: OnceLock::new(),
-            inner: Mutex::default(),
-            closed: Condvar::new(),
-        }
+        Self { waker, poller: OnceLock::new(), inner: Mutex::default(), closed: Condvar::new() }
     }
 
     pub(super) fn set_poller(&self, thread: Thread) {

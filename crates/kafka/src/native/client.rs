@@ -83,7 +83,8 @@ impl EventConsumer {
     pub(crate) fn poll(&self, wait: Duration, handler: &mut impl EventHandler) -> bool {
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue lives as long as `self`; the event is ours and `Event` destroys it.
-        let Some(event) = NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), wait) })
+        let Some(event) =
+            NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), wait) })
         else {
             return false;
         };
@@ -100,11 +101,26 @@ impl EventConsumer {
         true
     }
 
+    /// Sends one commit request. Its answer comes as [`EventHandler::committed`], which librdkafka
+    /// gives only to those who name a queue for it (the wrapper's asynchronous commit does not).
+    pub(crate) fn commit(&self, list: &TopicPartitionList) -> Option<Code> {
+        // SAFETY: client, list and queue are alive; the list is copied.
+        let code = unsafe {
+            sys::rd_kafka_commit_queue(
+                self.base.client().native_ptr(),
+                list.ptr(),
+                self.queue.as_ptr(),
+                None,
+                ptr::null_mut(),
+            )
+        };
+        failure(code as i32)
+    }
+
     /// Leaves the group, which goes on while the queue is polled, until [`Self::is_closed`].
-    pub(crate) fn start_closing(&self) {
-        if let Err(error) = self.base.close_queue() {
-            tracing::debug!(%error, "a consumer was closed already");
-        }
+    /// `false`: there is nothing to wait for; a member that was fenced can't even leave.
+    pub(crate) fn start_closing(&self) -> bool {
+        self.base.close_queue().is_ok()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -253,13 +269,8 @@ unsafe fn native_headers<'a>(
     let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
     // SAFETY: as the caller promises; results are written whenever there is no error.
     unsafe {
-        while sys::rd_kafka_header_get_all(
-            headers,
-            found.len(),
-            &mut name,
-            &mut value,
-            &mut length,
-        ) == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+        while sys::rd_kafka_header_get_all(headers, found.len(), &mut name, &mut value, &mut length)
+            == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
         {
             found.push((CStr::from_ptr(name).to_string_lossy(), slice(value, length)));
         }
