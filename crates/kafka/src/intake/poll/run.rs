@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::intake::shared::Shared;
-use crate::intake::slots::{Phase, Share, Slots};
+use crate::intake::slots::{Share, Slots};
 use crate::native::client::Place;
 use crate::record::{Record, TopicPartition};
 
@@ -24,13 +24,7 @@ impl Run {
         Self { shared, of: None, records: Vec::new(), bytes: 0, full: None }
     }
 
-    pub(super) fn add(
-        &mut self,
-        place: &Place,
-        record: Record,
-        slots: &mut Slots,
-        share: Share,
-    ) {
+    pub(super) fn add(&mut self, place: &Place, record: Record, slots: &mut Slots, share: Share) {
         if self.of.as_ref().is_none_or(|(key, _)| *key != place.key()) {
             self.flush(slots, share);
             let Some(slot) = slots.get_mut(place.topic(), place.partition) else { return };
@@ -51,7 +45,7 @@ impl Run {
             self.records.clear();
             return;
         };
-        if slot.phase != Phase::Flowing {
+        if !slot.is_fetched() {
             self.records.clear();
             return;
         }
