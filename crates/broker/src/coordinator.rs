@@ -460,8 +460,26 @@ impl Coordinator {
                     let mut inner = cell.lock();
                     inner.group.tick(clock.now());
                     coordinator.carry_outputs(&cell, &mut inner);
+                    drop(inner);
+                    coordinator.forget_if_blank(&cell);
                 }
             });
+        }
+    }
+
+    /// Drops a group that was asked for and never came to anything, so that made-up names cost
+    /// nothing for long.
+    fn forget_if_blank(&self, cell: &Cell) {
+        let mut cells = self.cells();
+        let mut inner = cell.lock();
+        let blank = inner.group.is_unused()
+            && inner.group.generation() == 0
+            && inner.offsets.is_empty()
+            && inner.unsettled.is_empty();
+        if blank {
+            // Whoever holds the cell already is told to come again.
+            inner.group.kill();
+            cells.remove(&cell.id);
         }
     }
 
