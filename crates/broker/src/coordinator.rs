@@ -262,7 +262,8 @@ impl Coordinator {
                 return;
             }
         }
-        if let Err(error) = partition.delete_before(from) {
+        let dropped = tokio::task::spawn_blocking(move || partition.delete_before(from)).await;
+        if let Ok(Err(error)) = dropped {
             tracing::warn!(%error, "can't drop old records of __consumer_offsets");
         }
     }

@@ -1,9 +1,11 @@
 //! Consumer groups over the wire: generations, static members, commits.
 
 use bytes::Bytes;
+use forebay_wire::offsets_topic;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -16,8 +18,8 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, SyncGroupRequest,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 
 use crate::broker::TestBroker;
@@ -315,4 +317,45 @@ async fn offsets_of_a_topic_that_is_read_are_not_deleted_and_others_are_for_good
     assert_eq!(client.call(delete(), 0).await.topics[0].partitions[0].error_code, 0);
     let broker = broker.restart().await;
     assert_eq!(committed(&mut broker.client().await, "g").await.0, -1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_offsets_topic_stays_small_and_keeps_what_counts() {
+    let broker = TestBroker::start().await;
+    let mut client = broker.client().await;
+    client.create_topic("t", 1).await;
+    let joined = alone(&mut client, "g", "i").await;
+    assert_eq!(commit_code(&mut client, commit("g", Some(&joined), 1, "")).await, 0);
+    let index = offsets_topic::partition_of_group("g", offsets_topic::PARTITIONS);
+    // Every commit weighs 4 KiB in the same partition; the log drops whole segments of 8 MiB.
+    let heavy = "x".repeat(4096);
+    let mut offset = 1;
+    while start_of(&mut client, index).await == 0 {
+        assert!(offset < 20_000, "80 MB of commits and nothing was dropped");
+        for _ in 0..50 {
+            offset += 1;
+            client.send(&commit("g", Some(&joined), offset, &heavy), 7).await;
+        }
+        for _ in 0..50 {
+            let (_, response) = client.receive::<OffsetCommitRequest>(7).await;
+            assert_eq!(response.topics[0].partitions[0].error_code, 0);
+        }
+    }
+    let broker = broker.restart().await;
+    let mut client = broker.client().await;
+    assert_eq!(committed(&mut client, "g").await, (offset, heavy));
+    let beat = client.call(heartbeat("g", &joined, Some("i")), 3).await;
+    assert_eq!(beat.error_code, 0, "the group's state was written anew too");
+}
+
+async fn start_of(client: &mut Client, partition: i32) -> i64 {
+    let part = ListOffsetsPartition::default()
+        .with_partition_index(partition)
+        .with_current_leader_epoch(-1)
+        .with_timestamp(-2);
+    let topic = ListOffsetsTopic::default()
+        .with_name(topic_name(offsets_topic::TOPIC))
+        .with_partitions(vec![part]);
+    let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+    client.call(request, 5).await.topics[0].partitions[0].offset
 }
