@@ -262,7 +262,8 @@ impl Coordinator {
                 return;
             }
         }
-        if let Err(error) = partition.delete_before(from) {
+        let dropped = tokio::task::spawn_blocking(move || partition.delete_before(from)).await;
+        if let Ok(Err(error)) = dropped {
             tracing::warn!(%error, "can't drop old records of __consumer_offsets");
         }
     }
@@ -460,8 +461,26 @@ impl Coordinator {
                     let mut inner = cell.lock();
                     inner.group.tick(clock.now());
                     coordinator.carry_outputs(&cell, &mut inner);
+                    drop(inner);
+                    coordinator.forget_if_blank(&cell);
                 }
             });
+        }
+    }
+
+    /// Drops a group that was asked for and never came to anything, so that made-up names cost
+    /// nothing for long.
+    fn forget_if_blank(&self, cell: &Cell) {
+        let mut cells = self.cells();
+        let mut inner = cell.lock();
+        let blank = inner.group.is_unused()
+            && inner.group.generation() == 0
+            && inner.offsets.is_empty()
+            && inner.unsettled.is_empty();
+        if blank {
+            // Whoever holds the cell already is told to come again.
+            inner.group.kill();
+            cells.remove(&cell.id);
         }
     }
 
