@@ -233,7 +233,7 @@ fn a_session_that_was_not_kept_loses_its_partitions_and_gets_them_anew() {
         IntakeEvent::Lost(partitions) => Some(partitions.clone()),
         _ => None,
     });
-    assert_eq!(lost, [partition.clone()]);
+    assert_eq!(lost, std::slice::from_ref(&partition));
     assert!(before.queue().is_closed());
     worker.intake.commit([Commit { partition, offset: 0, metadata: String::new() }]);
     worker.until_event("a commit of it is refused, though nobody answers", |event| {
