@@ -22,8 +22,8 @@ pub enum Fault {
     RefusalProvesTooMuch,
     /// P3: one delivery more than the bound may be in flight.
     OneTooManyInFlight,
-    /// P3: settled records give back their credit twice.
-    CreditTwice,
+    /// P3: what is held is not counted when more is fetched.
+    HeldForgotten,
     /// P4: a delivery without an answer is forgotten at its deadline, and never ends.
     DeadlineForgotten,
     /// P5: a late answer settles the record of the delivery after it.

@@ -31,7 +31,8 @@ pub(crate) struct Partition<P> {
     pub(crate) committed: CommitPoint,
     committing: Option<CommitPoint>,
     commit_not_before: Instant,
-    fetching: bool,
+    /// What the open fetch may bring.
+    pub(crate) fetching: Option<Load>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl<P> Partition<P> {
             committed: start,
             committing: None,
             commit_not_before: now,
-            fetching: false,
+            fetching: None,
         }
     }
 
@@ -158,15 +159,12 @@ impl<P> Partition<P> {
         (current && matches!(held.state, HeldState::InFlight { .. })).then_some(slot)
     }
 
-    /// The record reached its end.
-    pub(crate) fn settle(&mut self, slot: Slot, rules: &Rules) {
+    /// The record reached its end. Returns its bytes.
+    pub(crate) fn settle(&mut self, slot: Slot) -> usize {
         let held = self.lanes.finish(slot);
         self.load.remove(held.bytes);
-        if rules.planted.is(Fault::CreditTwice) {
-            self.load.records = self.load.records.saturating_sub(1);
-            self.load.bytes = self.load.bytes.saturating_sub(held.bytes);
-        }
         self.ledger.settle(held.offset).expect("a held record is not settled");
+        held.bytes
     }
 
     /// What it wants next; derived from its state each time, so asking twice changes nothing.
@@ -206,13 +204,24 @@ impl<P> Partition<P> {
         self.committing = Some(point);
     }
 
-    pub(crate) fn fetch_sent(&mut self) {
-        self.fetching = true;
+    /// The open fetch is answered; nothing where a former answer crossed its renewal.
+    pub(crate) fn fetched(&mut self, rules: &Rules) -> Option<Load> {
+        match rules.planted.is(Fault::FetchForgotten) {
+            true => None,
+            false => self.fetching.take(),
+        }
     }
 
-    pub(crate) fn fetched(&mut self, rules: &Rules) {
-        assert!(self.fetching, "records come when they were asked for");
-        self.fetching = rules.planted.is(Fault::FetchForgotten);
+    /// What it holds, and what its open fetch may bring.
+    pub(crate) fn taken(&self) -> Load {
+        self.load.plus(self.fetching.unwrap_or_default())
+    }
+
+    /// Whether it would fetch if others did not hold more than their share.
+    pub(crate) fn is_short(&self, credit: Credit) -> bool {
+        self.stage == Stage::Active
+            && self.fetching.is_none()
+            && credit.own_room(self.load).is_some()
     }
 
     /// Kafka acknowledged a commit.
@@ -289,8 +298,12 @@ impl<P> Partition<P> {
     }
 
     fn fetch_step(&self, credit: Credit, rules: &Rules) -> Option<Step> {
-        let mut room = credit.room(self.load)?;
+        if let Some(open) = self.fetching {
+            return credit.shrunk(open, self.load).map(Step::Fetch);
+        }
+        let forgets = rules.planted.is(Fault::HeldForgotten);
+        let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
         room.records = room.records.min(rules.window_max.saturating_sub(self.ledger.window()));
-        (!self.fetching && room.records > 0).then_some(Step::Fetch(room))
+        (room.records > 0).then_some(Step::Fetch(room))
     }
 }

@@ -23,7 +23,7 @@ macro_rules! table {
 table! {
     P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch;
     P2: CommitOnSend CommitOneTooFar CommitOverGap;
-    P3: OneTooManyInFlight CreditTwice;
+    P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
     P5: LateAnswerCounts UnknownIsSuccess TenureIgnored;
     P8: CommitGoesBack;

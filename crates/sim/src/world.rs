@@ -94,6 +94,7 @@ struct Fetch {
     life: u32,
     term: TermId,
     tenure: Tenure,
+    number: u64,
     records: usize,
     bytes: usize,
 }
@@ -327,10 +328,10 @@ impl World {
             }
             Output::Fetch { partition, tenure, records, bytes } => {
                 let life = self.processes[process].life;
-                let Some(term) = self.model.term(process, partition).map(|term| term.id) else {
-                    return;
-                };
-                let fetch = Fetch { process, life, term, tenure, records, bytes };
+                let Some(term) = self.model.term_mut(process, partition) else { return };
+                term.fetches += 1;
+                let (term, number) = (term.id, term.fetches);
+                let fetch = Fetch { process, life, term, tenure, number, records, bytes };
                 let takes = self.rng.below(self.plan.pace.fetch + 1);
                 self.agenda.enter(self.now + takes, Event::Hand(fetch));
             }

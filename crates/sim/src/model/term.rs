@@ -27,6 +27,8 @@ pub struct Term {
     pub prefix_since: u64,
     /// Where the next record is read from the log.
     pub position: usize,
+    /// Counts fetches; only the last one is open.
+    pub fetches: u64,
     /// Unsettled records by lane, oldest first.
     pub queues: Queues,
     pub held: usize,
@@ -87,6 +89,7 @@ impl Term {
             prefix: 0,
             prefix_since: now,
             position,
+            fetches: 0,
             queues: Queues::new(),
             held: 0,
             held_bytes: 0,

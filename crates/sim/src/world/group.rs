@@ -64,11 +64,11 @@ impl World {
 
     /// Answers a fetch, also one of a term that is over: queues of the shell may lag behind.
     pub(super) fn hand(&mut self, fetch: Fetch) {
-        let Fetch { process, life, term, tenure, records, bytes } = fetch;
-        if !self.lives(process, life) {
+        let Fetch { process, life, term, tenure, number, records, bytes } = fetch;
+        let of = &self.model.terms[term];
+        if !self.lives(process, life) || number != of.fetches {
             return;
         }
-        let of = &self.model.terms[term];
         let partition = of.partition;
         let taken = self.kafka.of(partition).fetch(of.position, records, bytes, self.now);
         match taken {
