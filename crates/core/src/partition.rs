@@ -170,7 +170,9 @@ impl<P> Partition<P> {
     /// What it wants next; derived from its state each time, so asking twice changes nothing.
     pub(crate) fn next_step(&self, now: Instant, credit: Credit, rules: &Rules) -> Option<Step> {
         match self.stage {
-            Stage::Claiming => self.commit_step(now, self.committed),
+            Stage::Claiming => {
+                self.commit_step(now, self.committed).or_else(|| self.hurried_fetch(credit, rules))
+            }
             Stage::Active => self
                 .dirty(rules)
                 .and_then(|point| self.commit_step(now, point))
@@ -189,6 +191,7 @@ impl<P> Partition<P> {
     /// When [`Partition::next_step`] is worth another question though nothing was said meanwhile.
     pub(crate) fn next_look(&self, now: Instant, rules: &Rules) -> Option<Instant> {
         let commit = (self.committing.is_none()
+            && !rules.planted.is(Fault::CommitNotWoken)
             && (self.stage == Stage::Claiming || self.dirty(rules).is_some()))
         .then_some(self.commit_not_before);
         let stage = match self.stage {
@@ -229,7 +232,8 @@ impl<P> Partition<P> {
         assert_eq!(self.committing.take(), Some(point), "one commit at a time");
         assert!(point >= self.committed, "P8: the commit point does not go back");
         self.committed = point;
-        self.commit_not_before = now + rules.commit_interval;
+        let twice = if rules.planted.is(Fault::LazyCommit) { 2 } else { 1 };
+        self.commit_not_before = now + rules.commit_interval * twice;
         if self.stage == Stage::Claiming {
             self.stage = Stage::Active;
         }
@@ -288,6 +292,11 @@ impl<P> Partition<P> {
         point
     }
 
+    fn hurried_fetch(&self, credit: Credit, rules: &Rules) -> Option<Step> {
+        let hurried = rules.planted.is(Fault::DeliverBeforeClaim);
+        hurried.then(|| self.fetch_step(credit, rules)).flatten()
+    }
+
     fn hasty(&self, rules: &Rules) -> bool {
         rules.planted.is(Fault::ReleaseBeforeCommit)
     }
@@ -303,7 +312,10 @@ impl<P> Partition<P> {
         }
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
-        room.records = room.records.min(rules.window_max.saturating_sub(self.ledger.window()));
+        if !rules.planted.is(Fault::WindowIgnored) {
+            let window = rules.window_max.saturating_sub(self.ledger.window());
+            room.records = room.records.min(window);
+        }
         (room.records > 0).then_some(Step::Fetch(room))
     }
 }

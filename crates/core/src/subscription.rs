@@ -10,6 +10,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
@@ -121,7 +122,10 @@ impl<P: Clone> Subscription<P> {
     pub fn new(rules: Rules, revision: RevisionId, seed: u64) -> Self {
         assert!(rules.in_flight_max > 0 && rules.records_max > 0 && rules.window_max > 0);
         Self {
-            pool: Pool::new(rules.probe_interval),
+            pool: Pool::new(match rules.planted.is(Fault::NoProbePause) {
+                true => Duration::ZERO,
+                false => rules.probe_interval,
+            }),
             rules,
             seats: Vec::new(),
             assigned: 0,
@@ -169,6 +173,7 @@ impl<P: Clone> Subscription<P> {
                     self.consider(partition);
                 }
             }
+            Input::Lost { .. } if self.rules.planted.is(Fault::LostIgnored) => {}
             Input::Lost { partition } => self.remove(partition, now),
             Input::Endpoints(endpoints) => {
                 self.pool.set(&endpoints);
@@ -190,7 +195,7 @@ impl<P: Clone> Subscription<P> {
         // A lane that reopens, or an endpoint to probe, is of use only where a slot is free.
         let free = self.in_flight < self.rules.in_flight_max;
         let reopening = self.reopenings.first().map(|reopening| reopening.0);
-        let reopening = reopening.filter(|_| free);
+        let reopening = reopening.filter(|_| free && !self.rules.planted.is(Fault::RetryNotWoken));
         let starved = free && !self.turn.is_empty();
         let probe = if starved { self.pool.next_probe() } else { None };
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::AddAssign;
 
 use forebay_core::{
     Answer, CommitPoint, DeliveryId, EndpointId, Input, Instant, Output, PartitionId, Planted,
@@ -68,6 +69,18 @@ pub struct Tally {
     pub crashes: u64,
     pub terms: u64,
     pub virtual_micros: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.deliveries += other.deliveries;
+        self.accepted += other.accepted;
+        self.inert += other.inert;
+        self.crashes += other.crashes;
+        self.terms += other.terms;
+        self.virtual_micros += other.virtual_micros;
+    }
 }
 
 #[derive(Debug)]
@@ -354,6 +367,11 @@ impl World {
         let listed = self.service.listed();
         self.model.offices[process].listed(&listed);
         self.tell(process, Input::Endpoints(listed));
+    }
+
+    /// Short as often as long, for races live where one thing follows close upon another.
+    fn pause(&mut self, most: Micros) -> Micros {
+        self.rng.spread(1, most)
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {

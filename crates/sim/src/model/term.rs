@@ -11,10 +11,9 @@ pub struct Term {
     pub partition: PartitionId,
     pub generation: u64,
     pub opening: Opening,
-    /// The process's last tenure over the same partition.
-    pub floor: Option<Tenure>,
-    /// The tenure that the core chose, once it has said so.
-    pub tenure: Option<Tenure>,
+    /// What the tenure has to be: above what was stored and above the process's last one, and no
+    /// less than the wall clock.
+    pub tenure: Tenure,
     /// Kafka acknowledged the tenure.
     pub claimed: bool,
     pub revoked_at: Option<u64>,
@@ -80,8 +79,7 @@ impl Term {
             partition,
             generation,
             opening,
-            floor: None,
-            tenure: None,
+            tenure: Tenure(opening.wall_ms),
             claimed: false,
             revoked_at: None,
             over: false,
