@@ -308,6 +308,9 @@ impl<P> Partition<P> {
 
     fn fetch_step(&self, credit: Credit, rules: &Rules) -> Option<Step> {
         if let Some(open) = self.fetching {
+            if rules.planted.is(Fault::FetchForgotten) {
+                return None;
+            }
             return credit.shrunk(open, self.load).map(Step::Fetch);
         }
         let forgets = rules.planted.is(Fault::HeldForgotten);

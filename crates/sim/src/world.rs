@@ -234,10 +234,11 @@ impl World {
 
     fn happens(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Poll { process, life } => match self.lives(process, life) {
-                true => self.poll(process, false)?,
-                false => {}
-            },
+            Event::Poll { process, life } => {
+                if self.lives(process, life) {
+                    self.poll(process, false)?;
+                }
+            }
             Event::Wake { process, life, alarm } => {
                 if self.lives(process, life) && self.processes[process].alarm == alarm {
                     self.poll(process, true)?;
