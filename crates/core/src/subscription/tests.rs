@@ -354,3 +354,21 @@ fn what_all_partitions_hold_keeps_the_bound_when_partitions_come() {
     assert_eq!(fetches, [(partition, 1)], "partition 0 holds all there is, and one is left");
     it.check();
 }
+
+#[test]
+fn records_that_cross_the_renewal_of_their_fetch_are_taken() {
+    let mut it = active();
+    assert!(matches!(it.poll(at(0)), Some(Output::Fetch { records: 8, .. })));
+    let (partition, start) = (PartitionId(1), CommitPoint(0));
+    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    assert!(matches!(it.poll(at(1)), Some(Output::Fetch { records: 4, .. })));
+    for offset in 0..2 {
+        let record = Record { offset: Offset(offset), key: None, bytes: 1, payload: offset };
+        it.handle(
+            Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] },
+            at(2),
+        );
+        it.check();
+    }
+    assert_eq!(it.view().partitions[0].held, 2);
+}
