@@ -192,17 +192,18 @@ impl<P: Clone> Subscription<P> {
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
         let look = self.looks.first().map(|look| look.0);
         let deadline = self.deadlines.front().map(|deadline| deadline.0);
-        // A lane that reopens, or an endpoint to probe, is of use only where a slot is free.
+        // A lane is of use only with a free slot and an endpoint that may be tried.
+        let forgets = self.rules.planted.is(Fault::RetryNotWoken);
+        let reopening = self.reopenings.first().map(|lane| lane.0).filter(|_| !forgets);
+        let lane = if self.turn.is_empty() { reopening } else { Some(now) };
         let free = self.in_flight < self.rules.in_flight_max;
-        let reopening = self.reopenings.first().map(|reopening| reopening.0);
-        let reopening = reopening.filter(|_| free && !self.rules.planted.is(Fault::RetryNotWoken));
-        let starved = free && !self.turn.is_empty();
-        let probe = if starved { self.pool.next_probe() } else { None };
+        let endpoint = if free { self.pool.next_pick() } else { None };
+        let delivery = lane.zip(endpoint).map(|(lane, endpoint)| lane.max(endpoint));
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
             && self.in_flight == self.rules.in_flight_max
             && !self.turn.is_empty())
         .then_some(now);
-        [look, reopening, deadline, probe, spurious].into_iter().flatten().min()
+        [look, deadline, delivery, spurious].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that can be seen from inside.

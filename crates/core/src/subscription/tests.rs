@@ -372,3 +372,21 @@ fn records_that_cross_the_renewal_of_their_fetch_are_taken() {
     }
     assert_eq!(it.view().partitions[0].held, 2);
 }
+
+#[test]
+fn a_retry_without_an_endpoint_to_try_is_no_reason_to_wake_up() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (first, second) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &first, Verdict::Retry { said: false, after: None }, at(1));
+    let fault = Verdict::TargetFault(TargetFault::Status);
+    let lane_opens = it.next_wakeup(at(1)).unwrap();
+    answer(&mut it, &second, fault, at(2));
+    assert!(deliver(&mut it, at(2)).is_none());
+    let probe = at(1_002);
+    assert!(lane_opens < probe);
+    assert_eq!(it.next_wakeup(at(2)), Some(probe));
+    it.handle(Input::Endpoints(vec![]), at(3));
+    assert!(deliver(&mut it, at(3)).is_none());
+    assert_eq!(it.next_wakeup(at(3)), None);
+}
