@@ -78,8 +78,7 @@ fn open(
         path: config.data.clone(),
         what: error.to_string(),
     })?;
-    let (host, port) =
-        config.advertised.clone().unwrap_or_else(|| (address.ip().to_string(), address.port()));
+    let (host, port) = config.advertise(address);
     Ok(Arc::new(Node {
         host: StrBytes::from_string(host),
         port: i32::from(port),

@@ -64,6 +64,7 @@ async fn topics_that_can_not_be_are_refused_each_with_its_code() {
         (topic("there"), ResponseError::TopicAlreadyExists),
         (topic("a/b"), ResponseError::InvalidTopicException),
         (topic(".."), ResponseError::InvalidTopicException),
+        (topic("__consumer_offsets"), ResponseError::InvalidTopicException),
         (topic(&"x".repeat(250)), ResponseError::InvalidTopicException),
         (topic("n").with_num_partitions(0), ResponseError::InvalidPartitions),
         (topic("n").with_num_partitions(1_000_000), ResponseError::InvalidPartitions),
