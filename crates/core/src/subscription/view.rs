@@ -3,9 +3,16 @@
 use crate::partition::{Partition, Stage};
 use crate::pool::{Endpoint, Health};
 use crate::subscription::Subscription;
-use crate::view::{Blocked, EndpointState, EndpointView, PartitionStage, PartitionView, View};
+use crate::view::{
+    Blocked, Counts, EndpointState, EndpointView, PartitionStage, PartitionView, View,
+};
 
 impl<P: Clone> Subscription<P> {
+    /// Deliveries and settlements so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// A snapshot; its cost grows with partitions and endpoints, not with records.
     pub fn view(&self) -> View {
         let partitions = self.seats.iter().filter_map(|seat| seat.partition.as_ref());

@@ -1,0 +1,50 @@
+//! The benchmark: one workload, several peers, interleaved rounds in one run.
+//!
+//! `run` starts the service that answers at once, lets each peer send it the canonical workload in
+//! turn, and prints a table and, as the last line, JSON. A peer is a file in `peers/`. The service
+//! and the peer that drives `forebay-push` from memory are subcommands of the same binary, so that
+//! each is a process of its own whose processor time can be told apart.
+#![forbid(unsafe_code)]
+
+mod cpu;
+mod peers;
+mod report;
+mod rounds;
+mod service;
+mod workload;
+
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Measures deliveries of the canonical workload against the limit")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure all peers in interleaved rounds
+    Run(rounds::Plan),
+    /// Answer every request with 200 at once; prints its address
+    Service,
+    /// Deliver from memory to a service; prints what was done as JSON
+    Raw {
+        #[arg(long)]
+        to: SocketAddr,
+        #[arg(long)]
+        seconds: u64,
+        #[arg(long)]
+        in_flight: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Run(plan) => report::print(&plan, &rounds::run(&plan)?),
+        Command::Service => service::serve(),
+        Command::Raw { to, seconds, in_flight } => peers::raw::drive(to, seconds, in_flight),
+    }
+}

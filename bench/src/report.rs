@@ -1,0 +1,120 @@
+//! What a run found: a table for people, then one line of JSON.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use crate::rounds::{Plan, Turn, Turns};
+use crate::workload::{KEYS, PARTITIONS, VALUE_BYTES};
+
+/// Median and extremes of one figure over the rounds.
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: impl Iterator<Item = f64>) -> anyhow::Result<Self> {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        let (least, most) = (figures.first(), figures.last());
+        let (least, most) = least.zip(most).context("there were no rounds")?;
+        let middle = figures.len() / 2;
+        let median = if figures.len() % 2 == 1 {
+            figures[middle]
+        } else {
+            f64::midpoint(figures[middle - 1], figures[middle])
+        };
+        Ok(Self { median, least: *least, most: *most })
+    }
+
+    fn json(&self) -> Value {
+        json!({"median": self.median, "min": self.least, "max": self.most})
+    }
+}
+
+pub(crate) fn print(plan: &Plan, results: &[Turns]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{VALUE_BYTES}-byte records, {KEYS} keys, {PARTITIONS} partitions, {} in flight; \
+         {} rounds of {} s",
+        plan.in_flight, plan.rounds, plan.seconds
+    )?;
+    writeln!(
+        out,
+        "{:<10}{:>12}{:>20}{:>9}   CPU seconds per million records",
+        "peer", "records/s", "min .. max", "ratio"
+    )?;
+    let first = results.first().context("there are no peers")?;
+    let mut peers = Map::new();
+    for Turns { peer, turns } in results {
+        let rate = Spread::of(turns.iter().map(|turn| turn.per_second))?;
+        // Each turn against the one of its own round, so that a slow moment cancels out.
+        let ratio = Spread::of(
+            turns.iter().zip(&first.turns).map(|(turn, base)| turn.per_second / base.per_second),
+        )?;
+        let cpu = cpu(turns)?;
+        let shown: Vec<String> =
+            cpu.iter().map(|(name, cpu)| format!("{name} {:.2}", cpu.median)).collect();
+        writeln!(
+            out,
+            "{peer:<10}{:>12.0}{:>20}{:>9.2}   {}",
+            rate.median,
+            format!("{:.0} .. {:.0}", rate.least, rate.most),
+            ratio.median,
+            shown.join(", ")
+        )?;
+        let cpu: Map<String, Value> =
+            cpu.iter().map(|(name, cpu)| ((*name).to_owned(), cpu.json())).collect();
+        peers.insert(
+            (*peer).to_owned(),
+            json!({
+                "records_per_second": rate.json(),
+                "ratio": ratio.json(),
+                "cpu_seconds_per_million": cpu,
+            }),
+        );
+    }
+    let report = json!({
+        "workload": {
+            "value_bytes": VALUE_BYTES,
+            "keys": KEYS,
+            "partitions": PARTITIONS,
+            "in_flight": plan.in_flight,
+        },
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "ratio_to": first.peer,
+        "peers": peers,
+    });
+    writeln!(out, "{report}")?;
+    Ok(())
+}
+
+/// Every process of the peer, with its spread over the rounds.
+fn cpu(turns: &[Turn]) -> anyhow::Result<Vec<(&'static str, Spread)>> {
+    let names = turns.first().map(|turn| &turn.cpu_per_million).into_iter().flatten();
+    names
+        .enumerate()
+        .map(|(at, (name, _))| {
+            let figures = turns.iter().filter_map(|turn| turn.cpu_per_million.get(at));
+            Ok((*name, Spread::of(figures.map(|(_, cpu)| *cpu))?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_middles() {
+        let spread = Spread::of([3.0, 1.0, 2.0].into_iter()).unwrap();
+        assert_eq!((spread.median, spread.least, spread.most), (2.0, 1.0, 3.0));
+        assert_eq!(Spread::of([4.0, 1.0].into_iter()).unwrap().median, 2.5);
+        assert!(Spread::of(std::iter::empty()).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! `/metrics`: every metric once, with its meaning, in Prometheus' text or in OpenMetrics.
+//!
+//! The figures are read from snapshots when they are asked for, so the data path counts nothing
+//! twice. [`METRICS`] is also the reference page's source.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use forebay_core::EndpointState;
+use forebay_gateway::{KafkaState, PartitionSnapshot, Snapshot};
+
+use crate::api::{Subscriptions, snapshots};
+
+/// What a metric is called and means.
+#[derive(Debug)]
+pub struct Metric {
+    /// As exposed.
+    pub name: &'static str,
+    pub kind: MetricKind,
+    pub help: &'static str,
+    pub labels: &'static [&'static str],
+    read: fn(&Snapshot, &mut Samples<'_>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Grows until the process ends; its name ends in `_total`.
+    Counter,
+    Gauge,
+}
+
+/// Where a metric's samples are written.
+struct Samples<'a> {
+    text: &'a mut String,
+    name: &'static str,
+    labels: &'static [&'static str],
+}
+
+const SUBSCRIPTION: &[&str] = &["subscription"];
+const PARTITION: &[&str] = &["subscription", "topic", "partition"];
+const ENDPOINT: &[&str] = &["subscription", "endpoint"];
+
+/// All metrics, in the order in which they are exposed.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "forebay_kafka_reachable",
+        kind: MetricKind::Gauge,
+        help: "1 while Kafka answers this subscription.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| {
+            samples.one(&[&all.name], u8::from(all.kafka == KafkaState::Reachable));
+        },
+    },
+    Metric {
+        name: "forebay_deliveries_total",
+        kind: MetricKind::Counter,
+        help: "Deliveries that ended, by verdict.",
+        labels: &["subscription", "verdict"],
+        read: |all, samples| {
+            let counts = &all.counts;
+            for (verdict, count) in [
+                ("accept", counts.accepted),
+                ("retry", counts.retry),
+                ("reject", counts.rejected),
+                ("back_pressure", counts.back_pressure),
+                ("target_fault", counts.target_fault),
+                ("unknown", counts.unknown),
+            ] {
+                samples.one(&[&all.name, verdict], count);
+            }
+        },
+    },
+    Metric {
+        name: "forebay_settled_total",
+        kind: MetricKind::Counter,
+        help: "Records that reached their end.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.counts.settled),
+    },
+    Metric {
+        name: "forebay_late_answers_total",
+        kind: MetricKind::Counter,
+        help: "Answers that came late, twice or for a former tenure, and changed nothing.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.counts.late),
+    },
+    Metric {
+        name: "forebay_in_flight",
+        kind: MetricKind::Gauge,
+        help: "Deliveries that are out and unanswered.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.in_flight),
+    },
+    Metric {
+        name: "forebay_in_flight_max",
+        kind: MetricKind::Gauge,
+        help: "Bound on deliveries in flight.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.in_flight_max),
+    },
+    Metric {
+        name: "forebay_assignments_total",
+        kind: MetricKind::Counter,
+        help: "Partitions that were assigned to this process, each time counted.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.rebalances),
+    },
+    Metric {
+        name: "forebay_partition_commit_point",
+        kind: MetricKind::Gauge,
+        help: "Exclusive end of what is done, acknowledged by Kafka.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, |partition| Some(partition.commit_point)),
+    },
+    Metric {
+        name: "forebay_partition_lag",
+        kind: MetricKind::Gauge,
+        help: "Log end offset minus commit point.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, PartitionSnapshot::lag),
+    },
+    Metric {
+        name: "forebay_partition_held_records",
+        kind: MetricKind::Gauge,
+        help: "Records that are fetched and not settled.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, |partition| Some(partition.held as i64)),
+    },
+    Metric {
+        name: "forebay_partition_held_bytes",
+        kind: MetricKind::Gauge,
+        help: "Bytes of the records that are fetched and not settled.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, |partition| Some(partition.held_bytes as i64)),
+    },
+    Metric {
+        name: "forebay_partition_blocked",
+        kind: MetricKind::Gauge,
+        help: "1 while the partition's oldest unsettled record has failed before, or it is held.",
+        labels: PARTITION,
+        read: |all, samples| {
+            samples.each(all, |partition| {
+                Some(i64::from(partition.blocked.is_some() || partition.hold.is_some()))
+            });
+        },
+    },
+    Metric {
+        name: "forebay_endpoint_well",
+        kind: MetricKind::Gauge,
+        help: "1 while the endpoint gets deliveries, 0 while it is at fault or leaving.",
+        labels: ENDPOINT,
+        read: |all, samples| {
+            for endpoint in &all.endpoints {
+                let well = endpoint.state == EndpointState::Well;
+                samples.one(&[&all.name, &endpoint.url], u8::from(well));
+            }
+        },
+    },
+    Metric {
+        name: "forebay_endpoint_in_flight",
+        kind: MetricKind::Gauge,
+        help: "Deliveries to the endpoint that are out and unanswered.",
+        labels: ENDPOINT,
+        read: |all, samples| {
+            for endpoint in &all.endpoints {
+                samples.one(&[&all.name, &endpoint.url], endpoint.in_flight);
+            }
+        },
+    },
+];
+
+impl Samples<'_> {
+    fn one(&mut self, values: &[&str], sample: impl std::fmt::Display) {
+        debug_assert_eq!(values.len(), self.labels.len());
+        let labels = self.labels.iter().zip(values).map(|(label, value)| {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{label}=\"{value}\"")
+        });
+        let labels = labels.collect::<Vec<_>>().join(",");
+        // Writing to a string can't fail.
+        let _ = writeln!(self.text, "{}{{{labels}}} {sample}", self.name);
+    }
+
+    fn each(&mut self, all: &Snapshot, read: impl Fn(&PartitionSnapshot) -> Option<i64>) {
+        for partition in &all.partitions {
+            if let Some(sample) = read(partition) {
+                let number = partition.partition.partition.to_string();
+                self.one(&[&all.name, &partition.partition.topic, &number], sample);
+            }
+        }
+    }
+}
+
+pub(crate) async fn metrics(
+    State(all): State<Subscriptions>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    let open = accept.contains("application/openmetrics-text");
+    let kind = if open {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    ([(CONTENT_TYPE, kind)], expose(&snapshots(&all).await, open))
+}
+
+/// OpenMetrics names a counter's family without its `_total`, and ends with a mark.
+fn expose(all: &[Snapshot], open: bool) -> String {
+    let mut text = String::new();
+    for metric in METRICS {
+        let family = if open { metric.name.trim_end_matches("_total") } else { metric.name };
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+        };
+        let _ = writeln!(text, "# HELP {family} {}\n# TYPE {family} {kind}", metric.help);
+        let mut samples = Samples { text: &mut text, name: metric.name, labels: metric.labels };
+        for snapshot in all {
+            (metric.read)(snapshot, &mut samples);
+        }
+    }
+    if open {
+        text.push_str("# EOF\n");
+    }
+    text
+}

@@ -1,0 +1,171 @@
+//! A snapshot as JSON. Field names are part of the interface; they change with its version only.
+
+use forebay_core::{EndpointState, PartitionStage, TargetFault};
+use forebay_gateway::{BlockedSnapshot, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    name: String,
+    group: String,
+    topics: Vec<String>,
+    kafka: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kafka_reason: Option<String>,
+    lag: i64,
+    in_flight: usize,
+    in_flight_max: usize,
+    settled_per_second: u64,
+    rebalances: u64,
+    deliveries: Deliveries,
+    partitions: Vec<Partition>,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Serialize)]
+struct Deliveries {
+    sent: u64,
+    accepted: u64,
+    retry: u64,
+    rejected: u64,
+    back_pressure: u64,
+    target_fault: u64,
+    unknown: u64,
+    late: u64,
+    settled: u64,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    topic: String,
+    partition: i32,
+    stage: &'static str,
+    tenure: i64,
+    commit_point: i64,
+    log_end: Option<i64>,
+    lag: Option<i64>,
+    held: usize,
+    held_bytes: usize,
+    in_flight: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<Blocked>,
+}
+
+#[derive(Serialize)]
+struct Blocked {
+    offset: i64,
+    deliveries: u32,
+    attempts_charged: u32,
+    endpoint: String,
+    status: Option<u16>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    url: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'static str>,
+    in_flight: usize,
+}
+
+impl From<&Snapshot> for Shown {
+    fn from(snapshot: &Snapshot) -> Self {
+        let (kafka, kafka_reason) = kafka(&snapshot.kafka);
+        let counts = &snapshot.counts;
+        Self {
+            name: snapshot.name.clone(),
+            group: snapshot.group.clone(),
+            topics: snapshot.topics.clone(),
+            kafka,
+            kafka_reason,
+            lag: snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum(),
+            in_flight: snapshot.in_flight,
+            in_flight_max: snapshot.in_flight_max,
+            settled_per_second: snapshot.settled_per_second,
+            rebalances: snapshot.rebalances,
+            deliveries: Deliveries {
+                sent: counts.deliveries,
+                accepted: counts.accepted,
+                retry: counts.retry,
+                rejected: counts.rejected,
+                back_pressure: counts.back_pressure,
+                target_fault: counts.target_fault,
+                unknown: counts.unknown,
+                late: counts.late,
+                settled: counts.settled,
+            },
+            partitions: snapshot.partitions.iter().map(Partition::from).collect(),
+            endpoints: snapshot.endpoints.iter().map(Endpoint::from).collect(),
+        }
+    }
+}
+
+impl From<&PartitionSnapshot> for Partition {
+    fn from(partition: &PartitionSnapshot) -> Self {
+        Self {
+            topic: partition.partition.topic.to_string(),
+            partition: partition.partition.partition,
+            stage: match partition.stage {
+                PartitionStage::Claiming => "claiming",
+                PartitionStage::Active => "active",
+                PartitionStage::Draining => "draining",
+            },
+            tenure: partition.tenure,
+            commit_point: partition.commit_point,
+            log_end: partition.log_end,
+            lag: partition.lag(),
+            held: partition.held,
+            held_bytes: partition.held_bytes,
+            in_flight: partition.in_flight,
+            hold: partition.hold.as_ref().map(ToString::to_string),
+            blocked: partition.blocked.as_ref().map(Blocked::from),
+        }
+    }
+}
+
+impl From<&BlockedSnapshot> for Blocked {
+    fn from(blocked: &BlockedSnapshot) -> Self {
+        Self {
+            offset: blocked.offset,
+            deliveries: blocked.deliveries,
+            attempts_charged: blocked.charged,
+            endpoint: blocked.endpoint.clone(),
+            status: blocked.status,
+            reason: blocked.words.clone(),
+        }
+    }
+}
+
+impl From<&EndpointSnapshot> for Endpoint {
+    fn from(endpoint: &EndpointSnapshot) -> Self {
+        let (state, fault) = match endpoint.state {
+            EndpointState::Well => ("well", None),
+            EndpointState::Leaving => ("leaving", None),
+            EndpointState::AtFault { fault, .. } => {
+                let fault = match fault {
+                    TargetFault::Name => "its name does not resolve",
+                    TargetFault::Refused => "nothing listens there",
+                    TargetFault::Connect => "it can't be connected to",
+                    TargetFault::Tls => "its TLS handshake fails",
+                    TargetFault::Status => "it gives an answer that no consumer service gives",
+                };
+                ("at-fault", Some(fault))
+            }
+        };
+        Self { url: endpoint.url.clone(), state, fault, in_flight: endpoint.in_flight }
+    }
+}
+
+fn kafka(state: &KafkaState) -> (&'static str, Option<String>) {
+    match state {
+        KafkaState::Connecting => ("connecting", None),
+        KafkaState::Reachable => ("reachable", None),
+        KafkaState::Unreachable { reason } => ("unreachable", Some(reason.clone())),
+        KafkaState::Unavailable { reason } => ("unavailable", Some(reason.clone())),
+        KafkaState::Failed { reason } => ("failed", Some(reason.clone())),
+    }
+}

@@ -1,0 +1,95 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Order;
+use crate::logs::LogFormat;
+
+/// Reads Kafka with a fixed intake and pushes records to services that scale freely.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// How to write logs, which go to standard error
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) log: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the gateway, from a file or from flags alone
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Runs the embedded Kafka-compatible broker alone
+    #[command(after_help = BROKER_EXAMPLES)]
+    Broker(Broker),
+    /// Checks a configuration file and prints what it comes to
+    #[command(after_help = "Example:\n  forebay check-config forebay.toml")]
+    CheckConfig(CheckConfig),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  forebay run -c forebay.toml
+  forebay run --kafka localhost:9092 --topic payments --to http://localhost:8000/records";
+const BROKER_EXAMPLES: &str = "\
+Examples:
+  forebay broker --data /var/lib/forebay --listen 127.0.0.1:9092
+  forebay broker --data /tmp/trial --listen 127.0.0.1:0 --ready-file /tmp/ready.json";
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["kafka", "topic", "to"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Kafka's bootstrap servers
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "config")]
+    pub(crate) kafka: Option<String>,
+    /// Topic to read; may be given more than once
+    #[arg(long, required_unless_present = "config")]
+    pub(crate) topic: Vec<String>,
+    /// Where to deliver; may be given more than once
+    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    pub(crate) to: Vec<String>,
+    /// Consumer group; the first topic's name where none is given
+    #[arg(long, requires = "kafka")]
+    pub(crate) group: Option<String>,
+    /// What is delivered one after another
+    #[arg(long, value_enum, default_value = "key", requires = "kafka")]
+    pub(crate) order: Order,
+    /// Where health, metrics and the control API listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) control: Option<String>,
+    #[command(flatten)]
+    pub(crate) ready: ReadyFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Broker {
+    /// Directory of its data; made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub(crate) listen: String,
+    /// Partitions of topics that come into being when they are asked for
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) partitions: i32,
+    #[command(flatten)]
+    pub(crate) ready: ReadyFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadyFile {
+    /// Gets a JSON object with addresses and pid once everything listens
+    #[arg(long = "ready-file", value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+}

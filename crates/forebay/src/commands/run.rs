@@ -1,0 +1,78 @@
+//! `forebay run`: the gateway, with the embedded broker beside it where the file asks for one.
+
+use forebay_broker::BrokerHandle;
+use forebay_control::{Control, ListenError};
+use forebay_gateway::Gateway;
+
+use crate::cli::Run;
+use crate::commands::broker;
+use crate::config::{Config, plan, unplaced};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::process::{Ready, Signals};
+
+pub(crate) async fn run(args: Run) -> Outcome {
+    let mut signals = Signals::listen().map_err(Failure::of(Exit::Usage))?;
+    let config = configuration(&args)?;
+    if config.subscriptions.is_empty() {
+        let message = "the configuration has no [[subscription]], so there is nothing to run";
+        return Err(Failure::new(Exit::Configuration, message));
+    }
+    let control = Control::bind(config.control.listen.get_ref()).await.map_err(|error| {
+        let advice = match error {
+            ListenError::PortInUse { .. } => "; see also `forebay run --control`",
+            ListenError::Other { .. } => "",
+        };
+        Failure::new(Exit::Configuration, format!("{error}{advice}"))
+    })?;
+    let embedded = if config.kafka.embedded {
+        Some(broker::start(broker::config(&config.broker.listen, &config.broker.data)?).await?)
+    } else {
+        None
+    };
+    let listen = embedded.as_ref().map(|broker| broker.address().to_string());
+    let properties = plan::properties(&config, listen.as_deref().unwrap_or_default())?;
+    let servers = properties.servers().to_owned();
+    let plans = plan::plans(&config, &properties)?;
+    let gateway = Gateway::start(plans).map_err(Failure::of(Exit::Configuration))?;
+    let address = control.address();
+    tracing::info!("reading from {servers}; health, metrics and control on http://{address}");
+    let serving = tokio::spawn(control.serve(gateway.handles().to_vec()));
+    if let Some(path) = &args.ready.path {
+        let pid = std::process::id();
+        Ready { kafka: Some(servers), control: Some(address), pid }.write(path)?;
+    }
+
+    let exit = tokio::select! {
+        exit = signals.next() => exit,
+        () = disk_failed(embedded.as_ref()) => return Err(broker::disk_failed()),
+    };
+    tracing::info!("draining; a second signal does not wait");
+    tokio::select! {
+        () = gateway.stop() => {}
+        _ = signals.next() => return Ok(Exit::Interrupted),
+    }
+    serving.abort();
+    if let Some(broker) = embedded {
+        broker.shutdown().await.map_err(Failure::of(Exit::DataInUse))?;
+    }
+    Ok(exit)
+}
+
+async fn disk_failed(embedded: Option<&BrokerHandle>) {
+    match embedded {
+        Some(broker) => broker.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The file, or what the flags come to.
+fn configuration(args: &Run) -> Result<Config, Failure> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => plan::from_flags(args)?,
+    };
+    if let Some(control) = &args.control {
+        config.control.listen = unplaced(control.clone());
+    }
+    Ok(config)
+}

@@ -1,0 +1,257 @@
+//! The configuration: one TOML file, read strictly.
+//!
+//! An unknown key, an impossible value or a contradiction is refused with the file, the line and
+//! what to do. Every option is documented in `config/reference.rs`, which makes the reference page.
+//! Secrets are resolved from the environment or a file and never printed again.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+pub(crate) mod check;
+pub(crate) mod plan;
+pub(crate) mod problem;
+#[cfg(test)]
+mod reference;
+pub(crate) mod secret;
+pub(crate) mod values;
+
+pub(crate) use problem::ConfigError;
+use problem::Source;
+use secret::Property;
+pub(crate) use values::{Size, Time, TimeRange};
+
+/// The file as it is written.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default)]
+    pub(crate) kafka: Kafka,
+    #[serde(default)]
+    pub(crate) broker: Broker,
+    #[serde(default)]
+    pub(crate) control: Control,
+    #[serde(default, rename = "subscription")]
+    pub(crate) subscriptions: Vec<Spanned<Subscription>>,
+    /// The text that it was read from, for what is found wrong later.
+    #[serde(skip)]
+    pub(crate) source: Source,
+}
+
+/// Kafka's own property names, beside the one that is ours.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Kafka {
+    /// Runs the embedded broker in this process and reads from it.
+    #[serde(default)]
+    pub(crate) embedded: bool,
+    #[serde(flatten, serialize_with = "secret::shown")]
+    pub(crate) properties: std::collections::BTreeMap<String, Property>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Broker {
+    pub(crate) listen: String,
+    pub(crate) data: std::path::PathBuf,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Control {
+    pub(crate) listen: Spanned<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subscription {
+    pub(crate) name: Spanned<String>,
+    pub(crate) topics: Spanned<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) order: Order,
+    #[serde(default)]
+    pub(crate) delivery: Delivery,
+    #[serde(default)]
+    pub(crate) start: Start,
+    pub(crate) target: Spanned<Target>,
+    #[serde(default)]
+    pub(crate) retry: Retry,
+    #[serde(default)]
+    pub(crate) hold: Hold,
+    #[serde(default)]
+    pub(crate) commit: Commit,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Order {
+    /// Records of one key, one after another; keys side by side
+    #[default]
+    Key,
+    /// All records of a partition, one after another
+    Partition,
+    /// No order
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Delivery {
+    #[default]
+    AtLeastOnce,
+}
+
+/// Where a group without a committed offset begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Start {
+    #[default]
+    Earliest,
+    Latest,
+    /// Nowhere: the partition stands still until an offset is committed by other means.
+    None,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<Spanned<String>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) endpoints: Vec<Spanned<String>>,
+    #[serde(default = "defaults::deadline")]
+    pub(crate) deadline: Spanned<Time>,
+    #[serde(default = "defaults::grace")]
+    pub(crate) grace: Time,
+    #[serde(default = "defaults::in_flight")]
+    pub(crate) in_flight: Spanned<usize>,
+    #[serde(default = "defaults::max_header_bytes")]
+    pub(crate) max_header_bytes: Spanned<Size>,
+    #[serde(default = "defaults::max_value_bytes")]
+    pub(crate) max_value_bytes: Size,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retry {
+    pub(crate) backoff: TimeRange,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Hold {
+    pub(crate) records: Spanned<usize>,
+    pub(crate) bytes: Spanned<Size>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Commit {
+    pub(crate) interval: Time,
+    pub(crate) drain: Time,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9092".into(), data: "forebay-data".into() }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { listen: unplaced("127.0.0.1:8080".into()), instance: None }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { backoff: "200ms..30s".parse().expect("a valid default") }
+    }
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self { records: unplaced(20_000), bytes: unplaced(Size(64 << 20)) }
+    }
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        let time = |text: &str| text.parse().expect("a valid default");
+        Self { interval: time("100ms"), drain: time("10s") }
+    }
+}
+
+mod defaults {
+    use super::{Size, Spanned, Time, unplaced};
+
+    pub(super) fn deadline() -> Spanned<Time> {
+        unplaced("30s".parse().expect("a valid default"))
+    }
+
+    pub(super) fn grace() -> Time {
+        "1s".parse().expect("a valid default")
+    }
+
+    pub(super) fn in_flight() -> Spanned<usize> {
+        unplaced(256)
+    }
+
+    pub(super) fn max_header_bytes() -> Spanned<Size> {
+        unplaced(Size(8 << 10))
+    }
+
+    pub(super) fn max_value_bytes() -> Size {
+        Size(16 << 20)
+    }
+}
+
+/// A value that stands in no file: a default, or a flag.
+pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(Source { name: path.display().to_string(), text })
+    }
+
+    pub(crate) fn parse(source: Source) -> Result<Self, ConfigError> {
+        let mut config: Self =
+            toml::from_str(&source.text).map_err(|error| source.refuses(&error))?;
+        let problems = check::check(&config);
+        if !problems.is_empty() {
+            return Err(source.found(problems));
+        }
+        config.source = source;
+        Ok(config)
+    }
+
+    /// The whole configuration with every default filled in; secrets stay hidden.
+    pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+impl Subscription {
+    pub(crate) fn group(&self) -> &str {
+        self.group.as_ref().map_or(self.name.get_ref(), |group| group.get_ref())
+    }
+}
+
+impl Target {
+    /// All addresses: `url`, then `endpoints`.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.url.iter().chain(&self.endpoints)
+    }
+}
+
+#[cfg(test)]
+mod tests;

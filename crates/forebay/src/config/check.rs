@@ -1,0 +1,133 @@
+//! What no single value shows: contradictions between values, and names that must be unique.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use toml::Spanned;
+
+use super::problem::Problem;
+use super::{Config, Subscription, Target};
+
+/// Everything that is wrong, in the order of the file.
+pub(crate) fn check(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    control(config, &mut problems);
+    if config.kafka.embedded && config.kafka.properties.contains_key("bootstrap.servers") {
+        let message = "`embedded = true` starts a broker in this process, and \
+                       `bootstrap.servers` names another; keep one of them";
+        problems.push(Problem { span: None, message: message.into() });
+    }
+    for subscription in &config.subscriptions {
+        one(subscription.get_ref(), &mut problems);
+    }
+    unique(config, "name", &mut problems, |subscription| Some(&subscription.name));
+    groups(config, &mut problems);
+    problems
+}
+
+fn control(config: &Config, problems: &mut Vec<Problem>) {
+    let listen = &config.control.listen;
+    let addresses = listen.get_ref().to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>);
+    match addresses {
+        Err(_) => problems.push(Problem::at(
+            listen.span(),
+            format!("`{}` is no address; write host:port, port 0 for any", listen.get_ref()),
+        )),
+        Ok(addresses) if addresses.iter().any(|address| !address.ip().is_loopback()) => {
+            problems.push(Problem::at(
+                listen.span(),
+                "the control API has no authentication and listens on loopback only; \
+                 use 127.0.0.1, and a proxy that authenticates in front of it",
+            ));
+        }
+        Ok(_) => {}
+    }
+}
+
+fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
+    let Subscription { topics, target, hold, .. } = subscription;
+    if subscription.name.get_ref().is_empty() {
+        problems.push(Problem::at(subscription.name.span(), "a subscription needs a name"));
+    }
+    if topics.get_ref().is_empty() || topics.get_ref().iter().any(String::is_empty) {
+        problems.push(Problem::at(topics.span(), "name at least one topic, and none by ``"));
+    }
+    endpoints(target, problems);
+    let target = target.get_ref();
+    if target.deadline.get_ref().0.is_zero() {
+        problems.push(Problem::at(target.deadline.span(), "a deadline of nothing is always over"));
+    }
+    if !(1..=4_096).contains(target.in_flight.get_ref()) {
+        let message = "`in_flight` is between 1 and 4096 deliveries";
+        problems.push(Problem::at(target.in_flight.span(), message));
+    }
+    if !(1_024..=65_536).contains(&target.max_header_bytes.get_ref().0) {
+        let message = "`max_header_bytes` is between 1KiB and 64KiB";
+        problems.push(Problem::at(target.max_header_bytes.span(), message));
+    }
+    if hold.records.get_ref() < target.in_flight.get_ref() {
+        let message = format!(
+            "`hold.records` is below `target.in_flight` ({}): it would never be reached",
+            target.in_flight.get_ref()
+        );
+        problems.push(Problem::at(hold.records.span(), message));
+    }
+    if hold.bytes.get_ref().0 < 1 << 20 {
+        problems.push(Problem::at(hold.bytes.span(), "`hold.bytes` is at least 1MiB"));
+    }
+}
+
+fn endpoints(target: &Spanned<Target>, problems: &mut Vec<Problem>) {
+    let inner = target.get_ref();
+    if inner.url.is_some() && !inner.endpoints.is_empty() {
+        let message = "give either `url`, for one address, or `endpoints`, for several";
+        problems.push(Problem::at(inner.url.as_ref().map_or(0..0, Spanned::span), message));
+    }
+    if inner.url.is_none() && inner.endpoints.is_empty() {
+        let message = "a target needs `url` or `endpoints`: where records are delivered";
+        problems.push(Problem::at(target.span(), message));
+    }
+    let mut seen = BTreeMap::new();
+    for url in inner.urls() {
+        if let Err(error) = forebay_push::Endpoint::parse(url.get_ref(), "default") {
+            problems.push(Problem::at(url.span(), error.to_string()));
+        }
+        if seen.insert(url.get_ref(), ()).is_some() {
+            let message = format!("the endpoint `{}` is listed twice", url.get_ref());
+            problems.push(Problem::at(url.span(), message));
+        }
+    }
+}
+
+/// Two subscriptions of one group would take each other's partitions.
+fn groups(config: &Config, problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for subscription in &config.subscriptions {
+        let subscription = subscription.get_ref();
+        let name = subscription.name.get_ref();
+        if let Some(other) = seen.insert(subscription.group(), name) {
+            let span = subscription.group.as_ref().unwrap_or(&subscription.name).span();
+            let message = format!(
+                "subscriptions `{other}` and `{name}` share the group `{}` and would take each \
+                 other's partitions; give each its own `group`",
+                subscription.group()
+            );
+            problems.push(Problem::at(span, message));
+        }
+    }
+}
+
+fn unique<'a>(
+    config: &'a Config,
+    what: &str,
+    problems: &mut Vec<Problem>,
+    pick: impl Fn(&'a Subscription) -> Option<&'a Spanned<String>>,
+) {
+    let mut seen = BTreeMap::new();
+    for value in config.subscriptions.iter().filter_map(|entry| pick(entry.get_ref())) {
+        if seen.insert(value.get_ref(), ()).is_some() {
+            let message = format!("another subscription has the {what} `{}`", value.get_ref());
+            problems.push(Problem::at(value.span(), message));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! From a checked configuration to what the gateway runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use forebay_core::{Backoff, Planted, Rules};
+use forebay_gateway::{Plan, REVISION};
+use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
+use forebay_push::{Endpoint, Limits};
+use forebay_wire::commit_metadata::CommitMetadata;
+
+use super::problem::{Problem, Source};
+use super::{Config, ConfigError, Order, Start, Subscription, Target};
+use crate::cli::Run;
+
+/// Kafka's properties, translated. `embedded` is the address of the broker in this process.
+pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, ConfigError> {
+    let mut given = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, property) in &config.kafka.properties {
+        match property.resolve() {
+            Ok(value) => {
+                given.insert(name.clone(), value);
+            }
+            Err(error) => problems.push(config.source.problem_at(name, error.to_string())),
+        }
+    }
+    if config.kafka.embedded {
+        given.insert("bootstrap.servers".into(), embedded.into());
+    }
+    if !problems.is_empty() {
+        return Err(config.source.found(problems));
+    }
+    Properties::parse(&given).map_err(|errors| {
+        let problem = |error: &forebay_kafka::PropertyError| {
+            config.source.problem_at(&error.name, error.to_string())
+        };
+        config.source.found(errors.iter().map(problem).collect())
+    })
+}
+
+/// All subscriptions, ready to run.
+pub(crate) fn plans(config: &Config, properties: &Properties) -> Result<Vec<Plan>, ConfigError> {
+    let instance =
+        config.control.instance.as_ref().map_or_else(host, |name| name.get_ref().clone());
+    let subscriptions = config.subscriptions.iter();
+    subscriptions.map(|entry| plan(config, entry.get_ref(), properties, &instance)).collect()
+}
+
+fn plan(
+    config: &Config,
+    subscription: &Subscription,
+    properties: &Properties,
+    instance: &str,
+) -> Result<Plan, ConfigError> {
+    let target = subscription.target.get_ref();
+    let endpoints = target.urls().map(|url| {
+        Endpoint::parse(url.get_ref(), REVISION)
+            .map_err(|error| config.source.found(vec![Problem::at(url.span(), error.to_string())]))
+    });
+    let name = subscription.name.get_ref().clone();
+    let drain = subscription.commit.drain.0;
+    let intake = IntakeConfig {
+        properties: properties.clone(),
+        topics: subscription.topics.get_ref().clone(),
+        group: subscription.group().to_owned(),
+        instance_id: Some(format!("{instance}-{name}")),
+        start: match subscription.start {
+            Start::Earliest => StartPolicy::Earliest,
+            Start::Latest => StartPolicy::Latest,
+            Start::None => StartPolicy::None,
+        },
+        // Of what may be held, the core has half; the queues and librdkafka a quarter each.
+        records_max: subscription.hold.records.get_ref() / 4,
+        bytes_max: subscription.hold.bytes.get_ref().0 / 4,
+        // The last commit of the core's own drain must fit in.
+        drain: drain + LAST_COMMIT,
+        committed_at: Some(|metadata| Some(CommitMetadata::decode(metadata).ok()?.tenure)),
+    };
+    Ok(Plan {
+        name,
+        rules: rules(subscription, target),
+        intake,
+        endpoints: endpoints.collect::<Result<_, _>>()?,
+        limits: Limits {
+            max_header_bytes: target.max_header_bytes.get_ref().0,
+            max_resting: *target.in_flight.get_ref(),
+            ..Limits::default()
+        },
+        max_value_bytes: target.max_value_bytes.0,
+    })
+}
+
+/// How long a revoked partition waits for its last commit after its drain.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+fn rules(subscription: &Subscription, target: &Target) -> Rules {
+    let records_max = subscription.hold.records.get_ref() / 2;
+    Rules {
+        order: match subscription.order {
+            Order::Key => forebay_core::Order::Key,
+            Order::Partition => forebay_core::Order::Partition,
+            Order::None => forebay_core::Order::None,
+        },
+        in_flight_max: *target.in_flight.get_ref(),
+        records_max,
+        bytes_max: subscription.hold.bytes.get_ref().0 / 2,
+        window_max: 10 * subscription.hold.records.get_ref(),
+        deadline: target.deadline.get_ref().0,
+        grace: target.grace.0,
+        backoff: Backoff {
+            first: subscription.retry.backoff.first,
+            most: subscription.retry.backoff.most,
+        },
+        probe_interval: Duration::from_secs(1),
+        commit_interval: subscription.commit.interval.0,
+        commit_retry: Duration::from_millis(500),
+        drain: subscription.commit.drain.0,
+        last_commit: LAST_COMMIT,
+        planted: Planted::NONE,
+    }
+}
+
+/// `forebay run` without a file: the same configuration, written by flags.
+pub(crate) fn from_flags(args: &Run) -> Result<Config, ConfigError> {
+    let mut subscription = toml::Table::new();
+    let strings = |list: &[String]| list.iter().cloned().map(toml::Value::from).collect::<Vec<_>>();
+    let name = args.group.as_ref().unwrap_or(&args.topic[0]);
+    subscription.insert("name".into(), name.clone().into());
+    subscription.insert("topics".into(), strings(&args.topic).into());
+    let mut target = toml::Table::new();
+    target.insert("endpoints".into(), strings(&args.to).into());
+    subscription.insert("target".into(), target.into());
+    let mut kafka = toml::Table::new();
+    kafka.insert("bootstrap.servers".into(), args.kafka.clone().unwrap_or_default().into());
+    let mut file = toml::Table::new();
+    file.insert("kafka".into(), kafka.into());
+    file.insert("subscription".into(), vec![toml::Value::from(subscription)].into());
+    let text = file.to_string();
+    let mut config = Config::parse(Source { name: "the command line".into(), text })?;
+    config.subscriptions[0].get_mut().order = args.order;
+    Ok(config)
+}
+
+/// The host's name: one gateway process for each host and subscription is the usual case.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "forebay".to_owned() } else { name.to_owned() }
+}

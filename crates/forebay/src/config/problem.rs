@@ -1,0 +1,123 @@
+//! What is wrong with a configuration, and where: each problem names the file and the line, shows
+//! the place, and says what to do.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// A configuration text and what to call it.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Something that is wrong; the span counts bytes of the text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) span: Option<Range<usize>>,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+        // A default stands nowhere.
+        let span = (!span.is_empty()).then_some(span);
+        Self { span, message: message.into() }
+    }
+}
+
+/// A configuration that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read the configuration {path}: {error}", path = path.display())]
+    Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{}", .0.iter().map(|place| place.to_string()).collect::<Vec<_>>().join("\n"))]
+    Wrong(Vec<Placed>),
+}
+
+/// A problem with the line that it stands in.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    name: String,
+    message: String,
+    line: Option<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    number: usize,
+    text: String,
+    /// In characters.
+    column: usize,
+    width: usize,
+}
+
+impl Source {
+    pub(crate) fn found(&self, problems: Vec<Problem>) -> ConfigError {
+        ConfigError::Wrong(problems.into_iter().map(|problem| self.place(problem)).collect())
+    }
+
+    /// The parser's own error, with the nearest known key where one is unknown.
+    pub(crate) fn refuses(&self, error: &toml::de::Error) -> ConfigError {
+        let message = explain(error.message());
+        self.found(vec![Problem { span: error.span(), message }])
+    }
+
+    /// A problem with a quoted key, found by its name.
+    pub(crate) fn problem_at(&self, key: &str, message: String) -> Problem {
+        let at = self.text.find(&format!("\"{key}\""));
+        Problem { span: at.map(|at| at..at + key.len() + 2), message }
+    }
+
+    fn place(&self, problem: Problem) -> Placed {
+        let line = problem.span.map(|span| {
+            let start = span.start.min(self.text.len());
+            let head = &self.text[..start];
+            let begin = head.rfind('\n').map_or(0, |newline| newline + 1);
+            let text = self.text[begin..].lines().next().unwrap_or("").to_owned();
+            let column = self.text[begin..start].chars().count();
+            let rest = text.chars().count().saturating_sub(column);
+            let width = span.len().clamp(1, rest.max(1));
+            Line { number: head.matches('\n').count() + 1, text, column, width }
+        });
+        Placed { name: self.name.clone(), message: problem.message, line }
+    }
+}
+
+impl fmt::Display for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, message, line } = self;
+        let Some(Line { number, text, column, width }) = line else {
+            return write!(f, "{name}: {message}");
+        };
+        let digits = number.to_string().len();
+        writeln!(f, "{name}:{number}: {message}")?;
+        writeln!(f, "  {number} | {text}")?;
+        write!(f, "  {:digits$} | {:column$}{}", "", "", "^".repeat(*width))
+    }
+}
+
+/// serde names all known fields; people want the one they meant.
+fn explain(message: &str) -> String {
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    let mut names = quoted(rest).into_iter();
+    let Some(unknown) = names.next() else { return message.to_owned() };
+    let known: Vec<String> = names.collect();
+    match nearest(&unknown, known.iter().map(String::as_str)) {
+        Some(nearest) => format!("unknown key `{unknown}`; did you mean `{nearest}`?"),
+        None => format!("unknown key `{unknown}`; known here: {}", known.join(", ")),
+    }
+}
+
+/// The known name that was probably meant.
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 3 + 1)
+        .min()
+        .map(|(_, name)| name)
+}

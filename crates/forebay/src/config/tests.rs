@@ -1,0 +1,140 @@
+use super::*;
+
+const WHOLE: &str = r#"
+[kafka]
+"bootstrap.servers" = "127.0.0.1:9092"
+
+[[subscription]]
+name = "payments"
+topics = ["payments"]
+
+[subscription.target]
+url = "http://payments:8080/records"
+"#;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let source = Source { name: "forebay.toml".into(), text: text.into() };
+    Config::parse(source).map_err(|error| error.to_string())
+}
+
+/// The error that a change of the plain file leads to.
+fn refused(from: &str, to: &str) -> String {
+    let text = WHOLE.replace(from, to);
+    assert_ne!(text, WHOLE, "`{from}` is in the file");
+    parse(&text).unwrap_err()
+}
+
+#[test]
+fn a_plain_file_gets_the_documented_defaults() {
+    let config = parse(WHOLE).unwrap();
+    let subscription = config.subscriptions[0].get_ref();
+    assert_eq!(subscription.group(), "payments");
+    let target = subscription.target.get_ref();
+    assert_eq!(target.deadline.get_ref().to_string(), "30s");
+    assert_eq!(target.grace.to_string(), "1s");
+    assert_eq!(*target.in_flight.get_ref(), 256);
+    assert_eq!(subscription.commit.interval.to_string(), "100ms");
+    assert_eq!(subscription.commit.drain.to_string(), "10s");
+    assert_eq!(*subscription.hold.records.get_ref(), 20_000);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
+    let error = refused("url =", "ulr =");
+    assert!(error.starts_with("forebay.toml:10: "), "{error}");
+    assert!(error.contains("unknown key `ulr`; did you mean `url`?"), "{error}");
+    assert!(error.contains("10 | ulr = "), "{error}");
+    let error = refused("[kafka]", "[kafak]");
+    assert!(error.contains("did you mean `kafka`?"), "{error}");
+}
+
+#[test]
+fn an_impossible_value_is_refused_with_what_can_be_written() {
+    let deadline = refused("url =", "deadline = \"soon\"\nurl =");
+    assert!(deadline.starts_with("forebay.toml:10: "), "{deadline}");
+    assert!(deadline.contains("`soon` is no length of time; write"), "{deadline}");
+    let flight = refused("url =", "in_flight = 0\nurl =");
+    assert!(flight.contains("between 1 and 4096"), "{flight}");
+    let order = refused("name =", "order = \"keys\"\nname =");
+    assert!(order.contains("keys") && order.contains("partition"), "{order}");
+}
+
+#[test]
+fn an_address_that_cannot_be_delivered_to_is_refused() {
+    let error = refused("http://payments:8080/records", "payments:8080");
+    assert!(error.starts_with("forebay.toml:10: "), "{error}");
+}
+
+#[test]
+fn two_subscriptions_with_one_group_are_refused() {
+    let second = "\n[[subscription]]\nname = \"other\"\ngroup = \"payments\"\ntopics = [\"x\"]\n\
+                  target = { url = \"http://h/\" }\n";
+    let error = parse(&format!("{WHOLE}{second}")).unwrap_err();
+    assert!(error.contains("`payments` and `other` share the group `payments`"), "{error}");
+    assert!(error.starts_with("forebay.toml:14: "), "{error}");
+}
+
+#[test]
+fn the_control_api_stays_on_loopback() {
+    let error = refused("[kafka]", "[control]\nlisten = \"0.0.0.0:8080\"\n[kafka]");
+    assert!(error.contains("loopback only"), "{error}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let error = refused("url = \"http://payments:8080/records\"", "in_flight = 9999");
+    assert!(error.contains("needs `url` or `endpoints`") && error.contains("4096"), "{error}");
+}
+
+#[test]
+fn the_effective_configuration_reads_back_and_hides_secrets() {
+    let text = WHOLE.replace("[kafka]", "[kafka]\n\"ssl.key.password\" = \"hush\"");
+    let effective = parse(&text).unwrap().effective().unwrap();
+    assert!(!effective.contains("hush"), "{effective}");
+    let again = parse(&effective).unwrap().effective().unwrap();
+    assert_eq!(again, effective);
+}
+
+#[test]
+fn every_option_is_documented_and_every_documented_option_exists() {
+    fn keys(table: &toml::Table, prefix: &str, into: &mut Vec<String>) {
+        for (key, value) in table {
+            let name = format!("{prefix}{key}");
+            match value {
+                toml::Value::Table(inner) => keys(inner, &format!("{name}."), into),
+                toml::Value::Array(list) if list.first().is_some_and(toml::Value::is_table) => {
+                    keys(list[0].as_table().unwrap(), &format!("{name}."), into);
+                }
+                _ => into.push(name),
+            }
+        }
+    }
+    let whole = WHOLE
+        .replace("[kafka]", "[control]\ninstance = \"a\"\n[kafka]")
+        .replace("name =", "group = \"g\"\nname =");
+    let mut effective: toml::Table = parse(&whole).unwrap().effective().unwrap().parse().unwrap();
+    effective["kafka"].as_table_mut().unwrap().remove("bootstrap.servers");
+    let mut found = vec!["subscription.target.endpoints".to_owned()];
+    keys(&effective, "", &mut found);
+    found.sort();
+    let mut documented: Vec<_> =
+        reference::OPTIONS.iter().map(|option| option.key.to_owned()).collect();
+    documented.sort();
+    assert_eq!(found, documented);
+}
+
+#[test]
+fn the_reference_pages_are_up_to_date() {
+    for (name, page) in
+        [("configuration.md", reference::options()), ("metrics.md", reference::metrics())]
+    {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs/reference")
+            .join(name);
+        if std::env::var_os("FOREBAY_WRITE_DOCS").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == page, "{name} is out of date; FOREBAY_WRITE_DOCS=1 writes it");
+    }
+}

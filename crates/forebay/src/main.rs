@@ -1,0 +1,38 @@
+//! `forebay`: one binary for the gateway, the embedded broker and the tools around them.
+//!
+//! Each command is a file under `commands/`. Errors go to standard error and say what was asked,
+//! what is wrong, where, and what to do; the exit code says which kind it was.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod logs;
+mod process;
+
+fn main() -> ExitCode {
+    abort_on_panic();
+    let cli = cli::Cli::parse();
+    logs::start(cli.log);
+    match commands::run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("forebay: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+/// A panic is a bug of ours, and its thread would be missing: better the whole process ends, and
+/// what it had not committed is delivered again by the next.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}

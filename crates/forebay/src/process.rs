@@ -1,0 +1,75 @@
+//! What a process owes those who started it: a ready file, and an orderly end on a signal.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::exit::{Exit, Failure};
+
+/// Written once everything listens.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ready {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kafka: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) control: Option<SocketAddr>,
+    pub(crate) pid: u32,
+}
+
+impl Ready {
+    /// Appears whole or not at all, so that whoever waits for the file can read it at once.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<()> {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let half = directory.join(format!(".{name}.{}", self.pid));
+            let mut file = std::fs::File::create(&half)?;
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")?;
+            std::fs::rename(half, path)
+        };
+        write().map_err(|error| {
+            let message = format!("cannot write the ready file {}: {error}", path.display());
+            Failure::new(Exit::Usage, message)
+        })
+    }
+}
+
+/// The signals that end a process: the first asks it to finish, the second makes it.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one, and says how the process ends by it.
+    pub(crate) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Done,
+        }
+    }
+}
+
+/// Prints to standard output; a reader that went away is no failure.
+pub(crate) fn print(text: &str) -> crate::exit::Outcome {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Usage, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}

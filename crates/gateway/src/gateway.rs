@@ -1,0 +1,169 @@
+//! All subscriptions of a process, on as many worker threads as there are processors.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use forebay_kafka::KafkaError;
+use forebay_push::Endpoint;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use crate::plan::Plan;
+use crate::runner;
+use crate::snapshot::Snapshot;
+
+/// Commands that may wait for a worker; a sender waits beyond that.
+const COMMANDS_MAX: usize = 64;
+
+/// What can be asked of a running subscription.
+#[derive(Debug)]
+pub enum Command {
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// Replaces the target's endpoints.
+    Endpoints(Vec<Endpoint>, oneshot::Sender<()>),
+    /// Drains all partitions, commits, and leaves. Answered when it is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A running subscription, seen from outside.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    name: Arc<str>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// The subscription has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the subscription has stopped")]
+pub struct Gone;
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("subscription `{name}`: {error}")]
+    Intake { name: String, error: KafkaError },
+    #[error("cannot start a worker: {0}")]
+    Worker(std::io::Error),
+}
+
+/// The running subscriptions of this process.
+#[derive(Debug)]
+pub struct Gateway {
+    handles: Vec<Handle>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts all plans. Returns once every intake has begun; Kafka need not be reachable.
+    pub fn start(plans: Vec<Plan>) -> Result<Self, StartError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = processors.min(plans.len());
+        let mut shares: Vec<Vec<(Plan, mpsc::Receiver<Command>)>> = Vec::new();
+        shares.resize_with(count, Vec::new);
+        let mut handles = Vec::new();
+        for (index, plan) in plans.into_iter().enumerate() {
+            let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+            handles.push(Handle { name: plan.name.as_str().into(), commands });
+            shares[index % count].push((plan, inbox));
+        }
+        let mut workers = Vec::new();
+        let mut started = Vec::new();
+        for (index, share) in shares.into_iter().enumerate() {
+            let (tell, told) = std::sync::mpsc::sync_channel(1);
+            let worker = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || work(share, tell))
+                .map_err(StartError::Worker)?;
+            workers.push(worker);
+            started.push(told);
+        }
+        for told in started {
+            told.recv().expect("a worker tells how it started")?;
+        }
+        Ok(Self { handles, workers })
+    }
+
+    pub fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
+    /// Drains and leaves everywhere.
+    pub async fn stop(self) {
+        let stops: Vec<_> = self.handles.iter().map(|handle| handle.stop()).collect();
+        for stop in stops {
+            // One that has ended already needs no stopping.
+            let _ = stop.await;
+        }
+        drop(self.handles);
+        for worker in self.workers {
+            let joined = tokio::task::spawn_blocking(|| worker.join());
+            if let Ok(Err(panic)) = joined.await {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Handle {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub async fn snapshot(&self) -> Result<Snapshot, Gone> {
+        self.ask(Command::Snapshot).await
+    }
+
+    /// Replaces the target's endpoints; what is in flight to others is awaited.
+    pub async fn endpoints(&self, endpoints: Vec<Endpoint>) -> Result<(), Gone> {
+        self.ask(|answer| Command::Endpoints(endpoints, answer)).await
+    }
+
+    fn stop(&self) -> impl Future<Output = Result<(), Gone>> + use<> {
+        let handle = self.clone();
+        async move { handle.ask(Command::Stop).await }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+}
+
+/// The thread of some subscriptions, until all of them have stopped.
+fn work(
+    share: Vec<(Plan, mpsc::Receiver<Command>)>,
+    started: std::sync::mpsc::SyncSender<Result<(), StartError>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Whoever waits for it is gone only if the whole start was given up.
+            let _ = started.send(Err(StartError::Worker(error)));
+            return;
+        }
+    };
+    let local = LocalSet::new();
+    let all = local.run_until(async move {
+        let mut tasks = Vec::new();
+        let mut outcome = Ok(());
+        for (plan, inbox) in share {
+            match runner::start(plan, inbox) {
+                Ok(run) => tasks.push(tokio::task::spawn_local(run)),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        if outcome.is_err() {
+            tasks.clear();
+        }
+        let _ = started.send(outcome);
+        for task in tasks {
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    });
+    runtime.block_on(all);
+}

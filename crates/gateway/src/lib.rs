@@ -1,0 +1,21 @@
+//! The gateway's runtime: it carries values between the world and the core, and decides nothing.
+//!
+//! A subscription lives on one worker thread: its core, its timer and its delivery slots share
+//! that thread, so a record crosses threads once, from the intake's queue to the worker. Outside,
+//! a subscription is a [`Handle`]: commands go in, [`Snapshot`]s come out, and no lock is shared.
+
+mod clock;
+mod gateway;
+mod plan;
+mod runner;
+mod slot;
+mod snapshot;
+
+pub use gateway::{Command, Gateway, Gone, Handle, StartError};
+pub use plan::Plan;
+pub use snapshot::{
+    BlockedSnapshot, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
+};
+
+/// The name of a target's only revision.
+pub const REVISION: &str = "default";

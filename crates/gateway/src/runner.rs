@@ -1,0 +1,546 @@
+//! One subscription at run time: a loop that carries values between intake, core and slots.
+//!
+//! It holds no rule. What happened goes into the core as an input, what the core wants is done;
+//! whatever looks like a decision here is a translation of names.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_core::{
+    Answer, CommitPoint, EndpointId, Input, Instant, Offset, Output, PartitionId, Record,
+    RevisionId, Subscription, Tenure, Verdict,
+};
+use forebay_kafka::{
+    Assigned, Commit, Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition,
+};
+use forebay_push::{Connections, Endpoint, Names, Origin};
+use forebay_wire::commit_metadata::CommitMetadata;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::gateway::{Command, StartError};
+use crate::plan::Plan;
+use crate::slot::Slots;
+use crate::snapshot::{Hold, KafkaState};
+
+mod snapshot;
+
+type Payload = Rc<KafkaRecord>;
+type Delivery = forebay_core::Delivery<Payload>;
+
+/// How long leaving the group may take once everything is drained.
+const CLOSE: Duration = Duration::from_secs(5);
+/// How often rates are taken and idle connections closed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Everything of one subscription, shared by its tasks on one thread.
+pub(crate) struct Runner {
+    plan: Plan,
+    clock: Clock,
+    core: RefCell<Subscription<Payload>>,
+    intake: Arc<Intake>,
+    seats: RefCell<Vec<Seat>>,
+    /// By [`EndpointId`]; an address keeps its number for as long as the process lives.
+    endpoints: RefCell<Vec<Rc<Connections>>>,
+    slots: Slots<Delivery>,
+    news: Arc<Notify>,
+    /// Told when the timer must ring earlier than it is set.
+    sooner: Notify,
+    armed: Cell<Option<Instant>>,
+    kafka: RefCell<KafkaState>,
+    rebalances: Cell<u64>,
+    rate: Cell<Rate>,
+    stopping: RefCell<Option<oneshot::Sender<()>>>,
+}
+
+/// A partition by its place in the core's numbering; it keeps it over all tenures.
+struct Seat {
+    partition: TopicPartition,
+    assigned: Option<Seated>,
+}
+
+struct Seated {
+    queue: Arc<PartitionQueue>,
+    wanted: Option<Wanted>,
+    /// The commit that is out.
+    committing: Option<(Tenure, CommitPoint)>,
+    origin: Option<(Tenure, Rc<Origin>)>,
+    hold: Option<Hold>,
+}
+
+/// An open [`Output::Fetch`].
+#[derive(Clone, Copy)]
+struct Wanted {
+    tenure: Tenure,
+    records: usize,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Rate {
+    settled: u64,
+    per_second: u64,
+}
+
+/// Starts the intake. The future runs the subscription until it is stopped.
+pub(crate) fn start(
+    plan: Plan,
+    inbox: mpsc::Receiver<Command>,
+) -> Result<impl Future<Output = ()>, StartError> {
+    let news = Arc::new(Notify::new());
+    let waker = news.clone();
+    let intake = Intake::start(plan.intake.clone(), Arc::new(move || waker.notify_one()))
+        .map_err(|error| StartError::Intake { name: plan.name.clone(), error })?;
+    let seed = Clock::wall_ms().unsigned_abs();
+    let runner = Runner {
+        clock: Clock::new(),
+        core: RefCell::new(Subscription::new(plan.rules.clone(), RevisionId(0), seed)),
+        intake: Arc::new(intake),
+        seats: RefCell::default(),
+        endpoints: RefCell::default(),
+        slots: Slots::new(),
+        news,
+        sooner: Notify::new(),
+        armed: Cell::new(None),
+        kafka: RefCell::new(KafkaState::Connecting),
+        rebalances: Cell::new(0),
+        rate: Cell::default(),
+        stopping: RefCell::default(),
+        plan,
+    };
+    Ok(run(Rc::new(runner), inbox))
+}
+
+async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
+    runner.set_endpoints(runner.plan.endpoints.clone());
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
+        let timer = async {
+            match wakeup {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = runner.news.notified() => {}
+            () = timer => runner.armed.set(None),
+            () = runner.sooner.notified() => continue,
+            _ = tick.tick() => runner.tick(),
+            command = inbox.recv() => match command {
+                Some(command) => runner.obey(command),
+                None => break,
+            },
+        }
+        runner.take_events();
+        runner.answer_fetches();
+        runner.drive_all();
+        if runner.is_drained() {
+            break;
+        }
+    }
+    runner.leave().await;
+}
+
+impl Runner {
+    /// Does what the core wants until it wants a delivery, which is the caller's to make.
+    fn drive(self: &Rc<Self>) -> Option<Delivery> {
+        let now = self.clock.now();
+        loop {
+            let output = self.core.borrow_mut().poll(now);
+            match output {
+                Some(Output::Deliver(delivery)) => return Some(delivery),
+                Some(Output::Commit { partition, tenure, point }) => {
+                    self.commit(partition, tenure, point);
+                }
+                Some(Output::Fetch { partition, tenure, records, bytes }) => {
+                    let mut seats = self.seats.borrow_mut();
+                    if let Some(seated) = &mut seats[partition.0 as usize].assigned {
+                        seated.wanted = Some(Wanted { tenure, records, bytes });
+                    }
+                    drop(seats);
+                    self.answer_fetch(partition);
+                }
+                Some(Output::Released { partition }) => self.released(partition),
+                None => break,
+            }
+        }
+        self.arm(now);
+        None
+    }
+
+    /// Gives every delivery that may go to a slot of its own.
+    fn drive_all(self: &Rc<Self>) {
+        while let Some(delivery) = self.drive() {
+            if let Err(delivery) = self.slots.give(delivery) {
+                tokio::task::spawn_local(slot(self.clone(), delivery));
+            }
+        }
+    }
+
+    /// Sets the timer to the core's next wake-up, if that is sooner than it is set.
+    fn arm(&self, now: Instant) {
+        let wakeup = self.core.borrow().next_wakeup(now);
+        let sooner = match (wakeup, self.armed.get()) {
+            (Some(wakeup), Some(armed)) => wakeup < armed,
+            (wakeup, None) => wakeup.is_some(),
+            (None, Some(_)) => false,
+        };
+        if sooner {
+            self.armed.set(wakeup);
+            self.sooner.notify_one();
+        }
+    }
+
+    fn handle(&self, input: Input<Payload>) {
+        self.core.borrow_mut().handle(input, self.clock.now());
+    }
+
+    fn take_events(self: &Rc<Self>) {
+        while let Some(event) = self.intake.next_event() {
+            match event {
+                IntakeEvent::Assigned(assigned) => self.assigned(assigned),
+                IntakeEvent::Revoked(partitions) => self.revoked(&partitions),
+                IntakeEvent::Lost(partitions) => self.lost(&partitions),
+                IntakeEvent::Committed { partition, offset } => {
+                    self.commit_answered(&partition, offset, true);
+                }
+                IntakeEvent::CommitFailed { partition, offset, error, .. } => {
+                    tracing::warn!(
+                        subscription = self.plan.name,
+                        "committing {offset} of {partition}: {error}"
+                    );
+                    self.commit_answered(&partition, offset, false);
+                }
+                IntakeEvent::OutOfRange { partition, offset, log_start, log_end } => {
+                    let hold = Hold::OutOfRange { offset, log_start, log_end };
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "{partition} stands still: {hold}"
+                    );
+                    self.hold(&partition, hold);
+                }
+                IntakeEvent::Unavailable { topic, error } => {
+                    let reason = format!("topic `{topic}`: {error}");
+                    tracing::error!(subscription = self.plan.name, "{reason}");
+                    self.kafka.replace(KafkaState::Unavailable { reason });
+                }
+                IntakeEvent::Unreachable { reason } => {
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "Kafka is out of reach: {reason}"
+                    );
+                    self.kafka.replace(KafkaState::Unreachable { reason });
+                }
+                IntakeEvent::Reachable => {
+                    tracing::info!(subscription = self.plan.name, "Kafka answers");
+                    self.kafka.replace(KafkaState::Reachable);
+                }
+                IntakeEvent::Fatal(error) => {
+                    tracing::error!(
+                        subscription = self.plan.name,
+                        "the group member ended: {error}"
+                    );
+                    self.kafka.replace(KafkaState::Failed { reason: error.to_string() });
+                }
+            }
+        }
+    }
+
+    fn assigned(&self, assigned: Assigned) {
+        let id = self.seat(&assigned.partition);
+        self.rebalances.set(self.rebalances.get() + 1);
+        self.kafka.replace(KafkaState::Reachable);
+        let stored = assigned.stored.as_ref();
+        let metadata = stored.and_then(|stored| CommitMetadata::decode(&stored.metadata).ok());
+        tracing::info!(
+            subscription = self.plan.name,
+            "{} assigned, from {:?} of {}..{}",
+            assigned.partition,
+            assigned.start,
+            assigned.log_start,
+            assigned.log_end
+        );
+        let hold = assigned.start.is_none().then_some(Hold::NoOffset);
+        if let Some(hold) = &hold {
+            tracing::error!(
+                subscription = self.plan.name,
+                "{} stands still: {hold}",
+                assigned.partition
+            );
+        }
+        self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
+            queue: assigned.queue,
+            wanted: None,
+            committing: None,
+            origin: None,
+            hold,
+        });
+        if let Some(start) = assigned.start {
+            self.handle(Input::Assigned {
+                partition: id,
+                start: CommitPoint(start),
+                stored: metadata.map(|metadata| Tenure(metadata.tenure)),
+                wall_ms: Clock::wall_ms(),
+            });
+        }
+    }
+
+    fn revoked(&self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            tracing::info!(subscription = self.plan.name, "{partition} revoked");
+            let id = self.seat(partition);
+            if self.is_held_back(id) {
+                self.released(id);
+            } else {
+                self.handle(Input::Revoked { partition: id });
+            }
+        }
+    }
+
+    /// Whether the core never heard of the assignment, because it has no start.
+    fn is_held_back(&self, id: PartitionId) -> bool {
+        let seats = self.seats.borrow();
+        let seated = seats[id.0 as usize].assigned.as_ref();
+        seated.is_some_and(|seated| seated.hold == Some(Hold::NoOffset))
+    }
+
+    fn lost(&self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            tracing::warn!(subscription = self.plan.name, "{partition} is lost to another member");
+            let id = self.seat(partition);
+            self.seats.borrow_mut()[id.0 as usize].assigned = None;
+            self.handle(Input::Lost { partition: id });
+        }
+    }
+
+    fn released(&self, id: PartitionId) {
+        let mut seats = self.seats.borrow_mut();
+        let seat = &mut seats[id.0 as usize];
+        seat.assigned = None;
+        if self.stopping.borrow().is_none() {
+            self.intake.release(seat.partition.clone());
+        }
+    }
+
+    fn hold(&self, partition: &TopicPartition, hold: Hold) {
+        let id = self.seat(partition);
+        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
+            seated.hold = Some(hold);
+        }
+    }
+
+    fn commit(&self, id: PartitionId, tenure: Tenure, point: CommitPoint) {
+        let mut seats = self.seats.borrow_mut();
+        let seat = &mut seats[id.0 as usize];
+        if let Some(seated) = &mut seat.assigned {
+            seated.committing = Some((tenure, point));
+        }
+        let metadata = CommitMetadata { tenure: tenure.0 }.encode();
+        let partition = seat.partition.clone();
+        self.intake.commit([Commit { partition, offset: point.0, metadata }]);
+    }
+
+    fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
+        let id = self.seat(partition);
+        let mut seats = self.seats.borrow_mut();
+        let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
+        let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
+            return;
+        };
+        drop(seats);
+        self.handle(if acknowledged {
+            Input::Committed { partition: id, tenure, point }
+        } else {
+            Input::CommitFailed { partition: id, tenure }
+        });
+    }
+
+    /// Answers every open fetch whose queue has records.
+    fn answer_fetches(&self) {
+        let seats = self.seats.borrow().len();
+        for index in 0..seats {
+            self.answer_fetch(PartitionId(index as u32));
+        }
+    }
+
+    fn answer_fetch(&self, id: PartitionId) {
+        let mut seats = self.seats.borrow_mut();
+        let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
+        let Some(Wanted { tenure, records, bytes }) = seated.wanted else { return };
+        let mut taken = Vec::new();
+        if seated.queue.take(records, bytes, &mut taken) == 0 {
+            return;
+        }
+        seated.wanted = None;
+        drop(seats);
+        let records = taken.into_iter().map(core_record).collect();
+        self.handle(Input::Fetched { partition: id, tenure, records });
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Answer {
+        let record = &*delivery.payload;
+        let value = record.value_bytes();
+        let length = value.as_ref().map_or(0, |value| value.len());
+        if length > self.plan.max_value_bytes {
+            let most = self.plan.max_value_bytes;
+            return unsendable(format!("its value of {length} bytes is over {most} bytes"));
+        }
+        let connections = self.endpoints.borrow()[delivery.endpoint.0 as usize].clone();
+        let Some(origin) = self.origin(delivery) else { return Answer::overdue() };
+        let key = record.key_bytes();
+        let request = forebay_push::Record {
+            offset: delivery.id.offset,
+            timestamp: record.timestamp_ms,
+            key: key.as_deref(),
+            value,
+            headers: record.headers(),
+            attempt: delivery.id.number,
+        };
+        let deadline = self.clock.at(delivery.deadline);
+        match connections.deliver(&origin, &request, deadline).await {
+            Ok(answer) => answer,
+            Err(does_not_fit) => unsendable(does_not_fit.to_string()),
+        }
+    }
+
+    /// The headers that all records of the delivery's partition and tenure share; none where the
+    /// partition has gone meanwhile, and nobody waits for the answer.
+    fn origin(&self, delivery: &Delivery) -> Option<Rc<Origin>> {
+        let mut seats = self.seats.borrow_mut();
+        let Seat { partition, assigned } = &mut seats[delivery.id.partition.0 as usize];
+        let seated = assigned.as_mut()?;
+        if let Some((tenure, origin)) = &seated.origin
+            && *tenure == delivery.id.tenure
+        {
+            return Some(origin.clone());
+        }
+        let origin = Rc::new(Origin::new(Names {
+            subscription: &self.plan.name,
+            group: &self.plan.intake.group,
+            topic: &partition.topic,
+            topic_id: None,
+            partition: partition.partition,
+            tenure: delivery.id.tenure,
+        }));
+        seated.origin = Some((delivery.id.tenure, origin.clone()));
+        Some(origin)
+    }
+
+    /// Gives every address its number, and tells the core which are listed now.
+    fn set_endpoints(&self, listed: Vec<Endpoint>) {
+        let mut endpoints = self.endpoints.borrow_mut();
+        let ids = listed.into_iter().map(|endpoint| {
+            let url = endpoint.url();
+            let known = endpoints.iter().position(|known| known.endpoint().url() == url);
+            let index = known.unwrap_or_else(|| {
+                endpoints.push(Rc::new(Connections::new(endpoint, self.plan.limits.clone())));
+                endpoints.len() - 1
+            });
+            EndpointId(index as u32)
+        });
+        let ids = ids.collect();
+        drop(endpoints);
+        self.handle(Input::Endpoints(ids));
+    }
+
+    fn obey(&self, command: Command) {
+        match command {
+            Command::Snapshot(answer) => {
+                // Nobody waits for the answer any more: nothing is lost.
+                let _ = answer.send(self.snapshot());
+            }
+            Command::Endpoints(endpoints, answer) => {
+                self.set_endpoints(endpoints);
+                let _ = answer.send(());
+            }
+            Command::Stop(answer) => self.stop(answer),
+        }
+    }
+
+    /// Drains everything, as if all partitions were revoked.
+    fn stop(&self, answer: oneshot::Sender<()>) {
+        *self.stopping.borrow_mut() = Some(answer);
+        let seats = self.seats.borrow().len();
+        for index in 0..seats {
+            let id = PartitionId(index as u32);
+            let assigned = self.seats.borrow()[index].assigned.is_some();
+            if self.is_held_back(id) {
+                self.seats.borrow_mut()[index].assigned = None;
+            } else if assigned {
+                self.handle(Input::Revoked { partition: id });
+            }
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.stopping.borrow().is_some()
+            && self.seats.borrow().iter().all(|seat| seat.assigned.is_none())
+    }
+
+    async fn leave(self: Rc<Self>) {
+        let intake = self.intake.clone();
+        // Other subscriptions of this thread go on meanwhile; if it fails, dropping it closes it.
+        let _ = tokio::task::spawn_blocking(move || intake.close(CLOSE)).await;
+        if let Some(answer) = self.stopping.take() {
+            let _ = answer.send(());
+        }
+    }
+
+    fn tick(&self) {
+        let settled = self.core.borrow().counts().settled;
+        let per_second = settled - self.rate.get().settled;
+        self.rate.set(Rate { settled, per_second });
+        for connections in self.endpoints.borrow().iter() {
+            connections.prune();
+        }
+    }
+
+    fn seat(&self, partition: &TopicPartition) -> PartitionId {
+        let mut seats = self.seats.borrow_mut();
+        let known = seats.iter().position(|seat| seat.partition == *partition);
+        let index = known.unwrap_or_else(|| {
+            seats.push(Seat { partition: partition.clone(), assigned: None });
+            seats.len() - 1
+        });
+        PartitionId(index as u32)
+    }
+}
+
+/// Makes deliveries one after another; rests while there is none.
+async fn slot(runner: Rc<Runner>, first: Delivery) {
+    let mut next = Some(first);
+    loop {
+        let delivery = match next.take() {
+            Some(delivery) => delivery,
+            None => runner.slots.rest().await,
+        };
+        let answer = runner.deliver(&delivery).await;
+        runner.handle(Input::Answered { id: delivery.id, answer });
+        drop(delivery);
+        next = runner.drive();
+        if next.is_some() {
+            // The answer may have freed more than one lane.
+            runner.drive_all();
+        }
+    }
+}
+
+/// A record that can't be put into a request: it holds its key, and says why.
+fn unsendable(reason: String) -> Answer {
+    let verdict = Verdict::Reject { said: false };
+    Answer { verdict, status: None, reason: Some(reason.into()) }
+}
+
+fn core_record(record: KafkaRecord) -> Record<Payload> {
+    let key = record.key().map(|key| {
+        // Fixed seeds: the same lane in every process, so that a replay is a replay.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(key);
+        hasher.finish()
+    });
+    Record { offset: Offset(record.offset), key, bytes: record.size(), payload: Rc::new(record) }
+}

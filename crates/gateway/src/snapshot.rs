@@ -1,0 +1,110 @@
+//! What a subscription looks like at one moment, with the names that people know.
+
+use forebay_core::{Counts, EndpointState, PartitionStage};
+use forebay_kafka::TopicPartition;
+
+/// One subscription.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub name: String,
+    pub group: String,
+    pub topics: Vec<String>,
+    pub kafka: KafkaState,
+    pub partitions: Vec<PartitionSnapshot>,
+    pub endpoints: Vec<EndpointSnapshot>,
+    pub counts: Counts,
+    pub in_flight: usize,
+    pub in_flight_max: usize,
+    /// Records settled in the last full second.
+    pub settled_per_second: u64,
+    /// Changes of this process's assignment since it started.
+    pub rebalances: u64,
+}
+
+/// How this subscription stands with Kafka.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KafkaState {
+    /// No answer yet.
+    Connecting,
+    Reachable,
+    Unreachable {
+        reason: String,
+    },
+    /// The topic does not exist or may not be read.
+    Unavailable {
+        reason: String,
+    },
+    /// This group member is finished.
+    Failed {
+        reason: String,
+    },
+}
+
+/// One partition that this process was assigned.
+#[derive(Clone, Debug)]
+pub struct PartitionSnapshot {
+    pub partition: TopicPartition,
+    /// Why it is not read at all, where that is so.
+    pub hold: Option<Hold>,
+    pub tenure: i64,
+    pub stage: PartitionStage,
+    /// Exclusive end of what is done, acknowledged by Kafka.
+    pub commit_point: i64,
+    /// End of the log as last heard; none before the first answer.
+    pub log_end: Option<i64>,
+    pub held: usize,
+    pub held_bytes: usize,
+    pub in_flight: usize,
+    pub blocked: Option<BlockedSnapshot>,
+}
+
+/// Why a partition stands still until an operator acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// No offset is committed, and `start = "none"`.
+    NoOffset,
+    /// The next offset is not in the log any more.
+    OutOfRange { offset: i64, log_start: i64, log_end: i64 },
+}
+
+/// The record that holds a partition's commit point back.
+#[derive(Clone, Debug)]
+pub struct BlockedSnapshot {
+    pub offset: i64,
+    pub deliveries: u32,
+    pub charged: u32,
+    pub endpoint: String,
+    pub status: Option<u16>,
+    /// The whole story in words.
+    pub words: String,
+}
+
+/// One address of the target.
+#[derive(Clone, Debug)]
+pub struct EndpointSnapshot {
+    pub url: String,
+    pub state: EndpointState,
+    pub in_flight: usize,
+}
+
+impl PartitionSnapshot {
+    /// Log end − commit point; none where the log's end is not known.
+    pub fn lag(&self) -> Option<i64> {
+        Some((self.log_end? - self.commit_point).max(0))
+    }
+}
+
+impl std::fmt::Display for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoOffset => f.write_str(
+                "no offset is committed and start is \"none\": commit one, or change `start`",
+            ),
+            Self::OutOfRange { offset, log_start, log_end } => write!(
+                f,
+                "offset {offset} is not in the log, which holds {log_start} to {log_end}: \
+                 records were deleted before they were read"
+            ),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Questions to a cluster, and changes of its topics. Each call blocks its thread until the answer
+//! or the timeout; errors say what was asked and of whom.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use crate::error::{Asked, KafkaError};
+use crate::logs::Logs;
+use crate::native::Row;
+use crate::native::admin::{AdminClient, NativeGroup, NativeMember};
+use crate::properties::Properties;
+use crate::record::TopicPartition;
+
+/// A client for such calls. It may be used from several threads.
+pub struct Admin {
+    client: ThreadedProducer<AdminContext>,
+    servers: String,
+    timeout: Duration,
+}
+
+/// A topic as [`Admin::topics`] and [`Admin::describe_topic`] show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDescription {
+    pub name: String,
+    /// By partition number.
+    pub partitions: Vec<TopicLayout>,
+}
+
+/// Who holds a partition: broker ids, −1 for no leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicLayout {
+    pub partition: i32,
+    pub leader: i32,
+    pub replicas: Vec<i32>,
+    pub in_sync: Vec<i32>,
+}
+
+/// A topic to create; `replication` −1 means the broker's default.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    pub name: String,
+    pub partitions: i32,
+    pub replication: i32,
+    pub configs: BTreeMap<String, String>,
+}
+
+/// One setting of a topic. Sensitive values are absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    pub name: String,
+    pub value: Option<String>,
+    pub is_default: bool,
+}
+
+/// A group as [`Admin::groups`] lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupListing {
+    pub group: String,
+    /// In Kafka's words: Empty, Stable, PreparingRebalance, …
+    pub state: String,
+}
+
+/// A group and its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDescription {
+    pub group: String,
+    pub state: String,
+    /// The assignment strategy in use; empty where there is none.
+    pub assignor: String,
+    /// The coordinating broker, as `host:port (id)`.
+    pub coordinator: String,
+    pub members: Vec<Member>,
+}
+
+/// One member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub member_id: String,
+    pub client_id: String,
+    /// As the broker shows it, such as `/127.0.0.1`.
+    pub host: String,
+    pub instance_id: Option<String>,
+    pub assignment: Vec<TopicPartition>,
+}
+
+/// A committed offset of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffset {
+    pub partition: TopicPartition,
+    /// Exclusive end of what is done.
+    pub offset: i64,
+    pub metadata: String,
+}
+
+/// Which offset of a partition is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetSpec {
+    Earliest,
+    /// The exclusive end of what read_committed consumers can read.
+    Latest,
+    /// The first offset whose timestamp (ms since the epoch) is not before this.
+    Time(i64),
+}
+
+/// The answer for one partition.
+#[derive(Clone, Debug)]
+pub struct ListedOffset {
+    pub partition: TopicPartition,
+    /// `None` in `Ok`: no record is that young.
+    pub offset: Result<Option<i64>, KafkaError>,
+}
+
+/// librdkafka serves its logs through the client's queue, which somebody must read; a producer
+/// with a thread does.
+struct AdminContext(Logs);
+
+impl ClientContext for AdminContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.0.log(level, facility, line);
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for AdminContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+impl Admin {
+    /// `timeout` bounds each call.
+    pub fn new(properties: &Properties, timeout: Duration) -> Result<Self, KafkaError> {
+        let client = properties
+            .admin()
+            .create_with_context(AdminContext(Logs::new("admin")))
+            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
+        Ok(Self { client, servers: properties.servers().to_owned(), timeout })
+    }
+
+    pub fn cluster_id(&self) -> Result<String, KafkaError> {
+        let id = self.client.client().fetch_cluster_id(self.timeout);
+        id.ok_or_else(|| {
+            self.asked("ask for the cluster's id").failed(Code::OperationTimedOut, None)
+        })
+    }
+
+    /// All topics, by name, internal ones too.
+    pub fn topics(&self) -> Result<Vec<TopicDescription>, KafkaError> {
+        let asked = self.asked("list topics");
+        let metadata = self
+            .client
+            .client()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| asked.error(&error))?;
+        let mut topics: Vec<_> = metadata.topics().iter().map(described).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
+
+    /// `None`: there is no such topic.
+    pub fn describe_topic(&self, topic: &str) -> Result<Option<TopicDescription>, KafkaError> {
+        let doing = format!("describe topic {topic}");
+        let asked = self.asked(&doing);
+        let metadata = self
+            .client
+            .client()
+            .fetch_metadata(Some(topic), self.timeout)
+            .map_err(|error| asked.error(&error))?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(Code::from) {
+            None => Ok(Some(described(found))),
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
+            Some(code) => Err(asked.failed(code, None)),
+        }
+    }
+
+    pub fn topic_configs(&self, topic: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let doing = format!("describe the settings of topic {topic}");
+        let configs = self.native().topic_configs(topic);
+        let configs = configs.map_err(|failed| self.failed(&doing, failed))?;
+        Ok(configs
+            .into_iter()
+            .map(|(name, value, is_default)| ConfigEntry { name, value, is_default })
+            .collect())
+    }
+
+    pub fn create_topic(&self, topic: &NewTopic) -> Result<(), KafkaError> {
+        let doing = format!("create topic {}", topic.name);
+        let configs = topic.configs.iter().map(|(name, value)| (name.clone(), value.clone()));
+        self.native()
+            .create_topic(&topic.name, topic.partitions, topic.replication, configs)
+            .map_err(|failed| self.failed(&doing, failed))
+    }
+
+    pub fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        let doing = format!("delete topic {topic}");
+        self.native().delete_topic(topic).map_err(|failed| self.failed(&doing, failed))
+    }
+
+    /// All groups, by name.
+    pub fn groups(&self) -> Result<Vec<GroupListing>, KafkaError> {
+        let groups = self.native().groups();
+        let groups = groups.map_err(|failed| self.failed("list groups", failed))?;
+        let mut groups: Vec<_> =
+            groups.into_iter().map(|(group, state)| GroupListing { group, state }).collect();
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+        Ok(groups)
+    }
+
+    /// In the order asked for; a group that does not exist has state `Dead`.
+    pub fn describe_groups(&self, groups: &[&str]) -> Result<Vec<GroupDescription>, KafkaError> {
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = format!("describe group {}", groups.join(", "));
+        let described = self.native().describe_groups(groups);
+        let described = described.map_err(|failed| self.failed(&doing, failed))?;
+        described.into_iter().map(|group| self.group(group)).collect()
+    }
+
+    fn group(&self, group: NativeGroup) -> Result<GroupDescription, KafkaError> {
+        let state = match group.error {
+            // Since Kafka 4 a group that does not exist is an error (KIP-1043).
+            Some((Code::GroupIdNotFound, _)) => "Dead".to_owned(),
+            Some(failed) => {
+                return Err(self.failed(&format!("describe group {}", group.group), failed));
+            }
+            None => group.state,
+        };
+        let member = |member: NativeMember| Member {
+            member_id: member.member_id,
+            client_id: member.client_id,
+            host: member.host,
+            instance_id: member.instance_id,
+            assignment: member
+                .assignment
+                .into_iter()
+                .map(|row| TopicPartition::new(row.topic, row.partition))
+                .collect(),
+        };
+        Ok(GroupDescription {
+            group: group.group,
+            state,
+            assignor: group.assignor,
+            coordinator: group.coordinator,
+            members: group.members.into_iter().map(member).collect(),
+        })
+    }
+
+    /// All committed offsets of a group; none for a group that does not exist.
+    pub fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, KafkaError> {
+        let doing = format!("list the offsets of group {group}");
+        let rows = match self.native().group_offsets(group) {
+            Err((Code::GroupIdNotFound, _)) => Vec::new(),
+            other => other.map_err(|failed| self.failed(&doing, failed))?,
+        };
+        let mut offsets = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(code) = row.error {
+                return Err(self.asked(&doing).failed(code, None));
+            }
+            if row.offset >= 0 {
+                offsets.push(GroupOffset {
+                    partition: TopicPartition::new(row.topic, row.partition),
+                    offset: row.offset,
+                    metadata: row.metadata.unwrap_or_default(),
+                });
+            }
+        }
+        offsets.sort_by(|a, b| a.partition.cmp(&b.partition));
+        Ok(offsets)
+    }
+
+    /// One answer for each question, in their order.
+    pub fn offsets(
+        &self,
+        wanted: &[(TopicPartition, OffsetSpec)],
+    ) -> Result<Vec<ListedOffset>, KafkaError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(wanted.len());
+        for (partition, spec) in wanted {
+            let at = match spec {
+                OffsetSpec::Earliest => Offset::Beginning,
+                OffsetSpec::Latest => Offset::End,
+                OffsetSpec::Time(ms) => Offset::Offset((*ms).max(0)),
+            };
+            list.add_partition_offset(&partition.topic, partition.partition, at)
+                .expect("these offsets are representable");
+        }
+        let rows = self.native().offsets(&list);
+        let rows = rows.map_err(|failed| self.failed("list log offsets", failed))?;
+        let answers: HashMap<(&str, i32), &Row> =
+            rows.iter().map(|row| ((row.topic.as_str(), row.partition), row)).collect();
+        Ok(wanted
+            .iter()
+            .map(|(partition, _)| {
+                let row = answers.get(&(&*partition.topic, partition.partition));
+                let doing = format!("list the log offset of {partition}");
+                let offset = match row.map(|row| (row.error, row.offset)) {
+                    Some((None, offset)) => Ok((offset >= 0).then_some(offset)),
+                    Some((Some(code), _)) => Err(self.asked(&doing).failed(code, None)),
+                    None => Err(self.asked(&doing).failed(Code::Unknown, None)),
+                };
+                ListedOffset { partition: partition.clone(), offset }
+            })
+            .collect())
+    }
+
+    fn native(&self) -> AdminClient<'_> {
+        AdminClient::new(self.client.client().native_client(), self.timeout)
+    }
+
+    fn asked<'a>(&'a self, doing: &'a str) -> Asked<'a> {
+        Asked { doing, servers: &self.servers, waited: self.timeout }
+    }
+
+    fn failed(&self, doing: &str, (code, reason): (Code, String)) -> KafkaError {
+        self.asked(doing).failed(code, Some(reason))
+    }
+}
+
+fn described(topic: &MetadataTopic) -> TopicDescription {
+    let mut partitions: Vec<_> = topic
+        .partitions()
+        .iter()
+        .map(|partition| TopicLayout {
+            partition: partition.id(),
+            leader: partition.leader(),
+            replicas: partition.replicas().to_vec(),
+            in_sync: partition.isr().to_vec(),
+        })
+        .collect();
+    partitions.sort_by_key(|layout| layout.partition);
+    TopicDescription { name: topic.name().to_owned(), partitions }
+}

@@ -1,0 +1,76 @@
+//! What an intake tells its worker.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::queue::PartitionQueue;
+use crate::error::KafkaError;
+use crate::record::TopicPartition;
+
+/// Something happened to the intake or its partitions. Events come in the order in which they
+/// happened; records come beside them, through the queues.
+#[derive(Debug)]
+pub enum IntakeEvent {
+    /// A partition is ours, its start is known, and its records begin to flow.
+    Assigned(Assigned),
+    /// These go to another member: nothing more comes out of their queues. What is in flight may
+    /// be finished and committed until [`super::IntakeConfig::drain`] is over; each is then to be
+    /// released. Other partitions flow on.
+    Revoked(Vec<TopicPartition>),
+    /// These belong to somebody else already: commits of them would be refused, and nothing is to
+    /// be released. A partition that was being drained may end here.
+    Lost(Vec<TopicPartition>),
+    /// Kafka has this commit point.
+    Committed { partition: TopicPartition, offset: i64 },
+    /// Kafka has not, as far as we know, this commit point. `retry`: the same commit may succeed
+    /// later; if not, it never will in this assignment.
+    CommitFailed { partition: TopicPartition, offset: i64, error: KafkaError, retry: bool },
+    /// The next offset is not in the log (retention, truncation): the partition stands still until
+    /// [`super::Intake::seek`]. The log's ends are those last heard, −1 where unknown.
+    OutOfRange { partition: TopicPartition, offset: i64, log_start: i64, log_end: i64 },
+    /// The cluster refuses to serve a topic or partition (it does not exist, or we may not read
+    /// it). Trying goes on; said once for each change.
+    Unavailable { topic: Arc<str>, error: KafkaError },
+    /// No broker can be reached; trying goes on. Said once, until [`IntakeEvent::Reachable`].
+    Unreachable { reason: String },
+    /// The cluster answered: for the first time, or again.
+    Reachable,
+    /// This member is finished: another took its instance id, or it is not authorised. All its
+    /// partitions were told as [`IntakeEvent::Lost`] before.
+    Fatal(KafkaError),
+}
+
+/// A partition that was assigned.
+pub struct Assigned {
+    pub partition: TopicPartition,
+    pub queue: Arc<PartitionQueue>,
+    /// The group's committed offset, with its metadata.
+    pub stored: Option<Stored>,
+    /// Where reading starts: at the stored offset, else as the policy says. `None`: it is held
+    /// back until [`super::Intake::seek`].
+    pub start: Option<i64>,
+    /// First offset of the log.
+    pub log_start: i64,
+    /// End of what can be read now, exclusive.
+    pub log_end: i64,
+}
+
+impl fmt::Debug for Assigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assigned")
+            .field("partition", &self.partition)
+            .field("stored", &self.stored)
+            .field("start", &self.start)
+            .field("log", &(self.log_start..self.log_end))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A committed offset as Kafka keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Exclusive end of what is done.
+    pub offset: i64,
+    /// Bytes that are not UTF-8 come as replacement characters: they were not written by us.
+    pub metadata: String,
+}

@@ -1,0 +1,298 @@
+//! Partitions come and go.
+//!
+//! The member agrees to an assignment at once and asks for nothing; the fetcher starts when the
+//! start offset is known. A revocation is agreed to when everything of it was drained, released
+//! and committed, or when its time is over; only then does the group give it to somebody else.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{NAP, Poller};
+use crate::error::{Asked, KafkaError};
+use crate::intake::events::{Assigned, IntakeEvent};
+use crate::intake::lookup::{Found, Question};
+use crate::intake::slots::{Phase, Share, Slot};
+use crate::native::rows;
+use crate::record::TopicPartition;
+
+/// How long a commit of a drained partition is waited for beyond the drain deadline.
+const LAST_COMMIT: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A revocation that is not agreed to yet.
+pub(super) struct Drain {
+    list: TopicPartitionList,
+    partitions: Vec<TopicPartition>,
+    deadline: Instant,
+}
+
+impl Poller {
+    pub(super) fn assigned(&mut self, list: &TopicPartitionList) {
+        self.run.flush(&mut self.slots, self.share);
+        let mut at = list.clone();
+        // Any offset will do, for the member never fetches; naming one saves it the lookup.
+        at.set_all_offsets(Offset::Offset(0)).expect("a plain offset");
+        if let Err(error) = self.member.base().incremental_assign(&at) {
+            tracing::error!(group = self.config.group, %error, "could not take an assignment");
+        }
+        if at.count() > 0 {
+            self.pause(&self.member, &at, true);
+        }
+        let mut partitions = Vec::new();
+        for row in rows(list) {
+            let partition = TopicPartition::new(row.topic, row.partition);
+            let shared = self.shared.clone();
+            let room = std::sync::Arc::new(move || shared.nudge());
+            self.slots.insert(Slot::new(partition.clone(), self.tickets + 1, room));
+            partitions.push(partition);
+        }
+        self.ask_starts(partitions);
+    }
+
+    fn ask_starts(&mut self, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        self.tickets += 1;
+        for partition in &partitions {
+            if let Some(slot) = self.slots.of(partition) {
+                slot.phase = Phase::LookingUp(self.tickets);
+            }
+        }
+        self.ask(Question::Start(self.tickets, partitions));
+    }
+
+    /// Asks once more for those that are still ours and still without a start.
+    pub(super) fn ask_starts_again(&mut self, now: Instant) {
+        let (due, later) =
+            std::mem::take(&mut self.asked_again).into_iter().partition(|(at, _)| *at <= now);
+        self.asked_again = later;
+        for (_, mut partitions) in Vec::from_iter::<Vec<_>>(due) {
+            partitions.retain(|partition| {
+                self.slots.of(partition).is_some_and(|slot| !slot.is_announced())
+            });
+            self.ask_starts(partitions);
+        }
+    }
+
+    pub(super) fn ask(&self, question: Question) {
+        // The lookup thread ends after us; if it is gone, so are we.
+        let _ = self.questions.send(question);
+    }
+
+    pub(super) fn looked_up(&mut self, ticket: u64, found: Result<Vec<Found>, KafkaError>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.ask_later(ticket, error),
+        };
+        self.no_starts = None;
+        self.run.flush(&mut self.slots, self.share);
+        let mut starts = Vec::new();
+        for Found { ends, stored, start } in found {
+            let Some(slot) = self.slots.of(&ends.partition) else { continue };
+            if slot.phase != Phase::LookingUp(ticket) {
+                continue;
+            }
+            slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
+            slot.next = start.unwrap_or(0);
+            slot.arrived = Instant::now();
+            starts.extend(start.map(|start| (ends.partition.clone(), start)));
+            let queue = slot.queue.clone();
+            self.shared.set_watermarks(&ends.partition, ends.log_start, ends.log_end);
+            self.unavailable.remove(&ends.partition.topic);
+            self.tell([IntakeEvent::Assigned(Assigned {
+                partition: ends.partition,
+                queue,
+                stored,
+                start,
+                log_start: ends.log_start,
+                log_end: ends.log_end,
+            })]);
+        }
+        self.share_out();
+        if !starts.is_empty() {
+            self.start_fetching(&starts);
+        }
+    }
+
+    fn ask_later(&mut self, ticket: u64, error: KafkaError) {
+        let reason = error.to_string();
+        if self.no_starts.as_ref() != Some(&reason) {
+            tracing::warn!(group = self.config.group, reason, "no start offsets, asking again");
+            self.no_starts = Some(reason);
+        }
+        let waiting: Vec<TopicPartition> = self
+            .slots
+            .iter_mut()
+            .filter(|slot| slot.phase == Phase::LookingUp(ticket))
+            .map(|slot| slot.partition.clone())
+            .collect();
+        if !waiting.is_empty() {
+            self.asked_again.push((Instant::now() + ASK_AGAIN, waiting));
+        }
+    }
+
+    fn share_out(&mut self) {
+        self.share = Share::new(self.config.records_max, self.config.bytes_max, self.slots.len());
+    }
+
+    pub(super) fn revoked(&mut self, list: TopicPartitionList) {
+        self.run.flush(&mut self.slots, self.share);
+        let revoked: Vec<TopicPartition> =
+            rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
+        if self.closing_now() || self.member.base().assignment_lost() {
+            self.lose(revoked);
+            self.let_go(&list);
+            return;
+        }
+        let mut fetched = Vec::new();
+        let mut announced = Vec::new();
+        for partition in &revoked {
+            let Some(slot) = self.slots.of(partition) else { continue };
+            if slot.is_fetched() {
+                fetched.push(partition.clone());
+            }
+            if slot.is_announced() {
+                announced.push(partition.clone());
+                slot.phase = Phase::Revoked;
+                slot.queue.close();
+            } else {
+                slot.phase = Phase::Released;
+            }
+        }
+        self.stop_fetching(&fetched);
+        if !announced.is_empty() {
+            self.tell([IntakeEvent::Revoked(announced)]);
+        }
+        let deadline = Instant::now() + self.config.drain;
+        self.drains.push(Drain { list, partitions: revoked, deadline });
+    }
+
+    /// Agrees to those revocations that have nothing left to wait for.
+    pub(super) fn finish_drains(&mut self, now: Instant) {
+        if self.drains.is_empty() {
+            return;
+        }
+        let lost = self.member.base().assignment_lost();
+        for drain in std::mem::take(&mut self.drains) {
+            if lost {
+                self.lose(drain.partitions);
+                self.let_go(&drain.list);
+                continue;
+            }
+            if now >= drain.deadline {
+                for partition in &drain.partitions {
+                    if let Some(slot) = self.slots.of(partition) {
+                        slot.phase = Phase::Released;
+                    }
+                }
+            }
+            let released = drain.partitions.iter().all(|partition| {
+                self.slots.of(partition).is_none_or(|slot| slot.phase == Phase::Released)
+            });
+            let committed =
+                drain.partitions.iter().all(|partition| !self.commits.concerns(partition));
+            if released && (committed || now >= drain.deadline + LAST_COMMIT) {
+                self.forget(&drain.partitions);
+                self.let_go(&drain.list);
+            } else {
+                self.drains.push(drain);
+            }
+        }
+    }
+
+    /// These are somebody else's already.
+    pub(super) fn lose(&mut self, partitions: Vec<TopicPartition>) {
+        let mut fetched = Vec::new();
+        let mut announced = Vec::new();
+        for partition in &partitions {
+            let Some(slot) = self.slots.of(partition) else { continue };
+            slot.queue.close();
+            if slot.is_fetched() {
+                fetched.push(partition.clone());
+            }
+            if slot.is_announced() {
+                announced.push(partition.clone());
+            }
+        }
+        self.stop_fetching(&fetched);
+        self.forget(&partitions);
+        if !announced.is_empty() {
+            self.tell([IntakeEvent::Lost(announced)]);
+        }
+    }
+
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.slots.remove(partition);
+            self.shared.forget_watermarks(partition);
+            if let Some(offset) = self.commits.forget(partition) {
+                self.refuse(partition.clone(), offset);
+            }
+        }
+        self.share_out();
+    }
+
+    /// Tells the group that these are free.
+    fn let_go(&self, list: &TopicPartitionList) {
+        crate::intake::give_back(self.member.base(), list);
+    }
+
+    fn all_slots(&mut self) -> Vec<TopicPartition> {
+        self.slots.iter_mut().map(|slot| slot.partition.clone()).collect()
+    }
+
+    /// The member can't go on; its group will have given its partitions away.
+    pub(super) fn fatal(&mut self, code: Code, reason: String) {
+        self.run.flush(&mut self.slots, self.share);
+        let all = self.all_slots();
+        self.lose(all);
+        for drain in std::mem::take(&mut self.drains) {
+            self.let_go(&drain.list);
+        }
+        let doing = format!("stay in group {}", self.config.group);
+        let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };
+        let error = match asked.failed(code, Some(reason)) {
+            fatal @ KafkaError::Fatal { .. } => fatal,
+            other => KafkaError::Fatal { doing, reason: other.to_string() },
+        };
+        self.tell([IntakeEvent::Fatal(error)]);
+    }
+
+    fn closing_now(&self) -> bool {
+        self.closing.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Closes both clients. Nothing is told of it: the worker asked for it.
+    pub(super) fn leave(mut self) {
+        let all = self.all_slots();
+        for partition in &all {
+            if let Some(slot) = self.slots.of(partition) {
+                slot.queue.close();
+            }
+        }
+        let fetched: Vec<_> = all
+            .into_iter()
+            .filter(|partition| self.slots.of(partition).is_some_and(|slot| slot.is_fetched()))
+            .collect();
+        self.stop_fetching(&fetched);
+        for drain in std::mem::take(&mut self.drains) {
+            self.let_go(&drain.list);
+        }
+        let leaving = self.member.start_closing();
+        let mut ear = super::MemberEar::default();
+        while leaving && !self.member.is_closed() {
+            self.member.poll(NAP, &mut ear);
+            for heard in std::mem::take(&mut ear.0) {
+                match heard {
+                    super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
+                    super::Heard::Rebalance { .. } | super::Heard::Failed { .. } => {}
+                    super::Heard::Committed { error, rows } => self.committed(error, rows),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! All that Forebay does as a Kafka client, over librdkafka.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`Properties`] | reads Kafka's own (Java) property names, translates or refuses them |
+//! | [`Intake`] | one group member: bounded queues of records, hand-over with draining, commits |
+//! | [`Producer`] | idempotent producing with back-pressure |
+//! | [`Admin`] | topics, groups and offsets of a cluster |
+//! | [`Reader`] | reads partitions without a group |
+//!
+//! Nothing here knows what is done with a record. librdkafka's types stay inside, and so do its
+//! logs, which go to `tracing`. Unsafe code lives in `native` alone.
+
+mod admin;
+mod commit;
+mod error;
+mod intake;
+mod logs;
+mod native;
+mod produce;
+mod properties;
+mod reader;
+mod record;
+
+pub use admin::{
+    Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member,
+    NewTopic, OffsetSpec, TopicDescription, TopicLayout,
+};
+pub use commit::Commit;
+pub use error::KafkaError;
+pub use intake::{
+    Assigned, Intake, IntakeConfig, IntakeEvent, PartitionQueue, StartPolicy, Stored, Watermarks,
+};
+pub use produce::{Delivery, Produced, Producer, Send, SendError};
+pub use properties::{Properties, PropertyError, PropertyFault};
+pub use reader::{ReadFrom, Reader, ReaderItem};
+pub use record::{Headers, Record, TopicPartition};

@@ -1,0 +1,9 @@
+//! What this crate promises, against a broker: the one at `FOREBAY_TEST_KAFKA` (host:port), or an
+//! Apache Kafka of our own, started once for the run and ended with it.
+
+mod admin;
+mod cluster;
+mod handover;
+mod intake;
+mod produce;
+mod worker;

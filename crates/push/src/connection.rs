@@ -1,0 +1,356 @@
+//! One HTTP/1.1 connection to an endpoint, and one exchange at a time on it.
+//!
+//! The client's own driver is polled inside the exchange, so an exchange is no task and no wake-up
+//! but the socket's. An answer counts once it is whole: one that is cut off, by the deadline or by
+//! the peer, is unknown whatever its status was. Of a body at most 64 KiB are read; past that the
+//! status stands and the connection is closed instead of drained.
+
+use std::error::Error as _;
+use std::future::Future as _;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use forebay_core::{Answer, TargetFault, UnknownCause, Verdict};
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::HeaderMap;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+
+use crate::socket::{Socket, Wire};
+use crate::verdict::{self, REASON_BYTES};
+use crate::{Endpoint, Request};
+
+/// A response's status line and headers, bytes.
+const MAX_RESPONSE_HEADERS: usize = 64 << 10;
+/// Of a response's body, bytes.
+const MAX_RESPONSE_BODY: usize = 64 << 10;
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
+/// After this long without an exchange the kernel is asked whether the peer has hung up.
+const PROBE_AFTER: Duration = Duration::from_millis(1);
+
+type Driver = http1::Connection<TokioIo<Socket>, Full<Bytes>>;
+
+/// An open connection. Dropping it, or an exchange on it, closes it.
+#[derive(Debug)]
+pub struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// None once the connection is over. An exchange holds it meanwhile, so that one that is dropped
+    /// closes the connection.
+    driver: Option<Box<Driver>>,
+    wire: Rc<Wire>,
+    /// Never later than the deadline of the exchange under way. It is set anew only when it rings,
+    /// so an exchange that ends in time touches no timer.
+    alarm: Pin<Box<Sleep>>,
+    opened: Instant,
+    used: Instant,
+    exchanges: u64,
+    spare: Option<HeaderMap>,
+}
+
+/// Why no connection was opened: in any case not a byte of a request was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{endpoint}: the name does not resolve: {source}")]
+    Name { endpoint: String, source: io::Error },
+    #[error("{endpoint}: the name has no address")]
+    NoAddress { endpoint: String },
+    #[error("{endpoint}: no connection: {source}")]
+    Connect { endpoint: String, source: io::Error },
+    #[error("{endpoint}: no connection in time")]
+    Deadline { endpoint: String },
+}
+
+impl OpenError {
+    /// The contract's word for it.
+    pub fn fault(&self) -> TargetFault {
+        match self {
+            Self::Name { .. } | Self::NoAddress { .. } => TargetFault::Name,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                TargetFault::Refused
+            }
+            Self::Connect { .. } | Self::Deadline { .. } => TargetFault::Connect,
+        }
+    }
+}
+
+impl From<OpenError> for Answer {
+    fn from(error: OpenError) -> Self {
+        fault(error.fault(), error.to_string())
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    Answer(Answer),
+    /// The connection was lost, and not a byte of the request was handed to the kernel.
+    NotSent {
+        reason: Box<str>,
+    },
+}
+
+impl Connection {
+    /// Resolves the endpoint's name and connects to the first of its addresses that takes it.
+    pub async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, OpenError> {
+        let stream = connect(endpoint, deadline).await?;
+        Self::over(stream, deadline).await.map_err(|source| {
+            let endpoint = endpoint.to_string();
+            OpenError::Connect { endpoint, source }
+        })
+    }
+
+    async fn over(stream: TcpStream, deadline: Instant) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let wire = Rc::new(Wire::default());
+        let io = TokioIo::new(Socket::new(stream, Rc::clone(&wire)));
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_RESPONSE_HEADERS)
+            .max_buf_size(MAX_RESPONSE_HEADERS)
+            .handshake(io)
+            .await
+            .map_err(io::Error::other)?;
+        let now = Instant::now();
+        Ok(Self {
+            sender,
+            driver: Some(Box::new(driver)),
+            wire,
+            alarm: Box::pin(sleep_until(deadline)),
+            opened: now,
+            used: now,
+            exchanges: 0,
+            spare: None,
+        })
+    }
+
+    /// Sends `request` and waits for its answer until `deadline`. Nothing is sent past it.
+    ///
+    /// Dropping the future closes the connection: the service may then still process the request.
+    pub async fn exchange(&mut self, request: Request, deadline: Instant) -> Exchange {
+        if !self.is_usable() {
+            return Exchange::NotSent { reason: "the connection is closed".into() };
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Exchange::Answer(too_late());
+        }
+        self.wire.begin(self.exchanges > 0 && now - self.used >= PROBE_AFTER);
+        self.exchanges += 1;
+        if self.alarm.deadline() > deadline {
+            self.alarm.as_mut().reset(deadline);
+        }
+        let mut driver = self.driver.take();
+        let answer = self.answer(&mut driver, request, deadline).await;
+        self.used = Instant::now();
+        match answer {
+            Ok(answer) => {
+                self.driver = driver;
+                Exchange::Answer(answer)
+            }
+            Err(lost) => lost.judge(self.wire.sent()),
+        }
+    }
+
+    async fn answer(
+        &mut self,
+        driver: &mut Option<Box<Driver>>,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Answer, Lost> {
+        let mut response = pin!(self.sender.send_request(request.0));
+        let head: Response<Incoming> = std::future::poll_fn(|cx| {
+            drive(driver, cx);
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+                return Poll::Ready(response.map_err(Lost::Http));
+            }
+            ready!(ring(self.alarm.as_mut(), deadline, cx));
+            Poll::Ready(Err(Lost::Deadline))
+        })
+        .await?;
+
+        let (head, body) = head.into_parts();
+        let mut text = Vec::new();
+        if !body.is_end_stream() {
+            let whole = self.read_body(driver, body, deadline, &mut text).await?;
+            if !whole {
+                *driver = None;
+            }
+        }
+        let answer = verdict::read(head.status, &head.headers, &text, SystemTime::now);
+        self.spare = Some(head.headers);
+        Ok(answer)
+    }
+
+    /// Keeps the first bytes in `text`; false where the body passes what is read of it.
+    async fn read_body(
+        &mut self,
+        driver: &mut Option<Box<Driver>>,
+        body: Incoming,
+        deadline: Instant,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, Lost> {
+        let mut body = pin!(body);
+        let mut read = 0;
+        let whole = std::future::poll_fn(|cx| {
+            loop {
+                match body.as_mut().poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let Some(data) = frame.data_ref() else { continue };
+                        let kept = data.len().min(REASON_BYTES - text.len());
+                        text.extend_from_slice(&data[..kept]);
+                        read += data.len();
+                        if read > MAX_RESPONSE_BODY {
+                            return Poll::Ready(Ok(false));
+                        }
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Lost::Http(error))),
+                    Poll::Ready(None) => return Poll::Ready(Ok(true)),
+                    Poll::Pending => {
+                        // The body ends with the driver that fed it, so it is asked once more.
+                        if drive(driver, cx) {
+                            continue;
+                        }
+                        ready!(ring(self.alarm.as_mut(), deadline, cx));
+                        return Poll::Ready(Err(Lost::Deadline));
+                    }
+                }
+            }
+        })
+        .await?;
+        // The driver learns only now that it may go back to rest.
+        if whole && !self.sender.is_ready() {
+            std::future::poll_fn(|cx| Poll::Ready(drive(driver, cx))).await;
+        }
+        Ok(whole)
+    }
+
+    /// Whether another exchange may be tried; the peer may still have hung up unnoticed.
+    pub fn is_usable(&self) -> bool {
+        self.driver.is_some() && (self.exchanges == 0 || self.sender.is_ready())
+    }
+
+    /// Time since the connection was opened.
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// When the last exchange ended.
+    pub fn used(&self) -> Instant {
+        self.used
+    }
+
+    /// Exchanges begun.
+    pub fn exchanges(&self) -> u64 {
+        self.exchanges
+    }
+
+    /// The last answer's map, for another request.
+    pub(crate) fn take_spare(&mut self) -> Option<HeaderMap> {
+        self.spare.take()
+    }
+}
+
+async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, OpenError> {
+    let name = || endpoint.to_string();
+    let late = |_| OpenError::Deadline { endpoint: name() };
+    let addresses: Vec<SocketAddr> = timeout_at(deadline, lookup_host(endpoint.address()))
+        .await
+        .map_err(late)?
+        .map_err(|source| OpenError::Name { endpoint: name(), source })?
+        .take(MAX_ADDRESSES)
+        .collect();
+    let mut last = OpenError::NoAddress { endpoint: name() };
+    for (at, address) in addresses.iter().enumerate() {
+        // One that does not reply leaves the others their share of the time.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - at).expect("there are few");
+        last = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(source)) => OpenError::Connect { endpoint: name(), source },
+            Err(_) => OpenError::Deadline { endpoint: name() },
+        };
+    }
+    Err(last)
+}
+
+/// Moves the connection on; true where it has just ended.
+fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) -> bool {
+    let Some(driving) = driver else { return false };
+    if Pin::new(driving.as_mut()).poll(cx).is_pending() {
+        return false;
+    }
+    // A request that the driver still holds is given back only when it is dropped.
+    *driver = None;
+    true
+}
+
+/// Ready once the deadline has passed.
+fn ring(mut alarm: Pin<&mut Sleep>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    while alarm.as_mut().poll(cx).is_ready() {
+        if alarm.deadline() >= deadline {
+            return Poll::Ready(());
+        }
+        alarm.as_mut().reset(deadline);
+    }
+    Poll::Pending
+}
+
+/// Why an exchange has no answer.
+enum Lost {
+    Deadline,
+    Http(hyper::Error),
+}
+
+impl Lost {
+    fn judge(self, sent: bool) -> Exchange {
+        let (cause, reason) = match self {
+            Self::Deadline => (UnknownCause::Deadline, "no answer in time".to_owned()),
+            Self::Http(error) if !sent => {
+                return Exchange::NotSent { reason: describe(&error).into() };
+            }
+            Self::Http(error) if is_unreadable(&error) => {
+                (UnknownCause::Unreadable, describe(&error))
+            }
+            Self::Http(error) => (UnknownCause::ConnectionLost, describe(&error)),
+        };
+        let verdict = Verdict::Unknown(cause);
+        Exchange::Answer(Answer { verdict, status: None, reason: Some(reason.into()) })
+    }
+}
+
+/// Whether the peer spoke, but no HTTP.
+fn is_unreadable(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    error.is_parse()
+        || io.is_some_and(|io| {
+            matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        })
+}
+
+fn describe(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// There was no time left to send anything.
+pub(crate) fn too_late() -> Answer {
+    let verdict = Verdict::Unknown(UnknownCause::Deadline);
+    let reason = Some("the deadline had passed before the request was sent".into());
+    Answer { verdict, status: None, reason }
+}
+
+pub(crate) fn fault(fault: TargetFault, reason: String) -> Answer {
+    let verdict = Verdict::TargetFault(fault);
+    Answer { verdict, status: None, reason: Some(reason.into()) }
+}

@@ -1,0 +1,156 @@
+//! The connections to one endpoint: those at rest are kept, the last used is taken first.
+//!
+//! [`Connections::deliver`] is all that a delivery slot needs. The number of connections in use is
+//! the number of deliveries under way, which is the caller's to bound.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use forebay_core::{Answer, TargetFault};
+use tokio::time::Instant;
+
+use crate::connection::{fault, too_late};
+use crate::{Connection, DoesNotFit, Endpoint, Exchange, Origin, Record, RequestWriter};
+
+/// Bounds on connections and requests.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Request line and headers, bytes.
+    pub max_header_bytes: usize,
+    /// How long an endpoint may take to accept a connection, where the deadline is not nearer.
+    pub connect_timeout: Duration,
+    /// A connection at rest for longer is closed: shorter than the two seconds after which the
+    /// hastiest common servers hang up, so that a request does not cross with their leaving.
+    pub max_idle: Duration,
+    /// Connections kept at rest.
+    pub max_resting: usize,
+    /// A connection is closed after its first exchange past this age.
+    pub max_age: Option<Duration>,
+    /// A connection is closed after this many exchanges.
+    pub max_exchanges: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_header_bytes: 8 << 10,
+            connect_timeout: Duration::from_secs(5),
+            max_idle: Duration::from_secs(1),
+            max_resting: 256,
+            max_age: None,
+            max_exchanges: None,
+        }
+    }
+}
+
+/// The connections to one endpoint.
+#[derive(Debug)]
+pub struct Connections {
+    endpoint: Endpoint,
+    limits: Limits,
+    writer: RefCell<RequestWriter>,
+    /// The last used at the back.
+    resting: RefCell<VecDeque<Connection>>,
+}
+
+impl Connections {
+    pub fn new(endpoint: Endpoint, limits: Limits) -> Self {
+        let writer = RefCell::new(RequestWriter::new(limits.max_header_bytes));
+        Self { endpoint, limits, writer, resting: RefCell::default() }
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Connections at rest.
+    pub fn resting(&self) -> usize {
+        self.resting.borrow().len()
+    }
+
+    /// Delivers `record` once, and answers by `deadline`. Errs before anything is sent.
+    ///
+    /// Dropping the future gives the delivery up; the service may then still process it.
+    pub async fn deliver<'a, H>(
+        &self,
+        origin: &Origin,
+        record: &Record<'a, H>,
+        deadline: Instant,
+    ) -> Result<Answer, DoesNotFit>
+    where
+        H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
+    {
+        let write = |now| {
+            let timeout = deadline.saturating_duration_since(now);
+            self.writer.borrow_mut().write(&self.endpoint, origin, record, timeout)
+        };
+        let now = Instant::now();
+        let request = write(now)?;
+        if now >= deadline {
+            return Ok(too_late());
+        }
+        if let Some(mut connection) = self.take(now) {
+            // One that was left while at rest says nothing of the endpoint, so a new one is tried.
+            if let Exchange::Answer(answer) = connection.exchange(request, deadline).await {
+                self.put(connection);
+                return Ok(answer);
+            }
+        }
+        let connect_by = deadline.min(now + self.limits.connect_timeout);
+        let mut connection = match Connection::open(&self.endpoint, connect_by).await {
+            Ok(connection) => connection,
+            Err(error) => return Ok(error.into()),
+        };
+        match connection.exchange(write(Instant::now())?, deadline).await {
+            Exchange::Answer(answer) => {
+                self.put(connection);
+                Ok(answer)
+            }
+            Exchange::NotSent { reason } => {
+                Ok(fault(TargetFault::Connect, format!("{}: {reason}", self.endpoint)))
+            }
+        }
+    }
+
+    /// Closes connections that have rested for too long. Deliveries do so for the connections that
+    /// they come across; where there are none, it is for the caller to do now and then.
+    pub fn prune(&self) {
+        let now = Instant::now();
+        let mut resting = self.resting.borrow_mut();
+        while resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
+            resting.pop_front();
+        }
+    }
+
+    fn is_stale(&self, connection: &Connection, now: Instant) -> bool {
+        now.saturating_duration_since(connection.used()) > self.limits.max_idle
+    }
+
+    fn take(&self, now: Instant) -> Option<Connection> {
+        let mut resting = self.resting.borrow_mut();
+        let connection = resting.pop_back()?;
+        if self.is_stale(&connection, now) {
+            // All others have rested for longer.
+            resting.clear();
+            return None;
+        }
+        if resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
+            resting.pop_front();
+        }
+        Some(connection)
+    }
+
+    fn put(&self, mut connection: Connection) {
+        if let Some(headers) = connection.take_spare() {
+            self.writer.borrow_mut().recycle(headers);
+        }
+        let limits = &self.limits;
+        let spent = limits.max_age.is_some_and(|most| connection.age() >= most)
+            || limits.max_exchanges.is_some_and(|most| connection.exchanges() >= most);
+        let mut resting = self.resting.borrow_mut();
+        if connection.is_usable() && !spent && resting.len() < limits.max_resting {
+            resting.push_back(connection);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::percent_decode;
+use proptest::prelude::*;
+
+use super::*;
+
+type Headers<'a> = Vec<(&'a str, Option<&'a [u8]>)>;
+
+fn endpoint() -> Endpoint {
+    Endpoint::parse("http://payments:8080/records", "v7").unwrap()
+}
+
+fn origin() -> Origin {
+    Origin::new(Names {
+        subscription: "payments",
+        group: "bücher 1",
+        topic: "orders",
+        topic_id: Some("mF1IaZcWTLmkvNm1rFfKzA"),
+        partition: 3,
+        tenure: Tenure(1_700_000_000_000),
+    })
+}
+
+fn write_with(
+    key: Option<&[u8]>,
+    value: Option<&'static [u8]>,
+    headers: Headers<'_>,
+    limit: usize,
+) -> Result<Request, DoesNotFit> {
+    let record = Record {
+        offset: Offset(42),
+        timestamp: 1_699_999_999_999,
+        key,
+        value: value.map(Bytes::from_static),
+        headers: headers.iter().copied(),
+        attempt: 1,
+    };
+    RequestWriter::new(limit).write(&endpoint(), &origin(), &record, Duration::from_secs(30))
+}
+
+fn write(key: Option<&[u8]>, value: Option<&'static [u8]>, headers: Headers<'_>) -> HeaderMap {
+    write_with(key, value, headers, 8 << 10).unwrap().headers().clone()
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(|value| value.to_str().unwrap().to_owned());
+    assert!(values.next().is_none(), "{name} stands there twice");
+    first
+}
+
+#[test]
+fn a_plain_record_has_exactly_the_contracts_headers() {
+    let headers = write(Some(b"account 7"), Some(b"{}"), vec![]);
+    let mut all: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "content-type: application/octet-stream",
+            "forebay-attempt: 1",
+            "forebay-contract: v1",
+            "forebay-group: b%C3%BCcher%201",
+            "forebay-key: account%207",
+            "forebay-offset: 42",
+            "forebay-partition: 3",
+            "forebay-revision: v7",
+            "forebay-subscription: payments",
+            "forebay-tenure: 1700000000000",
+            "forebay-timeout-ms: 30000",
+            "forebay-timestamp: 1699999999999",
+            "forebay-topic: orders",
+            "host: payments:8080",
+            "idempotency-key: b%C3%BCcher%201/orders/mF1IaZcWTLmkvNm1rFfKzA/3/42",
+        ]
+    );
+}
+
+#[test]
+fn a_broker_without_topic_ids_leaves_a_dash_in_the_idempotency_key() {
+    let names = Names {
+        subscription: "s",
+        group: "g",
+        topic: "t",
+        topic_id: None,
+        partition: 0,
+        tenure: Tenure(1),
+    };
+    assert_eq!(&*Origin::new(names).idempotency, "g/t/-/0/");
+}
+
+#[test]
+fn a_null_value_is_marked_and_an_empty_one_is_not() {
+    let null = write(None, None, vec![]);
+    assert_eq!(text(&null, "forebay-value").as_deref(), Some("null"));
+    let empty = write(None, Some(b""), vec![]);
+    assert_eq!(text(&empty, "forebay-value"), None);
+    for headers in [null, empty] {
+        assert_eq!(text(&headers, "content-length").as_deref(), Some("0"));
+    }
+}
+
+#[test]
+fn a_key_is_text_or_base64_or_absent_and_an_empty_one_is_not_absent() {
+    let absent = write(None, None, vec![]);
+    assert_eq!(text(&absent, "forebay-key"), None);
+    assert_eq!(text(&absent, "forebay-key-base64"), None);
+    assert_eq!(text(&write(Some(b""), None, vec![]), "forebay-key").as_deref(), Some(""));
+    let binary = write(Some(&[0xff, 0x00]), None, vec![]);
+    assert_eq!(text(&binary, "forebay-key-base64").as_deref(), Some("/wA="));
+    assert_eq!(text(&binary, "forebay-key"), None);
+}
+
+#[test]
+fn a_header_that_fits_goes_out_by_its_name() {
+    let headers = write(
+        None,
+        None,
+        vec![
+            ("traceparent", Some(b"00-abc-def-01")),
+            ("empty", Some(b"")),
+            ("note.of~it", Some(b"two words")),
+        ],
+    );
+    assert_eq!(text(&headers, "forebay-header-traceparent").as_deref(), Some("00-abc-def-01"));
+    assert_eq!(text(&headers, "forebay-header-empty").as_deref(), Some(""));
+    assert_eq!(text(&headers, "forebay-header-note.of~it").as_deref(), Some("two words"));
+    assert_eq!(text(&headers, "forebay-headers"), None);
+}
+
+fn decode_all(headers: &HeaderMap) -> Vec<(String, Option<Vec<u8>>)> {
+    let json = URL_SAFE_NO_PAD.decode(text(headers, "forebay-headers").unwrap()).unwrap();
+    let all: Vec<(String, Option<String>)> = serde_json::from_slice(&json).unwrap();
+    let value = |value: String| STANDARD.decode(value).unwrap();
+    all.into_iter().map(|(name, text)| (name, text.map(value))).collect()
+}
+
+#[test]
+fn one_header_that_does_not_fit_sends_all_of_them_in_order() {
+    let odd: [Headers<'_>; 7] = [
+        vec![("Kind", Some(b"a"))],
+        vec![("un_der", Some(b"a"))],
+        vec![("twice", Some(b"a")), ("twice", Some(b"b"))],
+        vec![("null", None)],
+        vec![("binary", Some(&[0xff]))],
+        vec![("padded", Some(b" a"))],
+        vec![("", Some(b"a"))],
+    ];
+    for odd in odd {
+        let mut sent = vec![("first", Some(&b"1"[..]))];
+        sent.extend(odd.clone());
+        let headers = write(None, None, sent.clone());
+        assert_eq!(text(&headers, "forebay-header-first").as_deref(), Some("1"));
+        let named = |header: &&HeaderName| header.as_str().starts_with("forebay-header-");
+        assert_eq!(headers.keys().filter(named).count(), 1, "{odd:?}");
+        let expected: Vec<_> = sent
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
+            .collect();
+        assert_eq!(decode_all(&headers), expected);
+    }
+}
+
+#[test]
+fn the_content_type_is_the_records_own() {
+    for name in ["content-type", "Content-Type"] {
+        let headers = write(None, None, vec![(name, Some(b"application/json; charset=utf-8"))]);
+        let content_type = text(&headers, "content-type");
+        assert_eq!(content_type.as_deref(), Some("application/json; charset=utf-8"));
+    }
+    let injected = write(None, None, vec![("content-type", Some(b"a\r\nforebay-key: b"))]);
+    assert_eq!(text(&injected, "content-type").as_deref(), Some("application/octet-stream"));
+    assert_eq!(text(&injected, "forebay-key"), None);
+}
+
+#[test]
+fn the_limit_is_exact_and_counts_the_request_line() {
+    let written = write_with(Some(b"k"), Some(b"value"), vec![], 8 << 10).unwrap();
+    let lines: usize = written.headers().iter().map(|(name, value)| line(name, value)).sum();
+    let size = "POST /records HTTP/1.1\r\n".len() + lines + "content-length: 5\r\n\r\n".len();
+    assert!(write_with(Some(b"k"), Some(b"value"), vec![], size).is_ok());
+    let refused = write_with(Some(b"k"), Some(b"value"), vec![], size - 1);
+    assert_eq!(refused.unwrap_err(), DoesNotFit { limit: size - 1 });
+}
+
+#[test]
+fn what_is_far_too_large_is_refused_before_it_is_built() {
+    let large = vec![b'x'; 16 << 20];
+    assert!(write_with(Some(&large), None, vec![], 8 << 10).is_err());
+    assert!(write_with(None, None, vec![("a", Some(&large))], 8 << 10).is_err());
+    let many: Headers<'_> = vec![("a", None); 1 << 20];
+    assert!(write_with(None, None, many, 8 << 10).is_err());
+    let name = "a".repeat(1 << 20);
+    assert!(write_with(None, None, vec![(&name, Some(b""))], 4 << 20).is_ok());
+}
+
+#[test]
+fn the_attempt_and_the_timeout_are_written_for_each_delivery() {
+    let mut writer = RequestWriter::new(8 << 10);
+    for (attempt, millis) in [(1, 30_000), (2, 30_000), (u32::MAX, 1)] {
+        let record = Record {
+            offset: Offset(i64::MAX),
+            timestamp: i64::MIN,
+            key: None,
+            value: None,
+            headers: std::iter::empty(),
+            attempt,
+        };
+        let timeout = Duration::from_millis(millis);
+        let request = writer.write(&endpoint(), &origin(), &record, timeout).unwrap();
+        let headers = request.headers();
+        assert_eq!(text(headers, "forebay-attempt"), Some(attempt.to_string()));
+        assert_eq!(text(headers, "forebay-timeout-ms"), Some(millis.to_string()));
+        assert_eq!(text(headers, "forebay-offset"), Some(i64::MAX.to_string()));
+        assert_eq!(text(headers, "forebay-timestamp"), Some(i64::MIN.to_string()));
+    }
+}
+
+#[test]
+fn nothing_of_a_recycled_map_is_sent_again() {
+    let mut writer = RequestWriter::new(8 << 10);
+    let mut used = HeaderMap::with_capacity(USUAL_HEADERS);
+    used.insert(KEY, HeaderValue::from_static("of another record"));
+    writer.recycle(used);
+    let record = Record {
+        offset: Offset(0),
+        timestamp: 0,
+        key: None,
+        value: None,
+        headers: std::iter::empty(),
+        attempt: 1,
+    };
+    let request = writer.write(&endpoint(), &origin(), &record, Duration::ZERO).unwrap();
+    assert_eq!(text(request.headers(), "forebay-key"), None);
+}
+
+proptest! {
+    #[test]
+    fn any_text_key_survives_percent_encoding(key in any::<String>()) {
+        prop_assume!(key.len() < 1000);
+        let headers = write(Some(key.as_bytes()), None, vec![]);
+        let sent = text(&headers, "forebay-key").unwrap();
+        prop_assert_eq!(percent_decode(sent.as_bytes()).collect::<Vec<u8>>(), key.as_bytes());
+    }
+
+    #[test]
+    fn any_headers_survive_and_never_become_others(
+        names in proptest::collection::vec(".{0,6}|[a-b]", 0..8),
+        values in proptest::collection::vec(
+            proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20)), 8),
+    ) {
+        let sent: Headers<'_> = names
+            .iter()
+            .zip(&values)
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        let headers = write(None, None, sent.clone());
+        let received: Vec<(String, Option<Vec<u8>>)> = if headers.contains_key("forebay-headers") {
+            decode_all(&headers)
+        } else {
+            let value = |name: &str| text(&headers, &format!("forebay-header-{name}"));
+            names.iter().map(|name| (name.clone(), value(name).map(String::into_bytes))).collect()
+        };
+        let expected: Vec<_> = sent
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
+            .collect();
+        prop_assert_eq!(received, expected);
+    }
+}
