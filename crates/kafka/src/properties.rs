@@ -44,21 +44,27 @@ impl Properties {
     /// For consumers, as librdkafka wants it.
     pub(crate) fn consumer(&self) -> rdkafka::ClientConfig {
         let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
+        for (k, v) in &self.translated {
+            c.set(k, v);
+        }
         c.set("fetch.queue.backoff.ms", "5");
         c
     }
 
     pub(crate) fn producer(&self) -> rdkafka::ClientConfig {
         let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
+        for (k, v) in &self.translated {
+            c.set(k, v);
+        }
         c.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
         c
     }
 
     pub(crate) fn admin(&self) -> rdkafka::ClientConfig {
         let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
+        for (k, v) in &self.translated {
+            c.set(k, v);
+        }
         c
     }
 

@@ -322,10 +322,9 @@ impl Poller {
     }
 
     fn named(&mut self, topic: &str, partition: i32) -> TopicPartition {
-        self.slots.get_mut(topic, partition).map_or_else(
-            || TopicPartition::new(topic, partition),
-            |slot| slot.partition.clone(),
-        )
+        self.slots
+            .get_mut(topic, partition)
+            .map_or_else(|| TopicPartition::new(topic, partition), |slot| slot.partition.clone())
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) {

@@ -72,10 +72,8 @@ fn a_full_queue_stops_its_partition_only_and_nothing_is_lost_or_doubled() {
     let topic = topic("pressure", 2);
     fill(&topic, 0, 0..20_000);
     fill(&topic, 1, 0..20_000);
-    let bounded = forebay_kafka::IntakeConfig {
-        records_max: 1_000,
-        ..config(&topic, &unique("group"))
-    };
+    let bounded =
+        forebay_kafka::IntakeConfig { records_max: 1_000, ..config(&topic, &unique("group")) };
     let mut worker = Worker::start(bounded);
     worker.until_assigned(2);
     // Nobody takes of partition 0; all of partition 1 comes through beside it.
@@ -293,9 +291,7 @@ fn an_unreachable_cluster_is_told_once_and_so_is_its_return() {
     let more: Vec<_> = worker
         .events
         .iter()
-        .filter(|event| {
-            matches!(event, IntakeEvent::Unreachable { .. } | IntakeEvent::Reachable)
-        })
+        .filter(|event| matches!(event, IntakeEvent::Unreachable { .. } | IntakeEvent::Reachable))
         .collect();
     assert!(more.is_empty(), "{more:?}");
     worker.close();
@@ -303,10 +299,8 @@ fn an_unreachable_cluster_is_told_once_and_so_is_its_return() {
 
 #[test]
 fn closing_while_nobody_answers_ends_at_the_deadline() {
-    let nobody = forebay_kafka::IntakeConfig {
-        properties: properties("127.0.0.1:1"),
-        ..config("t", "g")
-    };
+    let nobody =
+        forebay_kafka::IntakeConfig { properties: properties("127.0.0.1:1"), ..config("t", "g") };
     let intake = Intake::start(nobody, std::sync::Arc::new(|| ())).expect("an intake");
     let began = std::time::Instant::now();
     intake.close(Duration::from_secs(2));

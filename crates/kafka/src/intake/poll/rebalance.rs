@@ -136,10 +136,8 @@ impl Poller {
 
     pub(super) fn revoked(&mut self, list: TopicPartitionList) {
         self.run.flush(&mut self.slots, self.share);
-        let revoked: Vec<TopicPartition> = rows(&list)
-            .into_iter()
-            .map(|row| self.named(&row.topic, row.partition))
-            .collect();
+        let revoked: Vec<TopicPartition> =
+            rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
         if self.closing_now() || self.member.base().assignment_lost() {
             self.lose(revoked);
             self.let_go(&list);
