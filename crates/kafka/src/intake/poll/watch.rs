@@ -57,12 +57,16 @@ impl Poller {
                 unknown.push(partition.clone());
             }
         }
-        if !unknown.is_empty() {
+        if !unknown.is_empty() && !self.asked_ends {
+            self.asked_ends = true;
             self.ask(Question::Ends(unknown));
         }
     }
 
     fn restart_still_ones(&mut self, now: Instant) {
+        if self.block.is_some() {
+            return;
+        }
         let mut resume = TopicPartitionList::new();
         let mut restart = Vec::new();
         for slot in self.slots.iter_mut() {
