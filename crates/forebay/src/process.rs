@@ -73,6 +73,7 @@ const ORPHAN: Duration = Duration::from_secs(3);
 
 /// Ends this process once its standard input closes: when whoever started it and holds the other
 /// end says so, or is gone, by whatever way.
+#[expect(clippy::disallowed_methods, reason = "a thread that has nothing to do but wait")]
 pub(crate) fn end_with_stdin() {
     std::thread::spawn(|| {
         // An input that can't be read has nobody at its other end either.

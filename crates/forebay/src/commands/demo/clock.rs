@@ -11,3 +11,9 @@ pub(super) fn now() -> u64 {
 pub(super) fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
+
+/// For threads that answer to nobody meanwhile.
+#[expect(clippy::disallowed_methods, reason = "what is waited for is a time, or cannot be heard")]
+pub(super) fn pause(length: std::time::Duration) {
+    std::thread::sleep(length);
+}

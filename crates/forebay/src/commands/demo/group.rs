@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use forebay_kafka::{Admin, KafkaError, Properties, ReadFrom, Reader, ReaderItem};
 use forebay_wire::offsets_topic::{Entry, TOPIC, partition_of_group};
 
+use super::clock;
+
 /// The topic is made when the first group asks for it, and its leaders may take a while.
 const APPEARS: Duration = Duration::from_secs(30);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -46,7 +48,7 @@ impl Watch {
                 Reader::start(properties, TOPIC, Some(&[partition]), ReadFrom::Beginning, APPEARS);
             match reader {
                 Err(error) if error.may_retry() && began.elapsed() < APPEARS => {
-                    std::thread::sleep(ASK_AGAIN);
+                    clock::pause(ASK_AGAIN);
                 }
                 other => break other?,
             }
@@ -90,7 +92,7 @@ fn partitions_of_the_topic(admin: &Admin, group: &str) -> Result<i32, KafkaError
                 let doing = format!("find topic {TOPIC}");
                 return Err(KafkaError::Fatal { doing, reason: "it does not appear".into() });
             }
-            Ok(_) | Err(_) => std::thread::sleep(ASK_AGAIN),
+            Ok(_) | Err(_) => clock::pause(ASK_AGAIN),
         }
     }
 }

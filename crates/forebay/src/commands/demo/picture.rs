@@ -166,7 +166,7 @@ fn promises(scene: &Scene<'_>) -> Vec<String> {
     vec![
         promise(
             verdict.foreign == 0,
-            format!("nothing lost: {} are on their way", thousands(verdict.lost)),
+            format!("nothing lost; on their way: {}", thousands(verdict.lost)),
         ),
         promise(verdict.out_of_order == 0, "each key in its order".to_owned()),
         promise(verdict.overlapping == 0, "one delivery of a key at a time".to_owned()),
@@ -176,7 +176,7 @@ fn promises(scene: &Scene<'_>) -> Vec<String> {
         ),
         promise(
             verdict.unexplained == 0,
-            format!("{} repeated, only by a SIGKILL", thousands(verdict.duplicated)),
+            format!("repeated only at a SIGKILL: {}", thousands(verdict.duplicated)),
         ),
     ]
 }

@@ -1,8 +1,7 @@
 //! Sends the rows to Kafka at a steady rate, and keeps what Kafka acknowledged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ type Answer = (usize, u64, Result<Produced, KafkaError>);
 /// A replay on a thread of its own.
 pub(super) struct Replay {
     rows: Arc<Vec<Row>>,
-    answers: Mutex<Receiver<Answer>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
     /// By the row's place; none while Kafka has not acknowledged it.
     sent: Vec<Option<Sent>>,
     acknowledged: usize,
@@ -38,16 +37,17 @@ impl Replay {
         rate: f64,
     ) -> Result<Self, KafkaError> {
         let producer = Producer::new(properties, "replay")?;
-        let (tell, answers) = channel();
+        let answers = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (rows, topic, stop) = (rows.clone(), topic.to_owned(), stop.clone());
-            std::thread::spawn(move || send_all(&producer, &topic, &rows, rate, &tell, &stop))
+            let (rows, topic) = (rows.clone(), topic.to_owned());
+            let (answers, stop) = (answers.clone(), stop.clone());
+            std::thread::spawn(move || send_all(&producer, &topic, &rows, rate, &answers, &stop))
         };
         Ok(Self {
             sent: vec![None; rows.len()],
             rows,
-            answers: Mutex::new(answers),
+            answers,
             acknowledged: 0,
             started: clock::now(),
             stop,
@@ -57,8 +57,7 @@ impl Replay {
 
     /// Takes in what Kafka acknowledged since. Fails if it refused anything.
     pub(super) fn read(&mut self) -> Result<(), KafkaError> {
-        let answers = self.answers.get_mut().expect("nothing that holds the lock panics");
-        while let Ok((place, acknowledged, answer)) = answers.try_recv() {
+        for (place, acknowledged, answer) in std::mem::take(&mut *lock(&self.answers)) {
             let Produced { partition, offset } = answer?;
             let row = &self.rows[place];
             let (key, digest) = (row.key.clone(), digest(&row.value));
@@ -96,21 +95,19 @@ fn send_all(
     topic: &str,
     rows: &[Row],
     rate: f64,
-    tell: &Sender<Answer>,
+    answers: &Arc<Mutex<Vec<Answer>>>,
     stop: &AtomicBool,
 ) -> Result<(), KafkaError> {
     let start = Instant::now();
     for (place, row) in rows.iter().enumerate() {
         let due = start + Duration::from_secs_f64(place as f64 / rate);
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        clock::pause(due.saturating_duration_since(Instant::now()));
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let tell = tell.clone();
-        let mut delivery: Delivery = Box::new(move |answer| {
-            // Nobody listens any more where the demo has been given up.
-            let _ = tell.send((place, clock::now(), answer));
-        });
+        let answers = answers.clone();
+        let mut delivery: Delivery =
+            Box::new(move |answer| lock(&answers).push((place, clock::now(), answer)));
         loop {
             let record = Send {
                 topic,
@@ -131,4 +128,8 @@ fn send_all(
         }
     }
     producer.flush(LAST_ANSWERS)
+}
+
+fn lock(answers: &Mutex<Vec<Answer>>) -> MutexGuard<'_, Vec<Answer>> {
+    answers.lock().expect("nothing that holds the lock panics")
 }

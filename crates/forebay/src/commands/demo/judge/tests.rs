@@ -141,7 +141,7 @@ fn a_services_kill_explains_its_own_last_answers_and_nothing_else() {
 fn a_later_record_of_a_key_that_is_accepted_first_is_out_of_order() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries[0] = delivery(&sent[0], 30, 31);
+    deliveries[1] = delivery(&sent[1], 30, 31);
     let verdict = judge(&sent, &deliveries, &[]);
     assert_eq!((verdict.out_of_order, verdict.overlapping), (1, 0));
     assert!(!verdict.is_kept());
