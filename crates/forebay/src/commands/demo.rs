@@ -38,15 +38,24 @@ const RATE_MAX: f64 = 1_000.0;
 
 pub(super) async fn run(args: Demo) -> Outcome {
     let mut signals = Signals::listen().map_err(Failure::of(Exit::Usage))?;
-    let plan = plan(&args)?;
+    let mut plan = plan(&args)?;
+    if let Some(servers) = args.kafka.clone() {
+        let opening = tokio::task::spawn_blocking(move || Cluster::open(&servers, &new_topic()));
+        plan.cluster = tokio::select! {
+            opened = opening => Some(Arc::new(opened.expect("a panic ends the whole process")?)),
+            _ = signals.next() => return Ok(Exit::Interrupted),
+        };
+    }
     let mut troupe = Troupe::gather()?;
     let played = tokio::select! {
         played = Box::pin(script::play(&plan, &mut troupe)) => Some(played),
         _ = signals.next() => None,
     };
     let disbanded = troupe.disband().await;
-    if let Some(servers) = &plan.kafka {
-        tokio::task::block_in_place(|| remove_topic(servers, &plan.topic));
+    if let Some(cluster) = plan.cluster
+        && let Err(error) = tokio::task::block_in_place(|| cluster.remove_topic())
+    {
+        eprintln!("forebay: the demo's topic is left behind: {error}");
     }
     let Some(played) = played else { return Ok(Exit::Interrupted) };
     let report = played?;
@@ -72,23 +81,16 @@ fn plan(args: &Demo) -> Result<Plan, Failure> {
     if let Some(seconds) = args.seconds {
         rows.truncate((rate * f64::from(seconds)).ceil() as usize);
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Plan {
         title: Plan::title(&name, args.kafka.as_deref()),
         rows: Arc::new(rows),
         rate,
-        kafka: args.kafka.clone(),
-        // Not to be found on any cluster already.
-        topic: format!("forebay-demo-{}", since.as_nanos()),
+        cluster: None,
     })
 }
 
-/// A topic of ours is left on nobody's cluster. Its group goes with it, once its member's session
-/// has ended.
-fn remove_topic(servers: &str, topic: &str) {
-    let removed = Cluster::reach(servers, topic)
-        .and_then(|cluster| cluster.admin.delete_topic(topic).map_err(Failure::from));
-    if let Err(error) = removed {
-        eprintln!("forebay: the demo's topic may be left behind: {error}");
-    }
+/// A name that is on no cluster yet.
+fn new_topic() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("forebay-demo-{}", since.as_nanos())
 }

@@ -24,11 +24,11 @@ pub(super) struct Plan {
     /// Records a second.
     pub(super) rate: f64,
     /// None: the embedded broker.
-    pub(super) kafka: Option<String>,
-    /// The name of the topic and the group, both new.
-    pub(super) topic: String,
+    pub(super) cluster: Option<Arc<Cluster>>,
 }
 
+/// The topic on the embedded broker.
+const TOPIC: &str = "flights";
 /// Shares of the input after which something is done.
 const GROW_AT: f64 = 0.12;
 const KILL_SERVICE_AT: f64 = 0.30;
@@ -83,17 +83,17 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
 async fn begin<'a>(plan: &Plan, troupe: &'a mut Troupe) -> Result<Play<'a>, Failure> {
     let mut picture = Picture::new();
     picture.step(0.0, "starting a cluster, the gateway and one service");
-    let servers = match &plan.kafka {
-        Some(servers) => servers.clone(),
-        None => broker(troupe).await?,
+    let cluster = match &plan.cluster {
+        Some(cluster) => cluster.clone(),
+        None => {
+            let servers = broker(troupe).await?;
+            Arc::new(tokio::task::block_in_place(|| Cluster::open(&servers, TOPIC))?)
+        }
     };
-    let cluster = Cluster::reach(&servers, &plan.topic)?;
-    let mut stage = Stage::new(troupe, cluster, plan.rate);
     let watch = tokio::task::block_in_place(|| {
-        stage.cluster.create_topic()?;
-        let cluster = &stage.cluster;
-        Ok::<_, Failure>(Watch::start(&cluster.admin, &cluster.properties, cluster.group())?)
+        Watch::start(&cluster.admin, &cluster.properties, cluster.group())
     })?;
+    let mut stage = Stage::new(troupe, cluster, plan.rate);
     stage.start_services(1).await?;
     stage.start_gateway()?;
     let began = Instant::now();
@@ -103,7 +103,7 @@ async fn begin<'a>(plan: &Plan, troupe: &'a mut Troupe) -> Result<Play<'a>, Fail
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let cluster = &stage.cluster;
-    let replay = Replay::start(&cluster.properties, &plan.topic, plan.rows.clone(), plan.rate)?;
+    let replay = Replay::start(&cluster.properties, &cluster.topic, plan.rows.clone(), plan.rate)?;
     let (title, records) = (plan.title.clone(), plan.rows.len());
     let mut play = Play::new(stage, watch, replay, picture, title, records);
     play.open_journals(0)?;

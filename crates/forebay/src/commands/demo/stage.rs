@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_kafka::{Admin, NewTopic, Properties};
@@ -17,7 +18,8 @@ const WORK_MS: &str = "8";
 /// service is seen to help.
 const RATE_OF_A_WORKER: f64 = 140.0;
 const SUBSCRIPTION: &str = "demo";
-/// For each question to the cluster.
+/// How long a cluster may take to answer at all, and then to each question.
+const REACHING: Duration = Duration::from_secs(5);
 const ASKING: Duration = Duration::from_secs(20);
 /// The gateway drains for 10 s at most.
 const ENDING: Duration = Duration::from_secs(15);
@@ -31,22 +33,29 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn reach(servers: &str, topic: &str) -> Result<Self, Failure> {
+    /// Makes the topic there. Blocks.
+    pub(super) fn open(servers: &str, topic: &str) -> Result<Self, Failure> {
         let given = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
         let properties = Properties::parse(&given).map_err(|errors| {
             let words: Vec<_> = errors.iter().map(ToString::to_string).collect();
             Failure::new(Exit::Usage, format!("--kafka {servers}: {}", words.join("; ")))
         })?;
+        Admin::new(&properties, REACHING)?.cluster_id()?;
         let admin = Admin::new(&properties, ASKING)?;
+        admin.create_topic(&NewTopic {
+            name: topic.to_owned(),
+            partitions: PARTITIONS as i32,
+            replication: -1,
+            configs: BTreeMap::new(),
+        })?;
         let (servers, topic) = (servers.to_owned(), topic.to_owned());
         Ok(Self { servers, topic, properties, admin })
     }
 
-    pub(super) fn create_topic(&self) -> Result<(), Failure> {
-        let name = self.topic.clone();
-        let partitions = PARTITIONS as i32;
-        let topic = NewTopic { name, partitions, replication: -1, configs: BTreeMap::new() };
-        Ok(self.admin.create_topic(&topic)?)
+    /// Leaves nothing on somebody else's cluster: the group goes with its topic, once its member's
+    /// session has ended. Blocks.
+    pub(super) fn remove_topic(&self) -> Result<(), Failure> {
+        Ok(self.admin.delete_topic(&self.topic)?)
     }
 
     /// The group has the topic's name.
@@ -79,7 +88,7 @@ pub(super) enum ServiceState {
 
 pub(super) struct Stage<'a> {
     pub(super) troupe: &'a mut Troupe,
-    pub(super) cluster: Cluster,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) services: Vec<Service>,
     workers: String,
     gateway: Option<ChildId>,
@@ -97,7 +106,7 @@ pub(super) async fn broker(troupe: &mut Troupe) -> Result<String, Failure> {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(troupe: &'a mut Troupe, cluster: Cluster, rate: f64) -> Self {
+    pub(super) fn new(troupe: &'a mut Troupe, cluster: Arc<Cluster>, rate: f64) -> Self {
         let workers = (rate / RATE_OF_A_WORKER).ceil().to_string();
         let services = Vec::new();
         Self { troupe, cluster, services, workers, gateway: None, gateways: 0, control: None }
