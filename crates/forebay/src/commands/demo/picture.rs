@@ -16,8 +16,9 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Where the terminal does not say how wide it is.
 const WIDTH: usize = 80;
 const BAR: usize = 40;
-/// Instances in a row of the picture.
-const ROW: usize = 4;
+/// Characters before the instances of the service, and of each.
+const MARGIN: usize = 13;
+const CELL: usize = 21;
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -76,11 +77,12 @@ impl Picture {
     pub(super) fn draw(&mut self, scene: &Scene<'_>) {
         self.due = Instant::now() + EVERY;
         let width = tcgetwinsize(std::io::stderr()).map_or(WIDTH, |size| size.ws_col.into());
-        let lines = lines(scene);
+        let width = width.max(20) - 1;
+        let lines = lines(scene, width);
         let mut text = self.home();
         for line in &lines {
             // Erases what a longer line left behind.
-            let _ = write!(text, "{}{PLAIN}\x1b[K\r\n", cut(line, width.max(20) - 1));
+            let _ = write!(text, "{}{PLAIN}\x1b[K\r\n", cut(line, width));
         }
         self.drawn = lines.len();
         let _ = std::io::stderr().write_all(text.as_bytes());
@@ -88,12 +90,15 @@ impl Picture {
 
     /// Takes the picture off the terminal.
     pub(super) fn clear(&mut self) {
-        let text = self.home();
+        let text = match self.drawn {
+            0 => return,
+            _ => format!("{}\x1b[J", self.home()),
+        };
         self.drawn = 0;
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 
-    /// To where the picture begins, with nothing below.
+    /// To where the picture begins.
     fn home(&self) -> String {
         match self.drawn {
             0 => String::new(),
@@ -102,15 +107,7 @@ impl Picture {
     }
 }
 
-impl Drop for Picture {
-    fn drop(&mut self) {
-        if self.drawn > 0 {
-            let _ = std::io::stderr().write_all(b"\x1b[J");
-        }
-    }
-}
-
-fn lines(scene: &Scene<'_>) -> Vec<String> {
+fn lines(scene: &Scene<'_>, width: usize) -> Vec<String> {
     let share = scene.sent as f64 / scene.records.max(1) as f64;
     let full = (share * BAR as f64) as usize;
     let bar = format!("{}{DIM}{}{PLAIN}", "█".repeat(full), "░".repeat(BAR - full));
@@ -130,15 +127,12 @@ fn lines(scene: &Scene<'_>) -> Vec<String> {
         String::new(),
     ];
     let serving = scene.instances.iter().filter(|one| one.state == ServiceState::Serving).count();
-    for (row, instances) in scene.instances.chunks(ROW).enumerate() {
-        let mut line = match row {
-            0 => format!("  services {serving:<2}"),
-            _ => " ".repeat(13),
-        };
-        for (column, instance) in instances.iter().enumerate() {
-            line.push_str(&cell(row * ROW + column + 1, instance));
-        }
-        lines.push(line);
+    let cells: Vec<String> =
+        scene.instances.iter().enumerate().map(|(at, one)| cell(at + 1, one)).collect();
+    let in_a_row = (width.saturating_sub(MARGIN) / CELL).max(1);
+    for (row, cells) in cells.chunks(in_a_row).enumerate() {
+        let start = if row == 0 { format!("  services {serving}") } else { String::new() };
+        lines.push(format!("{start:MARGIN$}{}", cells.concat()));
     }
     lines.push(String::new());
     lines.extend(promises(scene));
@@ -147,13 +141,13 @@ fn lines(scene: &Scene<'_>) -> Vec<String> {
 
 fn cell(number: usize, instance: &Instance) -> String {
     let (colour, word) = match instance.state {
-        ServiceState::Serving => (GREEN, format!("{} at work", instance.at_work)),
+        ServiceState::Serving => (GREEN, format!("{} busy", instance.at_work)),
         ServiceState::Leaving => (YELLOW, "leaving".to_owned()),
         ServiceState::Ended => (DIM, "ended".to_owned()),
         ServiceState::Killed => (RED, "killed".to_owned()),
     };
     let accepted = thousands(instance.accepted);
-    format!("{colour}{number:>2} ●{PLAIN} {accepted:>6} {DIM}{word:<11}{PLAIN} ")
+    format!("{colour}{number:>2} ●{PLAIN} {accepted:>6} {DIM}{word:<8}{PLAIN} ")
 }
 
 fn promises(scene: &Scene<'_>) -> Vec<String> {

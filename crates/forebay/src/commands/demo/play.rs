@@ -66,7 +66,6 @@ impl<'a> Play<'a> {
     /// What is being done from now on.
     pub(super) fn now(&mut self, what: &str) {
         what.clone_into(&mut self.now);
-        self.picture.step(self.elapsed(), what);
     }
 
     /// What has been done.

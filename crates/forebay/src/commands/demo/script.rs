@@ -39,7 +39,7 @@ const GROWN: usize = 8;
 const SHRUNK: usize = 2;
 /// What an instance should work on when it is killed, and how long to wait for one that does.
 const BUSY: usize = 3;
-const BUSY_WITHIN: Duration = Duration::from_secs(3);
+const BUSY_WITHIN: Duration = Duration::from_millis(1_500);
 /// The gateway may take this long until it delivers from everywhere.
 const STARTING: Duration = Duration::from_secs(60);
 /// After this long without anything new, what is missing is missing.
@@ -82,7 +82,7 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
 /// Starts everything, up to the first record.
 async fn begin<'a>(plan: &Plan, troupe: &'a mut Troupe) -> Result<Play<'a>, Failure> {
     let mut picture = Picture::new();
-    picture.step(0.0, "starting a cluster, the gateway and one service");
+    picture.step(0.0, "starting");
     let cluster = match &plan.cluster {
         Some(cluster) => cluster.clone(),
         None => {
