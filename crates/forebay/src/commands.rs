@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, Outcome};
 
 mod broker;
 mod check_config;
+mod demo;
 mod run;
 
 pub(crate) fn run(command: Command) -> Outcome {
@@ -12,6 +13,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Run(args) => block_on(run::run(args)),
         Command::Broker(args) => block_on(broker::run(args)),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::DemoService(args) => block_on(demo::service::run(args)),
     }
 }
 
@@ -25,4 +28,13 @@ fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
     // Whatever still runs was asked to stop and had its time.
     runtime.shutdown_background();
     outcome
+}
+
+/// What a command logs by default.
+pub(crate) fn log_level(command: &Command) -> &'static str {
+    match command {
+        // It draws where logs would go, and says itself what goes wrong.
+        Command::Demo(_) => "off",
+        _ => "info",
+    }
 }

@@ -17,7 +17,7 @@ mod process;
 fn main() -> ExitCode {
     abort_on_panic();
     let cli = cli::Cli::parse();
-    logs::start(cli.log);
+    logs::start(cli.log, commands::log_level(&cli.command));
     match commands::run(cli.command) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,3 +1,4 @@
 //! Tests of the binary as its users run it.
 
+mod demo;
 mod system;
