@@ -122,8 +122,7 @@ impl Producer {
         let context = self.inner.context();
         if let Some((name, _)) = record.headers.iter().find(|(name, _)| name.contains('\0')) {
             let doing = format!("produce to topic {}", record.topic);
-            let asked =
-                Asked { doing: &doing, servers: &context.servers, waited: Duration::ZERO };
+            let asked = Asked { doing: &doing, servers: &context.servers, waited: Duration::ZERO };
             let reason = format!("header name {name:?} has a zero byte in it");
             return Err(SendError::Refused(asked.failed(Code::InvalidArgument, Some(reason))));
         }

@@ -1,15 +1,41 @@
 //! Kafka's client properties by their own (Java) names, translated for librdkafka.
 //!
-//! Placeholder of the table; the API stands.
+//! People know Java's names, so those are what is read. Where librdkafka names a property
+//! differently, gives it another scope or another default, it is told what Java would mean; what
+//! Forebay itself must own is refused with the reason; what is unknown, impossible or
+//! contradictory is an error with the name of the property. All errors are told at once, and none
+//! of them, nor `Debug`, ever shows the value of a secret.
+
+mod check;
+mod jaas;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use crate::intake::StartPolicy;
+use check::Given;
+use table::{Kind, Property, To};
 
 /// Checked properties of one cluster. Secrets never show in `Debug`.
 #[derive(Clone)]
 pub struct Properties {
     servers: String,
-    translated: Vec<(String, String)>,
+    translated: Vec<(Scope, &'static str, String)>,
+    max_poll_records: Option<usize>,
+    start: Option<StartPolicy>,
+    api_timeout: Duration,
+}
+
+/// Which clients a translated property is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    All,
+    Consumer,
+    Producer,
 }
 
 /// What is wrong with one property.
@@ -23,54 +49,250 @@ pub struct PropertyError {
 /// The ways in which a property can be wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PropertyFault {
-    #[error("no such property{}", nearest.as_ref().map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    #[error("Kafka has no such client property{}", nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
     Unknown { nearest: Option<String> },
-    #[error("can't be set here: {reason}")]
+    /// Kafka has it, and it is not the user's to set here.
+    #[error("can't be set: {reason}")]
     Refused { reason: String },
     #[error("impossible value: {reason}")]
     Impossible { reason: String },
     #[error("contradicts {other}: {reason}")]
     Contradiction { other: String, reason: String },
+    #[error("must be set")]
+    Missing,
 }
 
+/// Java's defaults where librdkafka has others, and what a fixed intake wants.
+const DEFAULTS: &[(Scope, &str, &str)] = &[
+    (Scope::All, "client.id", "forebay"),
+    (Scope::All, "socket.timeout.ms", "30000"),
+    (Scope::All, "socket.connection.setup.timeout.ms", "10000"),
+    (Scope::All, "reconnect.backoff.ms", "50"),
+    (Scope::All, "reconnect.backoff.max.ms", "1000"),
+    (Scope::All, "log.connection.close", "false"),
+    (Scope::Consumer, "check.crcs", "true"),
+    // librdkafka would not fetch a partition for a second once enough is read ahead.
+    (Scope::Consumer, "fetch.queue.backoff.ms", "5"),
+    (Scope::Consumer, "isolation.level", "read_committed"),
+    (Scope::Producer, "message.max.bytes", "1048576"),
+    (Scope::Producer, "queue.buffering.max.kbytes", "32768"),
+    (Scope::Producer, "delivery.timeout.ms", "120000"),
+    (Scope::Producer, "enable.idempotence", "true"),
+    (Scope::Producer, "acks", "all"),
+    (Scope::Producer, "partitioner", "murmur2_random"),
+];
+
 impl Properties {
-    /// Reads properties as a user wrote them; all that is wrong is told at once.
+    /// Reads properties as a user wrote them.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, Vec<PropertyError>> {
-        let servers = given.get("bootstrap.servers").cloned().unwrap_or_default();
-        let translated = given.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        Ok(Self { servers, translated })
-    }
-
-    /// For consumers, as librdkafka wants it.
-    pub(crate) fn consumer(&self) -> rdkafka::ClientConfig {
-        let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
-        c.set("fetch.queue.backoff.ms", "5");
-        c
-    }
-
-    pub(crate) fn producer(&self) -> rdkafka::ClientConfig {
-        let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
-        c.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
-        c
-    }
-
-    pub(crate) fn admin(&self) -> rdkafka::ClientConfig {
-        let mut c = rdkafka::ClientConfig::new();
-        for (k, v) in &self.translated { c.set(k, v); }
-        c
+        let mut errors = Vec::new();
+        let mut known: BTreeMap<&'static str, String> = BTreeMap::new();
+        for (name, value) in given {
+            match accept(name, value) {
+                Ok(property) => {
+                    known.insert(property.name, value.trim().to_owned());
+                }
+                Err(fault) => errors.push(PropertyError { name: name.clone(), fault }),
+            }
+        }
+        let given = Given(known);
+        errors.extend(check::combinations(&given));
+        let mut translated = Vec::new();
+        for (name, value) in &given.0 {
+            let property = table::find(name).expect("accepted above");
+            match translate(property, value, &given) {
+                Ok(pairs) => translated.extend(pairs),
+                Err(fault) => errors.push(PropertyError { name: (*name).to_owned(), fault }),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self {
+            servers: given.text("bootstrap.servers").unwrap_or_default().to_owned(),
+            translated,
+            max_poll_records: given
+                .number("max.poll.records")
+                .and_then(|number| usize::try_from(number).ok()),
+            start: given.text("auto.offset.reset").map(|reset| match reset {
+                "earliest" => StartPolicy::Earliest,
+                "latest" => StartPolicy::Latest,
+                _ => StartPolicy::None,
+            }),
+            api_timeout: Duration::from_millis(
+                given
+                    .number("default.api.timeout.ms")
+                    .and_then(|number| u64::try_from(number).ok())
+                    .unwrap_or(60_000),
+            ),
+        })
     }
 
     /// `bootstrap.servers`, for messages.
     pub fn servers(&self) -> &str {
         &self.servers
     }
+
+    /// `max.poll.records`, where it was given: the most a worker should take at once.
+    pub fn max_poll_records(&self) -> Option<usize> {
+        self.max_poll_records
+    }
+
+    /// `auto.offset.reset`, where it was given: the start of subscriptions that name none.
+    pub fn start(&self) -> Option<StartPolicy> {
+        self.start
+    }
+
+    /// `default.api.timeout.ms` (60 s): how long a call to the cluster may take.
+    pub fn api_timeout(&self) -> Duration {
+        self.api_timeout
+    }
+
+    pub(crate) fn consumer(&self) -> ClientConfig {
+        self.client(&[Scope::All, Scope::Consumer])
+    }
+
+    pub(crate) fn producer(&self) -> ClientConfig {
+        self.client(&[Scope::All, Scope::Producer])
+    }
+
+    pub(crate) fn admin(&self) -> ClientConfig {
+        self.client(&[Scope::All])
+    }
+
+    fn client(&self, scopes: &[Scope]) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        for (scope, name, value) in DEFAULTS {
+            if scopes.contains(scope) {
+                client.set(*name, *value);
+            }
+        }
+        for (scope, name, value) in &self.translated {
+            if scopes.contains(scope) {
+                client.set(*name, value);
+            }
+        }
+        client
+    }
 }
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = &self.translated;
         f.debug_struct("Properties").field("servers", &self.servers).finish_non_exhaustive()
     }
 }
+
+/// Finds a property that may be set, with a value of its kind.
+fn accept(name: &str, value: &str) -> Result<&'static Property, PropertyFault> {
+    let Some(property) = table::find(name) else {
+        return Err(match table::refused_family(name) {
+            Some(reason) => PropertyFault::Refused { reason: reason.to_owned() },
+            None => PropertyFault::Unknown { nearest: table::nearest(name).map(str::to_owned) },
+        });
+    };
+    if let To::Refused(reason) = property.to {
+        return Err(PropertyFault::Refused { reason: reason.to_owned() });
+    }
+    property.kind.check(value.trim())?;
+    Ok(property)
+}
+
+type Pairs = Vec<(Scope, &'static str, String)>;
+
+/// What librdkafka is told for one property.
+fn translate(property: &Property, value: &str, given: &Given) -> Result<Pairs, PropertyFault> {
+    let same = |scope, name| vec![(scope, name, value.to_owned())];
+    Ok(match property.to {
+        To::Ours | To::Refused(_) => Vec::new(),
+        To::All(name) => same(Scope::All, name),
+        To::Consumer(name) => same(Scope::Consumer, name),
+        To::Producer(name) => same(Scope::Producer, name),
+        To::Special => special(property.name, value, given)?,
+    })
+}
+
+/// Those whose values, not only names, differ from librdkafka's.
+fn special(name: &str, value: &str, given: &Given) -> Result<Pairs, PropertyFault> {
+    let all = |name, value: &str| (Scope::All, name, value.to_owned());
+    Ok(match name {
+        "security.protocol" => vec![all("security.protocol", &value.to_lowercase())],
+        "request.timeout.ms" => vec![
+            all("socket.timeout.ms", value),
+            (Scope::Producer, "request.timeout.ms", value.to_owned()),
+        ],
+        "metadata.max.age.ms" => vec![all("topic.metadata.refresh.interval.ms", value)],
+        // Java says −1 for the system's default, librdkafka 0.
+        "receive.buffer.bytes" => {
+            vec![all("socket.receive.buffer.bytes", if value == "-1" { "0" } else { value })]
+        }
+        "send.buffer.bytes" => {
+            vec![all("socket.send.buffer.bytes", if value == "-1" { "0" } else { value })]
+        }
+        "buffer.memory" => {
+            let kbytes = given.number(name).unwrap_or(0) / 1024;
+            vec![(Scope::Producer, "queue.buffering.max.kbytes", kbytes.max(1).to_string())]
+        }
+        "ssl.endpoint.identification.algorithm" => {
+            let algorithm = if value.is_empty() { "none" } else { "https" };
+            vec![all("ssl.endpoint.identification.algorithm", algorithm)]
+        }
+        "ssl.truststore.location" => {
+            if is_binary_store(value) {
+                return Err(impossible("only PEM files of certificates can be read; convert it"));
+            }
+            vec![all("ssl.ca.location", value)]
+        }
+        "ssl.keystore.location" => match given.text("ssl.keystore.type") {
+            Some("PKCS12") => vec![all("ssl.keystore.location", value)],
+            None if is_pkcs12(value) => vec![all("ssl.keystore.location", value)],
+            None if is_binary_store(value) => {
+                return Err(impossible("JKS can't be read; convert it to PKCS12 or PEM"));
+            }
+            _ => vec![all("ssl.key.location", value), all("ssl.certificate.location", value)],
+        },
+        "sasl.jaas.config" => {
+            let login = jaas::parse(value).map_err(impossible)?;
+            vec![all("sasl.username", &login.username), all("sasl.password", &login.password)]
+        }
+        _ => unreachable!("the table marks no other property as special"),
+    })
+}
+
+fn impossible(reason: &str) -> PropertyFault {
+    PropertyFault::Impossible { reason: reason.to_owned() }
+}
+
+fn is_pkcs12(path: &str) -> bool {
+    [".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end))
+}
+
+fn is_binary_store(path: &str) -> bool {
+    is_pkcs12(path) || path.to_lowercase().ends_with(".jks")
+}
+
+impl Kind {
+    /// Whether a value is of this kind. Messages never show it where it may be a secret.
+    fn check(self, value: &str) -> Result<(), PropertyFault> {
+        let wrong = |reason: String| Err(PropertyFault::Impossible { reason });
+        match self {
+            Self::Text | Self::Secret if value.contains('\0') => {
+                wrong("it has a zero byte in it".to_owned())
+            }
+            Self::Text | Self::Secret => Ok(()),
+            Self::Flag => match value {
+                "true" | "false" => Ok(()),
+                _ => wrong(format!("{value:?} is neither true nor false")),
+            },
+            Self::Number(least, most) => match value.parse::<i64>() {
+                Ok(number) if (least..=most).contains(&number) => Ok(()),
+                Ok(number) => wrong(format!("{number} is not within {least} and {most}")),
+                Err(_) => wrong(format!("{value:?} is no whole number")),
+            },
+            Self::Choice(choices) if choices.contains(&value) => Ok(()),
+            Self::Choice(choices) => wrong(format!("{value:?} is none of {}", choices.join(", "))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

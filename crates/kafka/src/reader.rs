@@ -115,8 +115,7 @@ impl Reader {
                     Some(row) => format!("read {}-{}", row.topic, row.partition),
                     None => format!("read topic {}", self.topic),
                 };
-                let asked =
-                    Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO };
+                let asked = Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO };
                 ReaderItem::Failed(asked.failed(code, Some(reason)))
             }
         }
@@ -172,9 +171,8 @@ fn partitions_of(
         .fetch_metadata(Some(topic), asked.waited)
         .map_err(|error| asked.error(&error))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let error = found.map_or(Some(Code::UnknownTopicOrPartition), |found| {
-        found.error().map(Code::from)
-    });
+    let error =
+        found.map_or(Some(Code::UnknownTopicOrPartition), |found| found.error().map(Code::from));
     match (found, error) {
         (Some(found), None) => {
             Ok(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())

@@ -5,8 +5,8 @@
 //! beginning, so that `latest` loses nothing that was written before we saw it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::Receiver;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -38,6 +38,7 @@ pub(super) enum Question {
 
 pub(super) enum Answer {
     Start(u64, Result<Vec<Found>, KafkaError>),
+    /// Empty where nobody answered.
     Ends(Vec<Ends>),
     Probe(Result<(), String>),
 }
@@ -76,7 +77,7 @@ pub(super) fn spawn(
     std::thread::Builder::new().name("kafka-lookup".to_owned()).spawn(move || {
         while let Ok(question) = questions.recv() {
             let answer = lookup.answer(question);
-            shared.command(answer.map(Command::Answer));
+            shared.command([Command::Answer(answer)]);
         }
     })
 }
@@ -92,18 +93,18 @@ struct Lookup {
 }
 
 impl Lookup {
-    fn answer(&mut self, question: Question) -> Option<Answer> {
+    fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Start(ticket, partitions) => {
-                Some(Answer::Start(ticket, self.start(&partitions)))
-            }
+            Question::Start(ticket, partitions) => Answer::Start(ticket, self.start(&partitions)),
             Question::Ends(partitions) => {
-                let ends = self.ends(&partitions);
-                ends.map_err(|error| tracing::debug!(%error, "log ends")).ok().map(Answer::Ends)
+                let ends = self.ends(&partitions).inspect_err(|error| {
+                    tracing::debug!(%error, "the ends of logs are not known");
+                });
+                Answer::Ends(ends.unwrap_or_default())
             }
             Question::Probe(topic) => {
                 let answer = self.member.base().fetch_metadata(Some(&topic), PROBE_PATIENCE);
-                Some(Answer::Probe(answer.map(drop).map_err(|error| error.to_string())))
+                Answer::Probe(answer.map(drop).map_err(|error| error.to_string()))
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -64,6 +64,8 @@ pub(super) fn spawn(
         asked_again: Vec::new(),
         reach: Reach::new(now),
         unavailable: BTreeMap::new(),
+        gone: Vec::new(),
+        asked_ends: false,
         watched: now,
         closing: None,
     };
@@ -96,6 +98,10 @@ struct Poller {
     reach: Reach,
     /// What was said of topics that can't be read.
     unavailable: BTreeMap<Arc<str>, Code>,
+    /// Positions that are gone, to be told with the log's ends once these are known.
+    gone: Vec<TopicPartition>,
+    /// Whether a question about the logs' ends is out.
+    asked_ends: bool,
     /// When the watch last looked.
     watched: Instant,
     /// Until when to try to commit what waits.
@@ -247,9 +253,11 @@ impl Poller {
             Command::Seek(partition, offset) => self.seek(&partition, offset),
             Command::Answer(Answer::Start(ticket, found)) => self.looked_up(ticket, found),
             Command::Answer(Answer::Ends(ends)) => {
+                self.asked_ends = false;
                 for ends in ends {
                     self.shared.set_watermarks(&ends.partition, ends.log_start, ends.log_end);
                 }
+                self.tell_out_of_range();
             }
             Command::Answer(Answer::Probe(answer)) => {
                 let told = self.reach.answered(answer, Instant::now());
@@ -297,8 +305,7 @@ impl Poller {
                 row.set_metadata(&commit.metadata);
             }
         }
-        if let Err(error) = self.member.base().commit(&list, CommitMode::Async) {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        if let Some(code) = self.member.commit(&list) {
             self.committed(Some(code), crate::native::rows(&list));
         }
     }
@@ -322,10 +329,9 @@ impl Poller {
     }
 
     fn named(&mut self, topic: &str, partition: i32) -> TopicPartition {
-        self.slots.get_mut(topic, partition).map_or_else(
-            || TopicPartition::new(topic, partition),
-            |slot| slot.partition.clone(),
-        )
+        self.slots
+            .get_mut(topic, partition)
+            .map_or_else(|| TopicPartition::new(topic, partition), |slot| slot.partition.clone())
     }
 
     fn seek(&mut self, partition: &TopicPartition, offset: i64) {
@@ -461,15 +467,28 @@ impl Poller {
             return;
         }
         slot.phase = Phase::Held;
-        let (partition, offset) = (slot.partition.clone(), slot.next);
+        let partition = slot.partition.clone();
         self.stop_fetching(std::slice::from_ref(&partition));
-        let known = self.shared.watermarks(&partition);
-        self.tell([IntakeEvent::OutOfRange {
-            partition,
-            offset,
-            log_start: known.map_or(-1, |known| known.log_start),
-            log_end: known.map_or(-1, |known| known.log_end),
-        }]);
+        self.gone.push(partition.clone());
+        self.asked_ends = true;
+        self.ask(Question::Ends(vec![partition]));
+    }
+
+    fn tell_out_of_range(&mut self) {
+        for partition in std::mem::take(&mut self.gone) {
+            let Some(slot) = self.slots.of(&partition) else { continue };
+            if slot.phase != Phase::Held {
+                continue;
+            }
+            let offset = slot.next;
+            let known = self.shared.watermarks(&partition);
+            self.tell([IntakeEvent::OutOfRange {
+                partition,
+                offset,
+                log_start: known.map_or(-1, |known| known.log_start),
+                log_end: known.map_or(-1, |known| known.log_end),
+            }]);
+        }
     }
 }
 

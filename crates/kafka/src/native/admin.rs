@@ -122,8 +122,7 @@ impl<'a> AdminClient<'a> {
                 // SAFETY: the event is alive and of this kind.
                 unsafe {
                     let result = sys::rd_kafka_event_CreateTopics_result(event);
-                    let topics =
-                        listed(|n| sys::rd_kafka_CreateTopics_result_topics(result, n));
+                    let topics = listed(|n| sys::rd_kafka_CreateTopics_result_topics(result, n));
                     topic_results(&topics)
                 }
             },
@@ -148,8 +147,7 @@ impl<'a> AdminClient<'a> {
                 // SAFETY: the event is alive and of this kind.
                 unsafe {
                     let result = sys::rd_kafka_event_DeleteTopics_result(event);
-                    let topics =
-                        listed(|n| sys::rd_kafka_DeleteTopics_result_topics(result, n));
+                    let topics = listed(|n| sys::rd_kafka_DeleteTopics_result_topics(result, n));
                     topic_results(&topics)
                 }
             },
@@ -172,7 +170,13 @@ impl<'a> AdminClient<'a> {
             |client, options, queue| {
                 // SAFETY: the array and what it points at live until the event is there.
                 unsafe {
-                    sys::rd_kafka_DescribeConfigs(client, resources.as_mut_ptr(), 1, options, queue);
+                    sys::rd_kafka_DescribeConfigs(
+                        client,
+                        resources.as_mut_ptr(),
+                        1,
+                        options,
+                        queue,
+                    );
                 }
             },
             |event| {
@@ -263,7 +267,8 @@ impl<'a> AdminClient<'a> {
     pub(crate) fn group_offsets(&self, group: &str) -> Result<Vec<Row>, Failed> {
         let group = native(group)?;
         // SAFETY: the name is alive and is copied; no list means all partitions.
-        let wanted = unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()) };
+        let wanted =
+            unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()) };
         let wanted = Guard::new(wanted, sys::rd_kafka_ListConsumerGroupOffsets_destroy)?;
         let mut all = [wanted.ptr()];
         self.ask(
@@ -497,8 +502,7 @@ mod tests {
     #[test]
     fn each_request_ends_in_an_error_when_nobody_answers() {
         let client = unreachable();
-        let admin =
-            AdminClient::new(client.client().native_client(), Duration::from_millis(100));
+        let admin = AdminClient::new(client.client().native_client(), Duration::from_millis(100));
         let mut list = TopicPartitionList::new();
         list.add_partition("t", 0);
         assert!(admin.create_topic("t", 1, 1, std::iter::empty()).is_err());
@@ -515,8 +519,7 @@ mod tests {
     #[test]
     fn arguments_that_librdkafka_refuses_are_errors() {
         let client = unreachable();
-        let admin =
-            AdminClient::new(client.client().native_client(), Duration::from_millis(100));
+        let admin = AdminClient::new(client.client().native_client(), Duration::from_millis(100));
         assert!(admin.create_topic("a\0b", 1, 1, std::iter::empty()).is_err());
         assert!(admin.create_topic("t", -7, 1, std::iter::empty()).is_err());
     }

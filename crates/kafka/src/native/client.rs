@@ -101,11 +101,26 @@ impl EventConsumer {
         true
     }
 
+    /// Sends one commit request. Its answer comes as [`EventHandler::committed`], which librdkafka
+    /// gives only to those who name a queue for it (the wrapper's asynchronous commit does not).
+    pub(crate) fn commit(&self, list: &TopicPartitionList) -> Option<Code> {
+        // SAFETY: client, list and queue are alive; the list is copied.
+        let code = unsafe {
+            sys::rd_kafka_commit_queue(
+                self.base.client().native_ptr(),
+                list.ptr(),
+                self.queue.as_ptr(),
+                None,
+                ptr::null_mut(),
+            )
+        };
+        failure(code as i32)
+    }
+
     /// Leaves the group, which goes on while the queue is polled, until [`Self::is_closed`].
-    pub(crate) fn start_closing(&self) {
-        if let Err(error) = self.base.close_queue() {
-            tracing::debug!(%error, "a consumer was closed already");
-        }
+    /// `false`: there is nothing to wait for; a member that was fenced can't even leave.
+    pub(crate) fn start_closing(&self) -> bool {
+        self.base.close_queue().is_ok()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -70,10 +70,7 @@ fn groups_are_listed_and_described_with_their_members() {
     assert!(member.host.contains("127.0.0.1"), "{}", member.host);
     let mut assignment = member.assignment.clone();
     assignment.sort();
-    assert_eq!(
-        assignment,
-        [TopicPartition::new(&*topic, 0), TopicPartition::new(&*topic, 1)]
-    );
+    assert_eq!(assignment, [TopicPartition::new(&*topic, 0), TopicPartition::new(&*topic, 1)]);
     let dead = admin.describe_groups(&[&missing]).expect("described");
     assert_eq!((dead[0].state.as_str(), dead[0].members.len()), ("Dead", 0));
     assert_eq!(admin.group_offsets(&missing).expect("offsets"), []);
@@ -87,10 +84,7 @@ fn offsets_are_listed_by_end_and_by_time_for_many_partitions() {
     let admin = admin();
     let at = |partition| TopicPartition::new(&*topic, partition);
     let answers = admin
-        .offsets(&[
-            (at(0), OffsetSpec::Earliest),
-            (at(1), OffsetSpec::Latest),
-        ])
+        .offsets(&[(at(0), OffsetSpec::Earliest), (at(1), OffsetSpec::Latest)])
         .expect("offsets");
     let offsets: Vec<_> =
         answers.iter().map(|answer| *answer.offset.as_ref().expect("an offset")).collect();

@@ -46,8 +46,7 @@ impl Broker {
     fn start_in(directory: &Path, port: Option<u16>, temporary: Option<tempfile::TempDir>) -> Self {
         let ready = directory.join("ready.json");
         let _ = std::fs::remove_file(&ready);
-        let script =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka");
         let mut command = Command::new(script);
         command.args(["start", "--until-stdin-closes", "--dir"]).arg(directory);
         command.arg("--ready-file").arg(&ready);

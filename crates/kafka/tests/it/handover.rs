@@ -76,8 +76,7 @@ fn a_hand_over_waits_for_the_drain_while_other_partitions_flow() {
 fn a_drain_that_is_never_released_ends_at_its_deadline() {
     let topic = topic("deadline", 2);
     let group = unique("group");
-    let short =
-        || IntakeConfig { drain: Duration::from_secs(1), ..config(&topic, &group) };
+    let short = || IntakeConfig { drain: Duration::from_secs(1), ..config(&topic, &group) };
     let mut first = Worker::start(short());
     first.until_assigned(2);
     let mut second = Worker::start(short());
@@ -114,9 +113,10 @@ fn a_static_member_comes_back_without_a_rebalance() {
     fill(&topic, before[0], 0..10);
     second.until_taken(before[0], 10);
     first.step(Duration::from_millis(500));
-    let moved = first.events.iter().any(|event| {
-        matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_))
-    });
+    let moved = first
+        .events
+        .iter()
+        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_)));
     assert!(!moved, "{:?}", first.events);
     assert_eq!(generations(&group), generation, "a generation is a rebalance");
     first.close();
@@ -165,8 +165,7 @@ fn generation_in(key: Option<&[u8]>, value: Option<&[u8]>, group: &str) -> Optio
 fn a_second_process_with_our_instance_id_fences_us() {
     let topic = topic("fenced", 1);
     let group = unique("group");
-    let same =
-        || IntakeConfig { instance_id: Some("same".to_owned()), ..config(&topic, &group) };
+    let same = || IntakeConfig { instance_id: Some("same".to_owned()), ..config(&topic, &group) };
     let mut first = Worker::start(same());
     first.until_assigned(1);
     let mut second = Worker::start(same());
@@ -207,9 +206,10 @@ fn a_worker_that_sleeps_keeps_its_membership() {
         // The worker hears what comes and never takes a record.
         worker.step(Duration::from_millis(500));
     }
-    let moved = worker.events.iter().any(|event| {
-        matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_))
-    });
+    let moved = worker
+        .events
+        .iter()
+        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_)));
     assert!(!moved, "{:?}", worker.events);
     worker.close();
 }

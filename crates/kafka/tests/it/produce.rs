@@ -4,9 +4,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_kafka::{
-    Delivery, Produced, Producer, ReadFrom, Reader, ReaderItem, Send, SendError,
-};
+use forebay_kafka::{Delivery, Produced, Producer, ReadFrom, Reader, ReaderItem, Send, SendError};
 
 use crate::cluster::{self, PATIENCE, fill, properties, properties_with, servers, topic};
 
@@ -95,7 +93,7 @@ fn a_full_queue_gives_the_record_back_and_room_comes_with_answers() {
     let mut delivery: Option<Delivery> = None;
     while sent < 100 {
         let record = Send { value: Some(&value), ..plain(&topic) };
-        let next = delivery.take().unwrap_or_else(|| Box::new(|result| drop(result.expect("ok"))));
+        let next = delivery.take().unwrap_or_else(|| Box::new(|result| assert!(result.is_ok())));
         match producer.send(record, next) {
             Ok(()) => sent += 1,
             Err(SendError::Full(back)) => {
@@ -139,9 +137,8 @@ fn a_reader_reads_from_where_it_was_told_and_says_when_it_is_through() {
     fill(&topic, 0, 0..10);
     fill(&topic, 1, 0..4);
     let read = |from, partitions: Option<&[i32]>| {
-        let mut reader =
-            Reader::start(&properties(servers()), &topic, partitions, from, PATIENCE)
-                .expect("a reader");
+        let mut reader = Reader::start(&properties(servers()), &topic, partitions, from, PATIENCE)
+            .expect("a reader");
         let mut offsets = Vec::new();
         while !reader.is_at_end() {
             match reader.next(PATIENCE).expect("there is more") {

@@ -136,10 +136,8 @@ impl Poller {
 
     pub(super) fn revoked(&mut self, list: TopicPartitionList) {
         self.run.flush(&mut self.slots, self.share);
-        let revoked: Vec<TopicPartition> = rows(&list)
-            .into_iter()
-            .map(|row| self.named(&row.topic, row.partition))
-            .collect();
+        let revoked: Vec<TopicPartition> =
+            rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
         if self.closing_now() || self.member.base().assignment_lost() {
             self.lose(revoked);
             self.let_go(&list);
@@ -279,9 +277,9 @@ impl Poller {
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
         }
-        self.member.start_closing();
+        let leaving = self.member.start_closing();
         let mut ear = super::MemberEar::default();
-        while !self.member.is_closed() {
+        while leaving && !self.member.is_closed() {
             self.member.poll(NAP, &mut ear);
             for heard in std::mem::take(&mut ear.0) {
                 match heard {

@@ -24,13 +24,7 @@ impl Run {
         Self { shared, of: None, records: Vec::new(), bytes: 0, full: None }
     }
 
-    pub(super) fn add(
-        &mut self,
-        place: &Place,
-        record: Record,
-        slots: &mut Slots,
-        share: Share,
-    ) {
+    pub(super) fn add(&mut self, place: &Place, record: Record, slots: &mut Slots, share: Share) {
         if self.of.as_ref().is_none_or(|(key, _)| *key != place.key()) {
             self.flush(slots, share);
             let Some(slot) = slots.get_mut(place.topic(), place.partition) else { return };

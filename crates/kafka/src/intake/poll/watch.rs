@@ -57,7 +57,8 @@ impl Poller {
                 unknown.push(partition.clone());
             }
         }
-        if !unknown.is_empty() {
+        if !unknown.is_empty() && !self.asked_ends {
+            self.asked_ends = true;
             self.ask(Question::Ends(unknown));
         }
     }
@@ -87,7 +88,8 @@ impl Poller {
             self.pause(&self.fetcher, &resume, false);
         }
         if !restart.is_empty() {
-            let partitions: Vec<_> = restart.iter().map(|(partition, _)| partition.clone()).collect();
+            let partitions: Vec<_> =
+                restart.iter().map(|(partition, _)| partition.clone()).collect();
             tracing::debug!(?partitions, "nothing comes though there is more: fetching anew");
             self.stop_fetching(&partitions);
             self.start_fetching(&restart);

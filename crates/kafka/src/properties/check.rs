@@ -1,0 +1,135 @@
+//! Values that are each possible and can't work together.
+
+use std::collections::BTreeMap;
+
+use super::{PropertyError, PropertyFault};
+
+/// Properties that were accepted one by one, by their Java names.
+pub(super) struct Given(pub(super) BTreeMap<&'static str, String>);
+
+impl Given {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// As given, or by default.
+    fn ms(&self, name: &str, default: i64) -> i64 {
+        self.number(name).unwrap_or(default)
+    }
+}
+
+pub(super) fn combinations(given: &Given) -> Vec<PropertyError> {
+    let mut errors = Vec::new();
+    if given.text("bootstrap.servers").is_none_or(str::is_empty) {
+        errors.push(PropertyError {
+            name: "bootstrap.servers".to_owned(),
+            fault: PropertyFault::Missing,
+        });
+    }
+    times(given, &mut errors);
+    security(given, &mut errors);
+    errors
+}
+
+fn contradiction(name: &str, other: &str, reason: String) -> PropertyError {
+    let fault = PropertyFault::Contradiction { other: other.to_owned(), reason };
+    PropertyError { name: name.to_owned(), fault }
+}
+
+fn times(given: &Given, errors: &mut Vec<PropertyError>) {
+    let session = given.ms("session.timeout.ms", 45_000);
+    let heartbeat = given.ms("heartbeat.interval.ms", 3_000);
+    if heartbeat.saturating_mul(3) > session {
+        errors.push(contradiction(
+            "heartbeat.interval.ms",
+            "session.timeout.ms",
+            format!(
+                "{heartbeat} is more than a third of {session}, so that one late heartbeat could \
+                 cost the session"
+            ),
+        ));
+    }
+    let mut at_most = |less: (&str, i64), more: (&str, i64), room: i64, why: &str| {
+        let (small, large) = (given.ms(less.0, less.1), given.ms(more.0, more.1));
+        if small.saturating_add(room) > large {
+            let reason = format!("{small} against {large}: {why}");
+            errors.push(contradiction(less.0, more.0, reason));
+        }
+    };
+    at_most(
+        ("session.timeout.ms", 45_000),
+        ("max.poll.interval.ms", 300_000),
+        0,
+        "a session may not outlive the time in which a member must come back",
+    );
+    at_most(
+        ("fetch.max.wait.ms", 500),
+        ("request.timeout.ms", 30_000),
+        1_000,
+        "a fetch that waits needs a second more before it counts as unanswered",
+    );
+    at_most(
+        ("reconnect.backoff.ms", 50),
+        ("reconnect.backoff.max.ms", 1_000),
+        0,
+        "the first wait is longer than the longest",
+    );
+    at_most(
+        ("retry.backoff.ms", 100),
+        ("retry.backoff.max.ms", 1_000),
+        0,
+        "the first wait is longer than the longest",
+    );
+    at_most(
+        ("request.timeout.ms", 30_000),
+        ("delivery.timeout.ms", 120_000),
+        given.ms("linger.ms", 5),
+        "a delivery must have time to linger and for one request",
+    );
+    at_most(
+        ("fetch.min.bytes", 1),
+        ("fetch.max.bytes", 52_428_800),
+        0,
+        "a fetch could never be answered in time",
+    );
+}
+
+fn security(given: &Given, errors: &mut Vec<PropertyError>) {
+    let protocol = given.text("security.protocol").unwrap_or("PLAINTEXT");
+    let unused = |name: &&str, what: &str| {
+        contradiction(name, "security.protocol", format!("{protocol} has no {what}"))
+    };
+    if !protocol.ends_with("SSL") {
+        let tls = |name: &&str| name.starts_with("ssl.");
+        errors.extend(given.0.keys().filter(|name| tls(name)).map(|name| unused(name, "TLS")));
+    }
+    if !protocol.starts_with("SASL") {
+        let sasl = |name: &&str| name.starts_with("sasl.");
+        errors.extend(given.0.keys().filter(|name| sasl(name)).map(|name| unused(name, "SASL")));
+        return;
+    }
+    if !given.has("sasl.mechanism") {
+        errors.push(contradiction(
+            "security.protocol",
+            "sasl.mechanism",
+            "without it Kafka's default is Kerberos, which this build does not have".to_owned(),
+        ));
+    }
+    let named = given.has("sasl.username") && given.has("sasl.password");
+    if named == given.has("sasl.jaas.config") {
+        errors.push(contradiction(
+            "security.protocol",
+            "sasl.jaas.config",
+            "credentials are needed once: sasl.jaas.config, or sasl.username and sasl.password"
+                .to_owned(),
+        ));
+    }
+}
