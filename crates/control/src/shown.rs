@@ -148,6 +148,7 @@ impl From<&EndpointSnapshot> for Endpoint {
             EndpointState::AtFault { fault, .. } => {
                 let fault = match fault {
                     TargetFault::Name => "its name does not resolve",
+                    TargetFault::Refused => "nothing listens there",
                     TargetFault::Connect => "it can't be connected to",
                     TargetFault::Tls => "its TLS handshake fails",
                     TargetFault::Status => "it gives an answer that no consumer service gives",

@@ -18,6 +18,8 @@ pub enum Fault {
     RetryGoesLast,
     /// P1: an unknown answer opens the lane at once.
     UnknownOpensLane,
+    /// P1: a refused connection proves that what was sent after it has ended, too.
+    RefusalProvesTooMuch,
     /// P3: one delivery more than the bound may be in flight.
     OneTooManyInFlight,
     /// P3: settled records give back their credit twice.

@@ -66,13 +66,21 @@ pub(crate) enum HeldState {
     Queued,
     InFlight {
         endpoint: EndpointId,
+        sent: Instant,
         deadline: Instant,
     },
-    /// Failed; goes again at `until`. `unknown_at` may still be at work on it.
+    /// Failed; goes again at `until`.
     Shut {
         until: Instant,
-        unknown_at: Option<EndpointId>,
+        unknown: Option<Unknown>,
     },
+}
+
+/// Where a record may still be at work, and since when nothing more will be heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) since: Instant,
 }
 
 /// The last failed delivery of a record, for people.

@@ -75,8 +75,8 @@ impl Pool {
         probes.min()
     }
 
-    /// A delivery ended. Returns whether the endpoint has just been found gone.
-    pub(crate) fn ended(&mut self, id: EndpointId, verdict: Verdict, now: Instant) -> bool {
+    /// A delivery ended.
+    pub(crate) fn ended(&mut self, id: EndpointId, verdict: Verdict, now: Instant) {
         let at = self.index(id).expect("an endpoint stays while it has deliveries in flight");
         let probe_at = now + self.probe_interval;
         let endpoint = &mut self.endpoints[at];
@@ -99,16 +99,11 @@ impl Pool {
         if endpoint.health != before || !endpoint.listed {
             self.tidy();
         }
-        matches!(verdict, Verdict::TargetFault(TargetFault::Connect)) && before == Health::Well
     }
 
-    /// Whether nothing answers at the endpoint's address, or it is no longer listed.
-    pub(crate) fn is_gone(&self, id: EndpointId) -> bool {
-        self.index(id).is_none_or(|at| {
-            let endpoint = &self.endpoints[at];
-            !endpoint.listed
-                || matches!(endpoint.health, Health::AtFault { fault: TargetFault::Connect, .. })
-        })
+    /// Whether the target's list no longer names the endpoint.
+    pub(crate) fn has_left(&self, id: EndpointId) -> bool {
+        self.index(id).is_none_or(|at| !self.endpoints[at].listed)
     }
 
     /// All endpoints, in the order of their ids.

@@ -29,8 +29,8 @@ impl Backoff {
 /// A delivery that has just ended.
 pub(crate) struct Flight {
     pub(crate) deadline: Instant,
-    /// Whether its endpoint is known to be gone, and so to work on nothing.
-    pub(crate) gone: bool,
+    /// Whether its endpoint has left the list, and so ends its work.
+    pub(crate) left: bool,
 }
 
 impl Flight {
@@ -64,7 +64,7 @@ impl Flight {
                 Some(now)
             }
             Verdict::Unknown(_) if rules.planted.is(Fault::UnknownOpensLane) => Some(now),
-            Verdict::Unknown(_) if self.gone => Some(now + rules.grace),
+            Verdict::Unknown(_) if self.left => Some(now + rules.grace),
             Verdict::Unknown(_) => Some(self.deadline.max(now) + rules.grace),
         }
     }

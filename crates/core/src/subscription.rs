@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use crate::credit::Credit;
 use crate::fault::Fault;
 use crate::lanes::Slot;
-use crate::partition::{Failure, HeldState, Partition, Step};
+use crate::partition::{Failure, HeldState, Partition, Step, Unknown};
 use crate::pool::Pool;
 use crate::record::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
 use crate::retry::Flight;
@@ -22,7 +22,7 @@ use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
 use crate::rules::Rules;
 use crate::time::Instant;
-use crate::verdict::{Answer, UnknownCause, Verdict};
+use crate::verdict::{Answer, TargetFault, UnknownCause, Verdict};
 use crate::view::Counts;
 
 mod view;
@@ -34,7 +34,7 @@ pub enum Input<P> {
     /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970.
     Assigned { partition: PartitionId, start: CommitPoint, stored: Option<Tenure>, wall_ms: i64 },
     /// Answers [`Output::Fetch`]: at least one record, in rising order.
-    Fetched { partition: PartitionId, records: Vec<Record<P>> },
+    Fetched { partition: PartitionId, tenure: Tenure, records: Vec<Record<P>> },
     /// Answers [`Output::Deliver`].
     Answered { id: DeliveryId, answer: Answer },
     /// Answers [`Output::Commit`]: Kafka has it.
@@ -62,6 +62,7 @@ pub enum Output<P> {
     /// may be larger than the bound.
     Fetch {
         partition: PartitionId,
+        tenure: Tenure,
         records: usize,
         bytes: usize,
     },
@@ -96,7 +97,10 @@ pub struct Subscription<P> {
     turn: VecDeque<PartitionId>,
     /// Partitions that may want to commit, to fetch or to be released.
     attention: VecDeque<PartitionId>,
-    timers: BTreeSet<(Instant, Timer)>,
+    /// When shut lanes reopen.
+    reopenings: BTreeSet<(Instant, PartitionId, Slot)>,
+    /// When a partition's commit or drain is due for another look.
+    looks: BTreeSet<(Instant, PartitionId)>,
     /// Deliveries in the order of their deadlines, some of them answered.
     deadlines: VecDeque<(Instant, DeliveryId)>,
     counts: Counts,
@@ -107,15 +111,6 @@ pub struct Subscription<P> {
 struct Seat<P> {
     last_tenure: Option<Tenure>,
     partition: Option<Partition<P>>,
-}
-
-/// Reasons to wake up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// A shut lane reopens.
-    Reopen(PartitionId, Slot),
-    /// A partition's commit or drain is due for another look.
-    Look(PartitionId),
 }
 
 impl<P: Clone> Subscription<P> {
@@ -131,18 +126,23 @@ impl<P: Clone> Subscription<P> {
             rng: Rng::new(seed),
             turn: VecDeque::new(),
             attention: VecDeque::new(),
-            timers: BTreeSet::new(),
+            reopenings: BTreeSet::new(),
+            looks: BTreeSet::new(),
             deadlines: VecDeque::new(),
             counts: Counts::default(),
         }
     }
 
     pub fn handle(&mut self, input: Input<P>, now: Instant) {
+        // An answer that comes at its deadline is late, whether or not that was polled in between.
+        self.advance(now);
         match input {
             Input::Assigned { partition, start, stored, wall_ms } => {
                 self.assigned(partition, start, stored, wall_ms, now);
             }
-            Input::Fetched { partition, records } => self.fetched(partition, records),
+            Input::Fetched { partition, tenure, records } => {
+                self.fetched(partition, tenure, records);
+            }
             Input::Answered { id, answer } => self.answered(id, answer, now),
             Input::Committed { partition, tenure, point } => {
                 if let Some((committed, rules)) = self.tenured(partition, tenure) {
@@ -166,7 +166,7 @@ impl<P: Clone> Subscription<P> {
             Input::Lost { partition } => self.remove(partition, now),
             Input::Endpoints(endpoints) => {
                 self.pool.set(&endpoints);
-                self.open_lanes_of_the_gone(now);
+                self.open_lanes(now, |pool, unknown| pool.has_left(unknown.endpoint));
             }
         }
     }
@@ -179,15 +179,19 @@ impl<P: Clone> Subscription<P> {
 
     /// When to poll again though nothing happened. Only what can be done then counts (P9).
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
-        let timer = self.timers.first().map(|timer| timer.0);
+        let look = self.looks.first().map(|look| look.0);
         let deadline = self.deadlines.front().map(|deadline| deadline.0);
-        let starved = !self.turn.is_empty() && self.in_flight < self.rules.in_flight_max;
+        // A lane that reopens, or an endpoint to probe, is of use only where a slot is free.
+        let free = self.in_flight < self.rules.in_flight_max;
+        let reopening = self.reopenings.first().map(|reopening| reopening.0);
+        let reopening = reopening.filter(|_| free);
+        let starved = free && !self.turn.is_empty();
         let probe = if starved { self.pool.next_probe() } else { None };
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
             && self.in_flight == self.rules.in_flight_max
             && !self.turn.is_empty())
         .then_some(now);
-        [timer, deadline, probe, spurious].into_iter().flatten().min()
+        [look, reopening, deadline, probe, spurious].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that can be seen from inside.
@@ -229,9 +233,9 @@ impl<P: Clone> Subscription<P> {
         self.consider(id);
     }
 
-    fn fetched(&mut self, id: PartitionId, records: Vec<Record<P>>) {
+    fn fetched(&mut self, id: PartitionId, tenure: Tenure, records: Vec<Record<P>>) {
         assert!(!records.is_empty(), "a fetch is answered when there are records");
-        let Some((partition, rules)) = self.partition(id) else { return };
+        let Some((partition, rules)) = self.tenured(id, tenure) else { return };
         partition.fetched(rules);
         if !partition.is_draining() {
             for record in records {
@@ -258,18 +262,19 @@ impl<P: Clone> Subscription<P> {
         let Self { seats, rules, rng, pool, counts, .. } = self;
         let partition = seats[id.0 as usize].partition.as_mut().expect("a flight has a partition");
         let held = partition.lanes.get_mut(slot);
-        let HeldState::InFlight { endpoint, deadline } = held.state else {
+        let HeldState::InFlight { endpoint, sent, deadline } = held.state else {
             unreachable!("only a record in flight ends a flight");
         };
         partition.in_flight -= 1;
         self.in_flight -= 1;
         counts.count(answer.verdict);
-        let found_gone = pool.ended(endpoint, answer.verdict, now);
+        let answer_refused = answer.verdict == Verdict::TargetFault(TargetFault::Refused);
+        pool.ended(endpoint, answer.verdict, now);
         let verdict = match answer.verdict {
             Verdict::Unknown(_) if rules.planted.is(Fault::UnknownIsSuccess) => Verdict::Accept,
             verdict => verdict,
         };
-        let flight = Flight { deadline, gone: pool.is_gone(endpoint) };
+        let flight = Flight { deadline, left: pool.has_left(endpoint) };
         match flight.again_at(verdict, held, now, rules, rng) {
             None => {
                 partition.settle(slot, rules);
@@ -278,15 +283,21 @@ impl<P: Clone> Subscription<P> {
             Some(until) => {
                 held.failure = Some(Box::new(Failure { endpoint, answer }));
                 let unknown = matches!(verdict, Verdict::Unknown(_));
-                held.state = HeldState::Shut { until, unknown_at: unknown.then_some(endpoint) };
+                let unknown = unknown.then_some(Unknown { endpoint, since: now });
+                held.state = HeldState::Shut { until, unknown };
                 partition.lanes.shut(slot);
-                self.timers.insert((until, Timer::Reopen(id, slot)));
+                self.reopenings.insert((until, id, slot));
             }
         }
         self.queue_turn(id);
         self.consider(id);
-        if found_gone {
-            self.open_lanes_of_the_gone(now);
+        if answer_refused {
+            // Only what had ended before this delivery was sent has ended with the process that
+            // refuses; another process may have come and gone at the address since.
+            let too_much = self.rules.planted.is(Fault::RefusalProvesTooMuch);
+            self.open_lanes(now, |_, unknown| {
+                unknown.endpoint == endpoint && (unknown.since <= sent || too_much)
+            });
         }
     }
 
@@ -303,7 +314,8 @@ impl<P: Clone> Subscription<P> {
         self.assigned -= 1;
         self.turn.retain(|queued| *queued != id);
         self.attention.retain(|queued| *queued != id);
-        self.timers.retain(|(_, timer)| timer.partition() != id);
+        self.reopenings.retain(|(_, partition, _)| *partition != id);
+        self.looks.retain(|(_, partition)| *partition != id);
         self.deadlines.retain(|(_, delivery)| delivery.partition != id);
         for index in 0..self.seats.len() {
             if self.seats[index].partition.is_some() {
@@ -312,18 +324,9 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    /// Lets time pass: lanes reopen, deadlines end what has no answer (P4).
+    /// Lets time pass: deadlines end what has no answer (P4), then lanes reopen, for without grace
+    /// an ended delivery may go again at once.
     fn advance(&mut self, now: Instant) {
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now {
-                break;
-            }
-            self.timers.pop_first();
-            match timer {
-                Timer::Look(id) => self.consider(id),
-                Timer::Reopen(id, slot) => self.reopen(id, slot),
-            }
-        }
         while let Some(&(deadline, id)) = self.deadlines.front() {
             let Self { seats, rules, .. } = &*self;
             let seat = seats[id.partition.0 as usize].partition.as_ref();
@@ -337,10 +340,18 @@ impl<P: Clone> Subscription<P> {
             }
             self.deadlines.pop_front();
         }
+        while let Some(&(at, id)) = self.looks.first().filter(|look| look.0 <= now) {
+            self.looks.remove(&(at, id));
+            self.consider(id);
+        }
+        while let Some(&(at, id, slot)) = self.reopenings.first().filter(|lane| lane.0 <= now) {
+            self.reopenings.remove(&(at, id, slot));
+            self.reopen(id, slot);
+        }
     }
 
     fn reopen(&mut self, id: PartitionId, slot: Slot) {
-        let (partition, rules) = self.partition(id).expect("timers go with their partition");
+        let (partition, rules) = self.partition(id).expect("its lanes reopen no more when it goes");
         partition.lanes.get_mut(slot).state = HeldState::Queued;
         partition.lanes.reopen(slot);
         if rules.planted.is(Fault::RetryGoesLast) {
@@ -349,24 +360,23 @@ impl<P: Clone> Subscription<P> {
         self.queue_turn(id);
     }
 
-    /// A service that is known to be gone works on nothing: its unknown lanes open after grace.
-    fn open_lanes_of_the_gone(&mut self, now: Instant) {
+    /// Opens, after grace, the lanes whose service is known to be gone: it works on nothing.
+    fn open_lanes(&mut self, now: Instant, gone: impl Fn(&Pool, Unknown) -> bool) {
         let soon = now + self.rules.grace;
-        let late = self.timers.range((soon, Timer::MIN)..).copied();
-        let waiting: Vec<_> = late.collect();
-        for (until, timer) in waiting {
-            let Timer::Reopen(id, slot) = timer else { continue };
+        let later = self.reopenings.range((soon, PartitionId(0), 0)..).copied();
+        let later: Vec<_> = later.collect();
+        for (until, id, slot) in later {
             let Self { seats, pool, .. } = self;
-            let partition = seats[id.0 as usize].partition.as_mut().expect("timers have one");
-            let HeldState::Shut { until: at, unknown_at: Some(endpoint) } =
+            let partition = seats[id.0 as usize].partition.as_mut().expect("a lane has one");
+            let HeldState::Shut { until: at, unknown: Some(unknown) } =
                 &mut partition.lanes.get_mut(slot).state
             else {
                 continue;
             };
-            if pool.is_gone(*endpoint) {
+            if gone(pool, *unknown) {
                 *at = soon;
-                self.timers.remove(&(until, timer));
-                self.timers.insert((soon, timer));
+                self.reopenings.remove(&(until, id, slot));
+                self.reopenings.insert((soon, id, slot));
             }
         }
     }
@@ -385,7 +395,7 @@ impl<P: Clone> Subscription<P> {
                 Some(Step::Fetch(room)) => {
                     partition.fetch_sent();
                     let (records, bytes) = (room.records, room.bytes);
-                    return Some(Output::Fetch { partition: id, records, bytes });
+                    return Some(Output::Fetch { partition: id, tenure, records, bytes });
                 }
                 Some(Step::Release) => {
                     self.remove(id, now);
@@ -395,7 +405,7 @@ impl<P: Clone> Subscription<P> {
                     let look = partition.next_look(now, rules);
                     partition.attended = false;
                     self.attention.pop_front();
-                    self.timers.extend(look.map(|look| (look, Timer::Look(id))));
+                    self.looks.extend(look.map(|look| (look, id)));
                 }
             }
         }
@@ -428,7 +438,7 @@ impl<P: Clone> Subscription<P> {
         let tenure = partition.tenure;
         let held = partition.lanes.get_mut(slot);
         held.deliveries += 1;
-        held.state = HeldState::InFlight { endpoint, deadline };
+        held.state = HeldState::InFlight { endpoint, sent: now, deadline };
         let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
         let payload = held.payload.clone();
         self.in_flight += 1;
@@ -477,17 +487,6 @@ impl<P: Clone> Subscription<P> {
         {
             partition.attended = true;
             attention.push_back(id);
-        }
-    }
-}
-
-impl Timer {
-    /// Before every other timer of the same moment.
-    const MIN: Self = Self::Reopen(PartitionId(0), 0);
-
-    fn partition(self) -> PartitionId {
-        match self {
-            Self::Reopen(id, _) | Self::Look(id) => id,
         }
     }
 }

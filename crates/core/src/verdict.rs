@@ -50,7 +50,10 @@ pub enum Verdict {
 pub enum TargetFault {
     /// The name did not resolve.
     Name,
-    /// The connection was refused, or lost before the request was sent.
+    /// Nothing listens at the address: whatever worked there is gone.
+    Refused,
+    /// No connection came about, or it was lost before the request was sent. The endpoint may be
+    /// well, and at work on what it was sent before.
     Connect,
     /// The TLS handshake failed.
     Tls,

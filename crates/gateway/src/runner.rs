@@ -64,12 +64,19 @@ struct Seat {
 
 struct Seated {
     queue: Arc<PartitionQueue>,
-    /// An open [`Output::Fetch`]: records and bytes.
-    wanted: Option<(usize, usize)>,
+    wanted: Option<Wanted>,
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
     origin: Option<(Tenure, Rc<Origin>)>,
     hold: Option<Hold>,
+}
+
+/// An open [`Output::Fetch`].
+#[derive(Clone, Copy)]
+struct Wanted {
+    tenure: Tenure,
+    records: usize,
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -149,10 +156,10 @@ impl Runner {
                 Some(Output::Commit { partition, tenure, point }) => {
                     self.commit(partition, tenure, point);
                 }
-                Some(Output::Fetch { partition, records, bytes }) => {
+                Some(Output::Fetch { partition, tenure, records, bytes }) => {
                     let mut seats = self.seats.borrow_mut();
                     if let Some(seated) = &mut seats[partition.0 as usize].assigned {
-                        seated.wanted = Some((records, bytes));
+                        seated.wanted = Some(Wanted { tenure, records, bytes });
                     }
                     drop(seats);
                     self.answer_fetch(partition);
@@ -363,7 +370,7 @@ impl Runner {
     fn answer_fetch(&self, id: PartitionId) {
         let mut seats = self.seats.borrow_mut();
         let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
-        let Some((records, bytes)) = seated.wanted else { return };
+        let Some(Wanted { tenure, records, bytes }) = seated.wanted else { return };
         let mut taken = Vec::new();
         if seated.queue.take(records, bytes, &mut taken) == 0 {
             return;
@@ -371,7 +378,7 @@ impl Runner {
         seated.wanted = None;
         drop(seats);
         let records = taken.into_iter().map(core_record).collect();
-        self.handle(Input::Fetched { partition: id, records });
+        self.handle(Input::Fetched { partition: id, tenure, records });
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Answer {
@@ -427,8 +434,8 @@ impl Runner {
     fn set_endpoints(&self, listed: Vec<Endpoint>) {
         let mut endpoints = self.endpoints.borrow_mut();
         let ids = listed.into_iter().map(|endpoint| {
-            let url = endpoint.to_string();
-            let known = endpoints.iter().position(|known| known.endpoint().to_string() == url);
+            let url = endpoint.url();
+            let known = endpoints.iter().position(|known| known.endpoint().url() == url);
             let index = known.unwrap_or_else(|| {
                 endpoints.push(Rc::new(Connections::new(endpoint, self.plan.limits.clone())));
                 endpoints.len() - 1

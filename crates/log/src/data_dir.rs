@@ -189,7 +189,8 @@ impl DataDir {
         fs::remove_dir_all(&gone).map_err(at(&gone))
     }
 
-    /// Says that every log was closed; the next start then trusts what it finds.
+    /// Says that every log was closed, each without an error; the next start then trusts what it
+    /// finds. One that is dropped instead is as after a crash.
     pub fn close(self) -> Result<(), DataDirError> {
         // Kafka's own form of the file.
         let marker = self.path.join(CLEAN);
@@ -267,7 +268,8 @@ fn refuse_foreign(path: &Path) -> Result<(), DataDirError> {
     for entry in fs::read_dir(path).map_err(at(path))? {
         let name = entry.map_err(at(path))?.file_name();
         let name = name.to_string_lossy();
-        if name != LOCK && !name.ends_with(files::TEMPORARY) {
+        // The root of a mounted volume is as good as empty.
+        if name != LOCK && name != "lost+found" && !name.ends_with(files::TEMPORARY) {
             return Err(DataDirError::Foreign { path: path.to_owned() });
         }
     }

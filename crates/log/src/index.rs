@@ -248,3 +248,6 @@ impl Index {
         (i64::from_be_bytes(timestamp), self.base_offset + i64::from(relative))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,21 +105,21 @@ impl PartitionLog {
     /// Removes the batch that contains `offset` and all that follow, durably. Never below the log
     /// start offset.
     pub fn truncate(&mut self, offset: i64, now_ms: i64) -> io::Result<()> {
+        let offset = offset.max(self.log_start);
         if offset >= self.log_end {
             return Ok(());
         }
-        let offset = offset.max(self.log_start);
         let keep = self.segment_of(offset);
         let interval = self.config.index_interval_bytes;
         let first = &self.segments[keep];
-        let start = first.index(interval)?.position_of(offset)?;
+        // Where this begins behind the segment's start, it begins with a batch that is kept.
+        let start = first.index(interval)?.position_of(offset - 1)?;
         let mut scan = first.scan_from(start)?;
-        let (mut size, mut end) = (first.size(), self.log_end);
-        while let Some(place) = scan.next()? {
-            if place.header.last_offset() >= offset {
-                (size, end) = (place.position, place.header.base_offset);
-                break;
-            }
+        let (mut size, mut end) = (start, first.base_offset());
+        while let Some(place) = scan.next()?
+            && place.header.last_offset() < offset
+        {
+            (size, end) = (place.end(), place.header.next_offset());
         }
         // The newest segments go first, so that a crash on the way leaves no hole.
         for segment in self.segments.drain(keep + 1..).rev() {
@@ -129,26 +129,33 @@ impl PartitionLog {
         active.cut(size)?;
         active.adopt_index(interval)?;
         files::sync_dir(&self.dir)?;
-        self.log_end = end;
-        self.epochs.truncate(end);
+        // The batch that is cut may reach below the log start, whose offsets are not given again.
+        self.log_end = end.max(self.log_start);
+        self.epochs.truncate(self.log_end);
         self.epochs.write()?;
         self.load_producers(now_ms)?;
+        self.write_checkpoint()?;
         self.changed = true;
-        self.sync.reset(end);
+        self.sync.reset(self.log_end);
         Ok(())
     }
 
-    /// Syncs everything and writes what a clean start reads.
+    /// Syncs everything and writes what a clean start reads. A log that is dropped instead is as
+    /// after a crash.
     pub fn close(mut self) -> io::Result<()> {
         if !self.changed {
             return Ok(());
         }
-        if !self.sync.takes_appends() {
+        if self.sync.has_failed() {
             return Err(io::Error::other("the log has failed and can't be closed cleanly"));
         }
         self.seal_active()?;
-        let recovery_point = self.log_end;
-        Checkpoint { log_start: self.log_start, recovery_point }.write(&self.dir)
+        self.write_checkpoint()
+    }
+
+    /// Stores that all there is was synced.
+    pub(crate) fn write_checkpoint(&self) -> io::Result<()> {
+        Checkpoint { log_start: self.log_start, recovery_point: self.log_end }.write(&self.dir)
     }
 
     /// Begins a new segment where the active one can't take the batch, or there is none.

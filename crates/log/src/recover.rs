@@ -137,13 +137,15 @@ impl PartitionLog {
         if self.log_end < self.log_start {
             self.start_over()?;
         }
-        if let Some(active) = self.segments.last() {
-            active.sync()?;
-        }
+        let Some(active) = self.segments.last_mut() else { return Ok(()) };
+        active.sync()?;
+        active.release_file();
         files::sync_dir(&self.dir)?;
         self.epochs.truncate(self.log_end);
-        self.changed = !self.segments.is_empty();
-        if self.changed { self.epochs.write() } else { Ok(()) }
+        self.epochs.write()?;
+        self.changed = true;
+        // An older recovery point may lie behind the end, and would vouch for what comes there.
+        self.write_checkpoint()
     }
 
     /// Walks one segment; checksums are computed from the offset `crc_from` on.
@@ -203,7 +205,9 @@ impl PartitionLog {
         }
         self.log_end = self.log_start;
         self.epochs.truncate(self.log_end);
-        Ok(())
+        self.epochs.write()?;
+        files::sync_dir(&self.dir)?;
+        self.write_checkpoint()
     }
 
     /// Rebuilds the producers from the newest snapshot and the batches behind it.

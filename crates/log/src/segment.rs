@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::files;
 use crate::index::Index;
@@ -31,19 +31,26 @@ pub(crate) struct Segment {
     size: u64,
     file: OnceLock<Arc<File>>,
     index: OnceLock<Index>,
+    /// Held while index files are opened or rebuilt, so that readers don't do it twice.
+    opening: Mutex<()>,
 }
 
 impl Segment {
     /// A segment file that exists with `size` bytes.
-    pub(crate) const fn found(dir: Arc<Path>, base_offset: i64, size: u64) -> Self {
-        Self { dir, base_offset, size, file: OnceLock::new(), index: OnceLock::new() }
+    pub(crate) fn found(dir: Arc<Path>, base_offset: i64, size: u64) -> Self {
+        let (file, index) = (OnceLock::new(), OnceLock::new());
+        Self { dir, base_offset, size, file, index, opening: Mutex::default() }
     }
 
     /// Creates an empty segment, durably.
     pub(crate) fn create(dir: Arc<Path>, base_offset: i64) -> io::Result<Self> {
         let segment = Self::found(dir, base_offset, 0);
         let file = options().create_new(true).open(segment.path("log"))?;
-        files::sync_dir(&segment.dir)?;
+        if let Err(error) = files::sync_dir(&segment.dir) {
+            // It must not stand in the way of the next attempt.
+            files::remove_if_there(&segment.path("log"))?;
+            return Err(error);
+        }
         segment.file.get_or_init(|| Arc::new(file));
         segment.index.get_or_init(|| Index::new(base_offset));
         Ok(segment)
@@ -71,6 +78,10 @@ impl Segment {
 
     /// The index: the one being built, or the files', rebuilt first where need be.
     pub(crate) fn index(&self, interval: u32) -> io::Result<&Index> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
@@ -217,4 +228,32 @@ fn write_all(mut file: &File, head: &[u8], records: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        assert_eq!(file_name(42, "log"), "00000000000000000042.log");
+        assert_eq!(parse_file_name("00000000000000000042.timeindex"), Some((42, "timeindex")));
+        for name in ["42.log", "0000000000000000004x.log", "99999999999999999999.log", "x"] {
+            assert_eq!(parse_file_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_and_cant_be_undone_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::found(dir.path().into(), 0, 0);
+        // Every write fails as on a full disk, and so does cutting the file.
+        std::os::unix::fs::symlink("/dev/full", segment.path("log")).unwrap();
+        let mut builder = forebay_wire::BatchBuilder::new();
+        let batch = builder.push(1, None, None).clone().build().unwrap();
+        let header = forebay_wire::BatchHeader::read(&batch).unwrap();
+        let error = segment.append(&batch[..61], &batch[61..], header, 0).unwrap_err();
+        assert!(matches!(error, WriteError::Torn(_)), "{error:?}");
+        assert_eq!(segment.size(), 0);
+    }
 }

@@ -3,8 +3,9 @@
 //! - An append marks its partition dirty: the file, and the log end it reached.
 //! - The thread takes all that is dirty, syncs each file once without any lock, and only then
 //!   moves each partition's synced end. What arrives meanwhile is the next round.
-//! - Idle, a round begins at once. Under load (something arrived during the round before) it
-//!   waits first, as long as that round took and at most `window`, to sync more with one call.
+//! - Idle, a round begins at once. Under load (something arrived while the round before was
+//!   syncing) it waits first, as long as that round took and at most `window`, to sync more with
+//!   one call. A lone producer that waits for each acknowledgement is no load.
 //! - A failed sync ends it all: nothing is acknowledged any more and nothing is tried again,
 //!   because the kernel may have dropped what it could not write.
 
@@ -73,6 +74,7 @@ struct PointState {
 struct Pending {
     file: Arc<File>,
     end: i64,
+    generation: u64,
 }
 
 impl Syncer {
@@ -125,24 +127,29 @@ impl Shared {
     }
 
     fn run(&self, window: Duration) {
-        let mut busy = Duration::ZERO;
-        loop {
-            let Some(dirty) = self.gather(busy.min(window)) else { return };
+        let mut pause = Duration::ZERO;
+        while let Some(dirty) = self.gather(pause) {
             let begun = Instant::now();
+            let mut loaded = false;
             for point in dirty {
-                if let Err(error) = point.sync() {
+                let Some(pending) = point.take() else { continue };
+                if let Err(error) = pending.file.sync_data() {
                     self.fail(&error);
                     return;
                 }
+                // Looked at before the waiters are told: one that answers at once is no load.
+                loaded = !lock(&self.queue).dirty.is_empty();
+                point.publish(&pending);
             }
-            busy = begun.elapsed();
+            pause = if loaded { begun.elapsed().min(window) } else { Duration::ZERO };
         }
     }
 
-    /// The next round's partitions; `None` when it is time to end.
+    /// The next round's partitions, `pause` from now at the earliest; `None` when it is time to
+    /// end.
     fn gather(&self, pause: Duration) -> Option<Vec<Arc<Point>>> {
         let mut queue = lock(&self.queue);
-        if !queue.dirty.is_empty() && !queue.stopping {
+        if !pause.is_zero() {
             let waited = self.wake.wait_timeout_while(queue, pause, |queue| !queue.stopping);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -162,17 +169,16 @@ impl Shared {
 }
 
 impl Point {
-    fn sync(&self) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        let generation = state.generation;
-        let Some(pending) = state.pending.take() else { return Ok(()) };
-        drop(state);
-        pending.file.sync_data()?;
+    fn take(&self) -> Option<Pending> {
+        lock(&self.state).pending.take()
+    }
+
+    /// Moves the synced end, unless the log was cut since.
+    fn publish(&self, synced: &Pending) {
         let state = lock(&self.state);
-        if state.generation == generation {
-            self.advance(&state, pending.end);
+        if state.generation == synced.generation {
+            self.advance(&state, synced.end);
         }
-        Ok(())
     }
 
     /// Called with the state locked, so that the values that `on_synced` gets rise.
@@ -221,7 +227,8 @@ impl SyncHandle {
             self.point.advance(&state, end);
             return;
         }
-        let pending = Pending { file: Arc::clone(file), end };
+        let generation = state.generation;
+        let pending = Pending { file: Arc::clone(file), end, generation };
         let was_dirty = state.pending.replace(pending).is_some();
         drop(state);
         if !was_dirty {

@@ -44,14 +44,13 @@ type Driver = http1::Connection<TokioIo<Socket>, Full<Bytes>>;
 #[derive(Debug)]
 pub struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// None once the connection is over.
+    /// None once the connection is over. An exchange holds it meanwhile, so that one that is dropped
+    /// closes the connection.
     driver: Option<Box<Driver>>,
     wire: Rc<Wire>,
     /// Never later than the deadline of the exchange under way. It is set anew only when it rings,
     /// so an exchange that ends in time touches no timer.
     alarm: Pin<Box<Sleep>>,
-    /// No exchange is under way.
-    at_rest: bool,
     opened: Instant,
     used: Instant,
     exchanges: u64,
@@ -76,6 +75,9 @@ impl OpenError {
     pub fn fault(&self) -> TargetFault {
         match self {
             Self::Name { .. } | Self::NoAddress { .. } => TargetFault::Name,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                TargetFault::Refused
+            }
             Self::Connect { .. } | Self::Deadline { .. } => TargetFault::Connect,
         }
     }
@@ -123,7 +125,6 @@ impl Connection {
             driver: Some(Box::new(driver)),
             wire,
             alarm: Box::pin(sleep_until(deadline)),
-            at_rest: true,
             opened: now,
             used: now,
             exchanges: 0,
@@ -142,28 +143,32 @@ impl Connection {
         if now >= deadline {
             return Exchange::Answer(too_late());
         }
-        self.at_rest = false;
         self.wire.begin(self.exchanges > 0 && now - self.used >= PROBE_AFTER);
         self.exchanges += 1;
         if self.alarm.deadline() > deadline {
             self.alarm.as_mut().reset(deadline);
         }
-        let exchange = match self.answer(request, deadline).await {
-            Ok(answer) => Exchange::Answer(answer),
-            Err(lost) => {
-                self.driver = None;
-                lost.judge(self.wire.sent())
-            }
-        };
-        self.at_rest = true;
+        let mut driver = self.driver.take();
+        let answer = self.answer(&mut driver, request, deadline).await;
         self.used = Instant::now();
-        exchange
+        match answer {
+            Ok(answer) => {
+                self.driver = driver;
+                Exchange::Answer(answer)
+            }
+            Err(lost) => lost.judge(self.wire.sent()),
+        }
     }
 
-    async fn answer(&mut self, request: Request, deadline: Instant) -> Result<Answer, Lost> {
+    async fn answer(
+        &mut self,
+        driver: &mut Option<Box<Driver>>,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Answer, Lost> {
         let mut response = pin!(self.sender.send_request(request.0));
         let head: Response<Incoming> = std::future::poll_fn(|cx| {
-            drive(&mut self.driver, cx);
+            drive(driver, cx);
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(response.map_err(Lost::Http));
             }
@@ -175,9 +180,9 @@ impl Connection {
         let (head, body) = head.into_parts();
         let mut text = Vec::new();
         if !body.is_end_stream() {
-            let whole = self.read_body(body, deadline, &mut text).await?;
+            let whole = self.read_body(driver, body, deadline, &mut text).await?;
             if !whole {
-                self.driver = None;
+                *driver = None;
             }
         }
         let answer = verdict::read(head.status, &head.headers, &text, SystemTime::now);
@@ -188,6 +193,7 @@ impl Connection {
     /// Keeps the first bytes in `text`; false where the body passes what is read of it.
     async fn read_body(
         &mut self,
+        driver: &mut Option<Box<Driver>>,
         body: Incoming,
         deadline: Instant,
         text: &mut Vec<u8>,
@@ -210,7 +216,7 @@ impl Connection {
                     Poll::Ready(None) => return Poll::Ready(Ok(true)),
                     Poll::Pending => {
                         // The body ends with the driver that fed it, so it is asked once more.
-                        if drive(&mut self.driver, cx) {
+                        if drive(driver, cx) {
                             continue;
                         }
                         ready!(ring(self.alarm.as_mut(), deadline, cx));
@@ -222,14 +228,14 @@ impl Connection {
         .await?;
         // The driver learns only now that it may go back to rest.
         if whole && !self.sender.is_ready() {
-            std::future::poll_fn(|cx| Poll::Ready(drive(&mut self.driver, cx))).await;
+            std::future::poll_fn(|cx| Poll::Ready(drive(driver, cx))).await;
         }
         Ok(whole)
     }
 
     /// Whether another exchange may be tried; the peer may still have hung up unnoticed.
     pub fn is_usable(&self) -> bool {
-        self.at_rest && self.driver.is_some() && (self.exchanges == 0 || self.sender.is_ready())
+        self.driver.is_some() && (self.exchanges == 0 || self.sender.is_ready())
     }
 
     /// Time since the connection was opened.

@@ -96,6 +96,11 @@ impl Endpoint {
         self.port
     }
 
+    /// The whole address again; two endpoints with one URL are the same endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{self}{}", self.uri)
+    }
+
     /// Bytes of the request line that [`RequestWriter`](crate::RequestWriter) writes for it.
     pub(crate) fn request_line_len(&self) -> usize {
         let path = self.uri.path_and_query().map_or(1, |path| path.as_str().len());

@@ -1,7 +1,7 @@
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Connect);
+const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Refused);
 
 fn pool(ids: &[u32]) -> Pool {
     let mut pool = Pool::new(SECOND);
@@ -29,13 +29,13 @@ fn load_is_spread_evenly() {
 fn an_endpoint_at_fault_gets_one_probe_a_second() {
     let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
     let id = pool.pick(at(0), &mut rng).unwrap();
-    assert!(pool.ended(id, REFUSED, at(0)), "it is news that the endpoint is gone");
+    pool.ended(id, REFUSED, at(0));
     assert_eq!(pool.pick(at(999), &mut rng), None);
     assert_eq!(pool.next_probe(), Some(at(1_000)));
     assert_eq!(pool.pick(at(1_000), &mut rng), Some(id));
     assert_eq!(pool.pick(at(5_000), &mut rng), None, "one probe at a time");
     assert_eq!(pool.next_probe(), None);
-    assert!(!pool.ended(id, REFUSED, at(5_000)));
+    pool.ended(id, REFUSED, at(5_000));
     assert_eq!(pool.next_probe(), Some(at(6_000)));
     pool.pick(at(6_000), &mut rng).unwrap();
     pool.ended(id, Verdict::Accept, at(6_000));
@@ -67,7 +67,7 @@ fn an_endpoint_that_left_the_list_stays_for_its_answers_only() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
     while pool.pick(at(0), &mut rng) != Some(EndpointId(1)) {}
     pool.set(&[EndpointId(2)]);
-    assert!(pool.is_gone(EndpointId(1)));
+    assert!(pool.has_left(EndpointId(1)));
     assert_eq!(pool.endpoints().len(), 2);
     for _ in 0..20 {
         assert_eq!(pool.pick(at(0), &mut rng), Some(EndpointId(2)));

@@ -38,6 +38,11 @@ fn at(millis: u64) -> Instant {
 /// A subscription with one endpoint and partition 0, claimed and active from offset 0 on.
 fn active() -> Subscription<i64> {
     let mut it = Subscription::new(rules(), RevisionId(0), 1);
+    claim(&mut it);
+    it
+}
+
+fn claim(it: &mut Subscription<i64>) {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(0);
     it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(0));
@@ -46,7 +51,6 @@ fn active() -> Subscription<i64> {
         matches!(claim, Some(Output::Commit { tenure: Tenure(7), point, .. }) if point == start)
     );
     it.handle(Input::Committed { partition: P0, tenure: Tenure(7), point: start }, at(0));
-    it
 }
 
 /// Answers the open fetch with records of these offsets and keys.
@@ -59,7 +63,7 @@ fn fetch(it: &mut Subscription<i64>, records: &[(i64, Option<u64>)], now: Instan
         payload: offset,
     };
     let records = records.iter().map(record).collect();
-    it.handle(Input::Fetched { partition: P0, records }, now);
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records }, now);
 }
 
 fn deliver(it: &mut Subscription<i64>, now: Instant) -> Option<Delivery<i64>> {
@@ -126,7 +130,7 @@ fn a_failed_record_blocks_its_key_only() {
 fn a_target_that_is_gone_costs_no_attempt_and_is_probed_each_second() {
     let mut it = active();
     fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(1));
-    let refused = Verdict::TargetFault(TargetFault::Connect);
+    let refused = Verdict::TargetFault(TargetFault::Refused);
     let first = deliver(&mut it, at(1)).unwrap();
     answer(&mut it, &first, refused, at(1));
     for second in 1..60 {
@@ -216,7 +220,7 @@ fn one_slow_delivery_does_not_make_the_deadlines_grow() {
     for offset in 1..2_000 {
         let now = at(offset as u64);
         let record = Record { offset: Offset(offset), key: Some(2), bytes: 1, payload: 0 };
-        it.handle(Input::Fetched { partition: P0, records: vec![record] }, now);
+        it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] }, now);
         while let Some(output) = it.poll(now) {
             if let Output::Deliver(sent) = output {
                 answer(&mut it, &sent, Verdict::Accept, now);
@@ -225,4 +229,91 @@ fn one_slow_delivery_does_not_make_the_deadlines_grow() {
         assert!(it.deadlines.len() <= 100, "{}", it.deadlines.len());
     }
     assert_eq!(it.view().counts.settled, 1_999);
+}
+
+#[test]
+fn an_answer_after_its_deadline_is_late_though_nobody_polled_in_between() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, Verdict::Accept, at(30_000));
+    let counts = it.view().counts;
+    assert_eq!((counts.settled, counts.unknown, counts.late), (0, 1, 1));
+}
+
+#[test]
+fn without_grace_a_lane_reopens_at_the_deadline_and_nothing_spins() {
+    let mut it = Subscription::new(Rules { grace: Duration::ZERO, ..rules() }, RevisionId(0), 1);
+    claim(&mut it);
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    assert!(deliver(&mut it, at(0)).is_some());
+    assert!(deliver(&mut it, at(30_000)).is_some());
+    assert!(deliver(&mut it, at(30_000)).is_none());
+    assert_eq!(it.next_wakeup(at(30_000)), Some(at(60_000)));
+}
+
+#[test]
+fn records_that_a_former_tenure_asked_for_are_not_taken() {
+    let mut it = active();
+    assert!(matches!(it.poll(at(0)), Some(Output::Fetch { tenure: Tenure(7), .. })));
+    it.handle(Input::Lost { partition: P0 }, at(1));
+    let start = CommitPoint(0);
+    it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(2));
+    assert!(matches!(it.poll(at(2)), Some(Output::Commit { .. })));
+    it.handle(Input::Committed { partition: P0, tenure: Tenure(8), point: start }, at(3));
+    assert!(matches!(it.poll(at(3)), Some(Output::Fetch { tenure: Tenure(8), .. })));
+    let late = Record { offset: Offset(40), key: None, bytes: 1, payload: 40 };
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![late] }, at(4));
+    assert!(it.poll(at(4)).is_none(), "offsets 0 to 39 would be lost");
+    let first = Record { offset: Offset(0), key: None, bytes: 1, payload: 0 };
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(8), records: vec![first] }, at(5));
+    assert_eq!(deliver(&mut it, at(5)).unwrap().payload, 0);
+}
+
+const LOST: Verdict = Verdict::Unknown(UnknownCause::ConnectionLost);
+const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Refused);
+
+#[test]
+fn a_lane_opens_after_grace_where_a_later_connection_is_refused() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (lost, other) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &lost, LOST, at(5));
+    answer(&mut it, &other, Verdict::Retry { said: false, after: None }, at(5));
+    let later = deliver(&mut it, at(300)).unwrap();
+    answer(&mut it, &later, REFUSED, at(301));
+    assert!(deliver(&mut it, at(1_300)).is_none());
+    let probe = deliver(&mut it, at(1_301)).unwrap();
+    answer(&mut it, &probe, Verdict::Accept, at(1_301));
+    assert_eq!((probe.payload, deliver(&mut it, at(1_301)).unwrap().payload), (1, 0));
+}
+
+#[test]
+fn a_refusal_proves_nothing_about_what_was_sent_to_the_next_process() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (refused, sent) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &sent, LOST, at(5));
+    answer(&mut it, &refused, REFUSED, at(6));
+    for now in [1_006, 5_000, 30_999] {
+        while let Some(probe) = deliver(&mut it, at(now)) {
+            assert_eq!(probe.payload, 0, "the service may be at work on offset 1");
+            let no_connection = Verdict::TargetFault(TargetFault::Connect);
+            answer(&mut it, &probe, no_connection, at(now));
+        }
+    }
+}
+
+#[test]
+fn a_retry_without_a_free_slot_is_no_reason_to_wake_up() {
+    let mut it = Subscription::new(Rules { in_flight_max: 1, ..rules() }, RevisionId(0), 1);
+    claim(&mut it);
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let first = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &first, Verdict::Retry { said: false, after: None }, at(1));
+    let second = deliver(&mut it, at(1)).unwrap();
+    assert!(deliver(&mut it, at(1)).is_none());
+    assert_eq!(it.next_wakeup(at(1)), Some(second.deadline));
+    answer(&mut it, &second, Verdict::Accept, at(1_000));
+    assert_eq!(deliver(&mut it, at(1_000)).unwrap().payload, 0);
 }

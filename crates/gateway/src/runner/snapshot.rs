@@ -87,6 +87,6 @@ impl Runner {
     }
 
     fn url(&self, endpoint: u32) -> String {
-        self.endpoints.borrow()[endpoint as usize].endpoint().to_string()
+        self.endpoints.borrow()[endpoint as usize].endpoint().url()
     }
 }

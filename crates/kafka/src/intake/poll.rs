@@ -5,6 +5,9 @@
 //! by a queue with room again, or by an answer of the lookup thread. The short nap's end is there
 //! for timers, and in case a nudge was lost.
 
+mod block;
+mod commits;
+mod faults;
 mod rebalance;
 mod run;
 mod watch;
@@ -19,6 +22,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use self::block::Block;
 use self::rebalance::Drain;
 use self::run::Run;
 use super::events::IntakeEvent;
@@ -27,14 +31,14 @@ use super::reach::Reach;
 use super::shared::{Command, Shared};
 use super::slots::{Phase, Share, Slots};
 use super::{IntakeConfig, member};
-use crate::commit::{Commit, CommitLine};
-use crate::error::{Asked, KafkaError, may_pass};
+use crate::commit::CommitLine;
+use crate::error::KafkaError;
 use crate::native::Row;
 use crate::native::client::{EventConsumer, EventHandler, Place};
 use crate::record::{Record, TopicPartition};
 
 /// Timers' grain.
-const NAP: Duration = Duration::from_millis(50);
+const NAP: Duration = Duration::from_millis(100);
 /// Events served in a row before commands and timers get their turn.
 const BURST: usize = 1_000;
 
@@ -59,8 +63,10 @@ pub(super) fn spawn(
         questions,
         slots: Slots::default(),
         commits: CommitLine::default(),
+        block: None,
         drains: Vec::new(),
         tickets: 0,
+        no_starts: None,
         asked_again: Vec::new(),
         reach: Reach::new(now),
         unavailable: BTreeMap::new(),
@@ -90,9 +96,13 @@ struct Poller {
     share: Share,
     run: Run,
     commits: CommitLine,
+    /// The full queue that the fetcher's next records wait for.
+    block: Option<Block>,
     drains: Vec<Drain>,
     /// Numbers the questions about starts, so that an answer to an old assignment is known.
     tickets: u64,
+    /// The latest reason why starts could not be looked up, so that it is logged once.
+    no_starts: Option<String>,
     /// Questions about starts to be asked again, and when.
     asked_again: Vec<(Instant, Vec<TopicPartition>)>,
     reach: Reach,
@@ -179,7 +189,7 @@ impl Poller {
                 break;
             }
             if !busy {
-                std::thread::park_timeout(NAP);
+                std::thread::park_timeout(if self.block.is_some() { block::LOOK } else { NAP });
             }
         }
         self.leave();
@@ -201,6 +211,9 @@ impl Poller {
     }
 
     fn hear_fetcher(&mut self) -> bool {
+        if self.is_blocked() {
+            return false;
+        }
         let mut busy = false;
         for _ in 0..BURST {
             let mut ear = FetcherEar {
@@ -217,8 +230,10 @@ impl Poller {
             for heard in heard {
                 self.heard(heard, false);
             }
-            if let Some(full) = self.run.take_full() {
-                self.choke(&full);
+            if let Some(full) = self.run.take_full()
+                && self.block(full)
+            {
+                break;
             }
             if !any {
                 break;
@@ -276,58 +291,6 @@ impl Poller {
         }
     }
 
-    fn commit(&mut self, commit: Commit) {
-        if self.slots.of(&commit.partition).is_some_and(|slot| slot.may_commit()) {
-            self.commits.push(commit);
-        } else {
-            self.refuse(commit.partition, commit.offset);
-        }
-    }
-
-    /// Answers a commit of a partition that is not ours (any more).
-    fn refuse(&self, partition: TopicPartition, offset: i64) {
-        let error = KafkaError::Refused {
-            doing: format!("commit offset {offset} of {partition}"),
-            servers: self.servers.clone(),
-            reason: "the partition is not ours".to_owned(),
-            retry: false,
-        };
-        self.tell([IntakeEvent::CommitFailed { partition, offset, error, retry: false }]);
-    }
-
-    fn send_commits(&mut self) {
-        let Some(request) = self.commits.next() else { return };
-        let mut list = TopicPartitionList::with_capacity(request.len());
-        for commit in &request {
-            let mut row = list.add_partition(&commit.partition.topic, commit.partition.partition);
-            row.set_offset(Offset::Offset(commit.offset)).expect("a plain offset");
-            if !commit.metadata.is_empty() {
-                row.set_metadata(&commit.metadata);
-            }
-        }
-        if let Some(code) = self.member.commit(&list) {
-            self.committed(Some(code), crate::native::rows(&list));
-        }
-    }
-
-    /// One request was answered, for all of its partitions.
-    fn committed(&mut self, error: Option<Code>, rows: Vec<Row>) {
-        self.commits.answered();
-        for row in rows {
-            let partition = self.named(&row.topic, row.partition);
-            let offset = row.offset;
-            let Some(code) = error.or(row.error) else {
-                self.tell([IntakeEvent::Committed { partition, offset }]);
-                continue;
-            };
-            let doing = format!("commit offset {offset} of {partition}");
-            let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };
-            let error = asked.failed(code, None);
-            let retry = may_pass(code);
-            self.tell([IntakeEvent::CommitFailed { partition, offset, error, retry }]);
-        }
-    }
-
     fn named(&mut self, topic: &str, partition: i32) -> TopicPartition {
         self.slots
             .get_mut(topic, partition)
@@ -349,32 +312,6 @@ impl Poller {
             self.stop_fetching(std::slice::from_ref(partition));
         }
         self.start_fetching(&[(partition.clone(), offset)]);
-    }
-
-    fn choke(&mut self, partition: &TopicPartition) {
-        let low = self.share.low;
-        let Some(slot) = self.slots.of(partition) else { return };
-        if slot.phase != Phase::Flowing || !slot.queue.choke(low) {
-            return;
-        }
-        slot.phase = Phase::Choked;
-        self.pause(&self.fetcher, &one(partition), true);
-    }
-
-    /// Lets queues flow again that have room.
-    fn unchoke(&mut self) {
-        let mut list = TopicPartitionList::new();
-        let now = Instant::now();
-        for slot in self.slots.iter_mut() {
-            if slot.phase == Phase::Choked && !slot.queue.is_choked() {
-                slot.phase = Phase::Flowing;
-                slot.arrived = now;
-                list.add_partition(&slot.partition.topic, slot.partition.partition);
-            }
-        }
-        if list.count() > 0 {
-            self.pause(&self.fetcher, &list, false);
-        }
     }
 
     fn pause(&self, client: &EventConsumer, list: &TopicPartitionList, pause: bool) {
@@ -411,89 +348,4 @@ impl Poller {
             tracing::error!(group = self.config.group, %error, "could not stop fetching");
         }
     }
-
-    fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
-        match code {
-            Code::AllBrokersDown => {
-                let told = self.reach.all_down(reason, Instant::now());
-                self.tell(told);
-            }
-            Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication => {
-                self.reach.suspect(reason);
-            }
-            Code::AutoOffsetReset | Code::LogTruncation => {
-                if let Some(row) = about {
-                    self.out_of_range(&row);
-                }
-            }
-            Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed => {
-                let topic = about.map(|row| Arc::from(row.topic)).or_else(|| self.topic_in(reason));
-                let topics = match topic {
-                    Some(topic) => vec![topic],
-                    None => self.config.topics.iter().map(|topic| Arc::from(&**topic)).collect(),
-                };
-                for topic in topics {
-                    self.unavailable(topic, code);
-                }
-            }
-            _ => tracing::warn!(group = self.config.group, %code, reason, "librdkafka"),
-        }
-    }
-
-    /// The topic that an error without a partition talks of.
-    fn topic_in(&self, reason: &str) -> Option<Arc<str>> {
-        let named = |topic: &&String| reason.contains(&format!(": {topic}:"));
-        self.config.topics.iter().find(named).map(|topic| Arc::from(&**topic))
-    }
-
-    fn unavailable(&mut self, topic: Arc<str>, code: Code) {
-        if self.unavailable.insert(topic.clone(), code) == Some(code) {
-            return;
-        }
-        let doing = format!("read topic {topic}");
-        let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };
-        let error = asked.failed(code, None);
-        self.tell([IntakeEvent::Unavailable { topic, error }]);
-    }
-
-    fn out_of_range(&mut self, row: &Row) {
-        self.run.flush(&mut self.slots, self.share);
-        let Some(slot) = self.slots.get_mut(&row.topic, row.partition) else { return };
-        if !slot.is_fetched() {
-            return;
-        }
-        slot.phase = Phase::Held;
-        let partition = slot.partition.clone();
-        self.stop_fetching(std::slice::from_ref(&partition));
-        self.gone.push(partition.clone());
-        self.asked_ends = true;
-        self.ask(Question::Ends(vec![partition]));
-    }
-
-    fn tell_out_of_range(&mut self) {
-        for partition in std::mem::take(&mut self.gone) {
-            let Some(slot) = self.slots.of(&partition) else { continue };
-            if slot.phase != Phase::Held {
-                continue;
-            }
-            let offset = slot.next;
-            let known = self.shared.watermarks(&partition);
-            self.tell([IntakeEvent::OutOfRange {
-                partition,
-                offset,
-                log_start: known.map_or(-1, |known| known.log_start),
-                log_end: known.map_or(-1, |known| known.log_end),
-            }]);
-        }
-    }
-}
-
-fn one(partition: &TopicPartition) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(&partition.topic, partition.partition);
-    list
 }

@@ -115,7 +115,9 @@ impl Slots {
 pub(super) struct Share {
     /// Fetching stops at this mark; with what one run may add it stays within the share.
     pub(super) high: Mark,
-    /// Fetching goes on at this mark. Far below, for a pause throws away what was read ahead.
+    /// Room enough to go on where fetching was only held up.
+    pub(super) brim: Mark,
+    /// Where it was paused it goes on at this mark, far below: a pause is dear.
     pub(super) low: Mark,
     /// Records and bytes that are moved into a queue at once.
     pub(super) run: Mark,
@@ -140,6 +142,7 @@ impl Share {
                 records: (whole.records + 1 - run.records).max(1),
                 bytes: (whole.bytes + 1 - run.bytes).max(1),
             },
+            brim: Mark { records: whole.records / 4 * 3, bytes: whole.bytes / 4 * 3 },
             low: Mark { records: whole.records / 2, bytes: whole.bytes / 2 },
             run,
         }

@@ -65,6 +65,7 @@ fn groups_are_listed_and_described_with_their_members() {
     let missing = unique("none");
     let described = admin.describe_groups(&[&group]).expect("described");
     assert_eq!(described[0].assignor, "cooperative-sticky");
+    assert_eq!(described[0].members.len(), 1, "who only fetches is no member");
     let member = &described[0].members[0];
     assert_eq!(member.instance_id.as_deref(), Some("host-a"));
     assert!(member.host.contains("127.0.0.1"), "{}", member.host);

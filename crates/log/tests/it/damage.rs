@@ -31,14 +31,14 @@ fn base(segment: &Path) -> i64 {
 
 #[test]
 fn a_tail_cut_at_any_byte_leaves_the_whole_batches_before_it() {
-    let origin = tempfile::tempdir().unwrap();
+    let origin = scratch();
     killed(origin.path(), tiny(), 8);
     let segment = last_segment(origin.path());
     let bytes = fs::read(&segment).unwrap();
     let size = batch(&["v0"]).len();
     assert!(bytes.len() >= 2 * size);
     for len in 0..bytes.len() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         copy(origin.path(), dir.path());
         fs::write(last_segment(dir.path()), &bytes[..len]).unwrap();
         let end = base(&segment) + (len / size) as i64;
@@ -53,13 +53,13 @@ fn a_tail_cut_at_any_byte_leaves_the_whole_batches_before_it() {
 
 #[test]
 fn a_damaged_byte_anywhere_cuts_the_log_there() {
-    let origin = tempfile::tempdir().unwrap();
+    let origin = scratch();
     killed(origin.path(), tiny(), 8);
     let segment = last_segment(origin.path());
     let bytes = fs::read(&segment).unwrap();
     let size = batch(&["v0"]).len();
     for at in 0..bytes.len() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         copy(origin.path(), dir.path());
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x55;
@@ -81,7 +81,7 @@ fn a_damaged_byte_anywhere_cuts_the_log_there() {
 
 #[test]
 fn zeros_behind_the_end_are_cut_off() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     killed(dir.path(), LogConfig::default(), 10);
     let segment = last_segment(dir.path());
     let mut bytes = fs::read(&segment).unwrap();
@@ -94,7 +94,7 @@ fn zeros_behind_the_end_are_cut_off() {
 
 #[test]
 fn damage_in_an_old_segment_drops_all_later_ones() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     killed(dir.path(), tiny(), 50);
     let mut segments: Vec<_> = fs::read_dir(dir.path())
         .unwrap()
@@ -116,7 +116,7 @@ fn damage_in_an_old_segment_drops_all_later_ones() {
 
 #[test]
 fn a_crash_right_after_a_new_segment_was_begun_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     fill(&mut log, 10);
     log.roll().unwrap();
@@ -129,7 +129,7 @@ fn a_crash_right_after_a_new_segment_was_begun_loses_nothing() {
 
 #[test]
 fn a_clean_mark_on_a_log_that_was_cut_does_not_hide_the_damage() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     fill(&mut log, 10);
     log.close().unwrap();
@@ -143,7 +143,7 @@ fn a_clean_mark_on_a_log_that_was_cut_does_not_hide_the_damage() {
 
 #[test]
 fn a_log_that_lost_all_above_its_start_goes_on_at_its_start() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     fill(&mut log, 10);
     log.set_log_start_offset(8).unwrap();
@@ -156,10 +156,35 @@ fn a_log_that_lost_all_above_its_start_goes_on_at_its_start() {
 }
 
 #[test]
+fn a_cut_takes_the_recovery_point_back_with_it() {
+    let cut_by_truncating = |dir: &Path| {
+        open(dir, LogConfig::default(), Recovery::Trust).truncate(5, NOW).unwrap();
+    };
+    let cut_by_recovering = |dir: &Path| {
+        let bytes = fs::read(last_segment(dir)).unwrap();
+        fs::write(last_segment(dir), &bytes[..bytes.len() / 2]).unwrap();
+        drop(open(dir, LogConfig::default(), Recovery::Tail));
+    };
+    for cut in [&cut_by_truncating as &dyn Fn(&Path), &cut_by_recovering] {
+        let dir = scratch();
+        let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
+        fill(&mut log, 10);
+        log.close().unwrap();
+        cut(dir.path());
+        killed(dir.path(), LogConfig::default(), 10);
+        let mut bytes = fs::read(last_segment(dir.path())).unwrap();
+        let size = bytes.len() / 10;
+        bytes[8 * size - 1] ^= 1;
+        fs::write(last_segment(dir.path()), bytes).unwrap();
+        assert_eq!(all(&open(dir.path(), LogConfig::default(), Recovery::Tail)), numbered(0..7));
+    }
+}
+
+#[test]
 fn arbitrary_small_files_are_an_error_or_ignored_but_never_a_panic() {
     for name in ["partition-checkpoint", "leader-epoch-checkpoint"] {
         for junk in [&b""[..], b"\xff\xfe", b"0\n9999999999\n", b"version 1\nlog-start x\n"] {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = scratch();
             killed(dir.path(), LogConfig::default(), 3);
             fs::write(dir.path().join(name), junk).unwrap();
             let sync = forebay_log::SyncHandle::immediate();

@@ -13,7 +13,7 @@ fn send(log: &mut PartitionLog, epoch: i16, sequence: i32) -> Result<(i64, bool)
 
 #[test]
 fn the_last_five_batches_are_known_again_and_a_sixth_is_out_of_order() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     for number in 0..6 {
         assert_eq!(send(&mut log, 0, number * 2).unwrap(), (i64::from(number) * 2, false));
@@ -28,7 +28,7 @@ fn the_last_five_batches_are_known_again_and_a_sixth_is_out_of_order() {
 
 #[test]
 fn the_table_of_sequences_and_epochs() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     // A producer that is not known may begin anywhere (KIP-360).
     assert_eq!(send(&mut log, 3, 10).unwrap(), (0, false));
@@ -51,7 +51,7 @@ fn the_table_of_sequences_and_epochs() {
 
 #[test]
 fn sequences_wrap_to_zero() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     assert_eq!(send(&mut log, 0, i32::MAX).unwrap(), (0, false));
     assert_eq!(send(&mut log, 0, 1).unwrap(), (2, false));
@@ -62,7 +62,7 @@ fn sequences_wrap_to_zero() {
 fn all_five_batches_are_known_after_a_crash_and_after_a_clean_restart() {
     for clean in [true, false] {
         for config in [tiny(), LogConfig::default()] {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = scratch();
             let mut log = open(dir.path(), config, Recovery::Tail);
             for number in 0..9 {
                 send(&mut log, 0, number * 2).unwrap();
@@ -86,7 +86,7 @@ fn all_five_batches_are_known_after_a_crash_and_after_a_clean_restart() {
 
 #[test]
 fn a_damaged_snapshot_falls_back_to_the_log() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     for number in 0..9 {
         send(&mut log, 0, number * 2).unwrap();
@@ -104,7 +104,7 @@ fn a_damaged_snapshot_falls_back_to_the_log() {
 
 #[test]
 fn a_producer_is_forgotten_after_a_day_by_the_brokers_clock() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     send(&mut log, 5, 0).unwrap();
     let late = produced(1, 5, 7, 1);
@@ -115,7 +115,7 @@ fn a_producer_is_forgotten_after_a_day_by_the_brokers_clock() {
 
 #[test]
 fn a_truncated_batch_is_no_duplicate_any_more() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     for number in 0..9 {
         send(&mut log, 0, number * 2).unwrap();
@@ -123,4 +123,18 @@ fn a_truncated_batch_is_no_duplicate_any_more() {
     log.truncate(16, NOW).unwrap();
     assert_eq!(send(&mut log, 0, 14).unwrap(), (14, true));
     assert_eq!(send(&mut log, 0, 16).unwrap(), (16, false));
+}
+
+#[test]
+fn a_snapshot_from_beyond_a_cut_is_not_believed() {
+    let dir = scratch();
+    let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
+    for number in 0..9 {
+        send(&mut log, 0, number * 2).unwrap();
+    }
+    log.close().unwrap();
+    let mut log = open(dir.path(), LogConfig::default(), Recovery::Trust);
+    log.truncate(10, NOW).unwrap();
+    assert_eq!(send(&mut log, 0, 8).unwrap(), (8, true));
+    assert_eq!(send(&mut log, 0, 10).unwrap(), (10, false));
 }

@@ -11,7 +11,7 @@ use crate::support::*;
 
 #[test]
 fn an_empty_log_reads_as_empty_and_needs_no_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     assert_eq!((log.log_start_offset(), log.log_end_offset(), log.synced_end()), (0, 0, 0));
     assert!(log.read(0, 100, 0, true).unwrap().is_empty());
@@ -21,7 +21,7 @@ fn an_empty_log_reads_as_empty_and_needs_no_file() {
 
 #[test]
 fn a_batch_gets_the_next_offsets_and_the_leader_epoch_and_keeps_its_bytes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     append(&mut log, &["a", "b"]);
     let sent = batch(&["c", "d", "e"]);
@@ -36,7 +36,7 @@ fn a_batch_gets_the_next_offsets_and_the_leader_epoch_and_keeps_its_bytes() {
 
 #[test]
 fn a_read_begins_with_the_batch_that_contains_the_offset() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     append(&mut log, &["a", "b", "c"]);
     append(&mut log, &["d"]);
@@ -49,7 +49,7 @@ fn a_read_begins_with_the_batch_that_contains_the_offset() {
 
 #[test]
 fn a_read_keeps_to_its_bytes_and_its_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), LogConfig::default(), Recovery::Tail);
     fill(&mut log, 100);
     let one = batch(&["v10"]).len();
@@ -65,7 +65,7 @@ fn a_read_keeps_to_its_bytes_and_its_end() {
 
 #[test]
 fn offsets_outside_the_log_are_out_of_range() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     fill(&mut log, 20);
     log.set_log_start_offset(5).unwrap();
@@ -78,7 +78,7 @@ fn offsets_outside_the_log_are_out_of_range() {
 
 #[test]
 fn what_a_producer_must_not_send_is_refused_and_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let config = LogConfig { max_message_bytes: 200, ..LogConfig::default() };
     let mut log = open(dir.path(), config, Recovery::Tail);
     let good = batch(&["a"]);
@@ -105,7 +105,7 @@ fn what_a_producer_must_not_send_is_refused_and_changes_nothing() {
 
 #[test]
 fn log_append_time_stamps_the_batch_and_keeps_its_checksum_true() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let config = LogConfig { timestamp_type: TimestampType::LogAppendTime, ..LogConfig::default() };
     let mut log = open(dir.path(), config, Recovery::Tail);
     let appended = log.append(&timed_batch(&[(5, "a"), (6, "b")]), 0, NOW).unwrap();
@@ -124,12 +124,12 @@ fn segments_roll_by_size_by_age_and_when_the_index_is_full() {
     };
     let size = batch(&["v0"]).len() as u32;
 
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let config = LogConfig { segment_bytes: 2 * size, ..LogConfig::default() };
     fill(&mut open(dir.path(), config, Recovery::Tail), 6);
     assert_eq!(count(dir.path()), 3);
 
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let config = LogConfig { segment_ms: 10, ..LogConfig::default() };
     let mut log = open(dir.path(), config, Recovery::Tail);
     for now in [NOW, NOW + 9, NOW + 10, NOW + 20] {
@@ -137,7 +137,7 @@ fn segments_roll_by_size_by_age_and_when_the_index_is_full() {
     }
     assert_eq!(count(dir.path()), 3);
 
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let config =
         LogConfig { index_interval_bytes: 0, segment_index_bytes: 24, ..LogConfig::default() };
     fill(&mut open(dir.path(), config, Recovery::Tail), 20);
@@ -147,7 +147,7 @@ fn segments_roll_by_size_by_age_and_when_the_index_is_full() {
 #[test]
 fn a_closed_log_opens_as_it_was_with_and_without_trust() {
     for recovery in [Recovery::Trust, Recovery::Tail, Recovery::All] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut log = open(dir.path(), tiny(), Recovery::Tail);
         fill(&mut log, 50);
         log.close().unwrap();
@@ -162,7 +162,7 @@ fn a_closed_log_opens_as_it_was_with_and_without_trust() {
 #[test]
 fn indexes_that_were_deleted_or_cut_are_rebuilt() {
     for recovery in [Recovery::Trust, Recovery::Tail] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut log = open(dir.path(), tiny(), Recovery::Tail);
         fill(&mut log, 50);
         log.close().unwrap();
@@ -184,7 +184,7 @@ fn indexes_that_were_deleted_or_cut_are_rebuilt() {
 
 #[test]
 fn time_finds_the_first_record_that_is_late_enough() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     for batch in 0..20 {
         let base = batch * 30;
@@ -209,7 +209,7 @@ fn time_finds_the_first_record_that_is_late_enough() {
 
 #[test]
 fn an_epoch_ends_where_the_next_one_began() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     for (epoch, value) in [(2, "a"), (2, "b"), (5, "c"), (9, "d")] {
         log.append(&batch(&[value]), epoch, NOW).unwrap();
@@ -231,8 +231,23 @@ fn an_epoch_ends_where_the_next_one_began() {
 }
 
 #[test]
+fn an_epoch_that_was_cut_off_was_never_there() {
+    let dir = scratch();
+    let mut log = open(dir.path(), tiny(), Recovery::Tail);
+    for (epoch, value) in [(2, "a"), (2, "b"), (5, "c")] {
+        log.append(&batch(&[value]), epoch, NOW).unwrap();
+    }
+    log.truncate(2, NOW).unwrap();
+    assert_eq!(log.epoch_end_offset(5), None);
+    assert_eq!(log.epoch_end_offset(2), Some(EpochEnd { epoch: 2, end_offset: 2 }));
+    drop(log);
+    let log = open(dir.path(), tiny(), Recovery::Tail);
+    assert_eq!(log.epoch_end_offset(5), None);
+}
+
+#[test]
 fn the_log_start_survives_a_crash_and_frees_whole_segments() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut log = open(dir.path(), tiny(), Recovery::Tail);
     fill(&mut log, 50);
     let before = log.size();
@@ -254,7 +269,7 @@ fn the_log_start_survives_a_crash_and_frees_whole_segments() {
 #[test]
 fn truncating_removes_the_batch_that_contains_the_offset_and_all_behind() {
     for offset in 0..50 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut log = open(dir.path(), tiny(), Recovery::Tail);
         fill(&mut log, 50);
         log.truncate(offset, NOW).unwrap();

@@ -8,6 +8,14 @@ use forebay_wire::{BatchBuilder, Batches, Producer};
 
 pub(crate) const NOW: i64 = 1_700_000_000_000;
 
+/// A directory for one test: in memory where the system has such a place, because these tests
+/// sync often and never cut the power.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+        .expect("a temporary directory")
+}
+
 /// Segments of a few batches, and an index entry for every other batch.
 pub(crate) fn tiny() -> LogConfig {
     LogConfig { segment_bytes: 400, index_interval_bytes: 100, ..LogConfig::default() }

@@ -16,7 +16,7 @@ fn syncer(durability: Durability) -> Syncer {
 
 #[test]
 fn an_append_becomes_visible_once_it_is_synced_and_the_waiter_is_told() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let syncer = syncer(GROUP);
     let (told, ends) = mpsc::channel();
     let handle = syncer.partition(move |end| told.send(end).unwrap());
@@ -38,7 +38,7 @@ fn many_writers_all_get_their_acknowledgement() {
             let (told, ends) = mpsc::channel();
             let handle = syncer.partition(move |end| told.send(end).unwrap());
             scope.spawn(move || {
-                let dir = tempfile::tempdir().unwrap();
+                let dir = scratch();
                 let mut log =
                     PartitionLog::open(dir.path(), tiny(), Recovery::Tail, handle, NOW).unwrap();
                 fill(&mut log, 200);
@@ -56,7 +56,7 @@ fn many_writers_all_get_their_acknowledgement() {
 
 #[test]
 fn without_syncing_an_append_counts_at_once() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let syncer = syncer(Durability::Os);
     let handle = syncer.partition(|_| {});
     let mut log =
@@ -67,7 +67,7 @@ fn without_syncing_an_append_counts_at_once() {
 
 #[test]
 fn a_log_whose_syncer_is_gone_takes_no_appends() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let syncer = syncer(GROUP);
     let handle = syncer.partition(|_| {});
     let mut log =

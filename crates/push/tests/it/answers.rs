@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use forebay_core::{Answer, TargetFault, UnknownCause, Verdict};
+use forebay_push::{Connection, Exchange};
 use tokio::sync::mpsc;
 
 use crate::service::Service;
-use crate::{connections, in_time, origin, record};
+use crate::{connections, in_time, origin, record, request};
 
 pub(crate) async fn deliver(service: &Service) -> Answer {
     connections(service.endpoint.clone())
@@ -177,10 +178,10 @@ async fn a_huge_body_leaves_the_status_standing_and_is_not_read_through() {
             }
         })
         .await;
-        let connections = connections(service.endpoint.clone());
-        let answer = connections.deliver(&origin(), &record("value"), in_time()).await.unwrap();
-        assert_eq!(answer, Answer::accepted(200));
-        assert_eq!(connections.resting(), 0);
+        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        let exchange = connection.exchange(request(&service.endpoint), in_time()).await;
+        assert_eq!(exchange, Exchange::Answer(Answer::accepted(200)));
+        assert!(!connection.is_usable());
         let taken = taken.recv().await.unwrap();
         assert!(taken < 64 << 20, "the kernel's buffers and a little more, not {taken}");
     }

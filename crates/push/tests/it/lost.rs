@@ -21,6 +21,11 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_millis(150)
 }
 
+/// Far enough away for a service that answers at once on a busy machine.
+fn in_a_moment() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_a_target_fault() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -28,7 +33,7 @@ async fn a_refused_connection_is_a_target_fault() {
     drop(listener);
     let connections = connections(Endpoint::parse(&url, "v1").unwrap());
     let answer = connections.deliver(&origin(), &record("value"), in_time()).await.unwrap();
-    assert_eq!(answer.verdict, Verdict::TargetFault(TargetFault::Connect));
+    assert_eq!(answer.verdict, Verdict::TargetFault(TargetFault::Refused));
     let reason = answer.reason.unwrap();
     assert!(reason.contains("127.0.0.1") && reason.contains("refused"), "{reason}");
 }
@@ -166,7 +171,7 @@ async fn each_exchange_on_a_connection_has_its_own_deadline() {
     })
     .await;
     let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
-    for deadline in [soon(), in_time()] {
+    for deadline in [in_a_moment(), in_time()] {
         let exchange = connection.exchange(request(&service.endpoint), deadline).await;
         let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
         assert_eq!(answer.verdict, Verdict::Accept);
@@ -176,6 +181,24 @@ async fn each_exchange_on_a_connection_has_its_own_deadline() {
     let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
     assert_eq!(answer.verdict, DEADLINE);
     assert!((deadline..deadline + Duration::from_secs(5)).contains(&Instant::now()));
+}
+
+#[tokio::test]
+async fn the_deadline_of_an_earlier_exchange_does_not_cut_a_later_one() {
+    let service = Service::start(|mut peer| async move {
+        for millis in [0, 1500] {
+            peer.request().await;
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    for deadline in [in_a_moment(), in_time()] {
+        let exchange = connection.exchange(request(&service.endpoint), deadline).await;
+        let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
+        assert_eq!(answer.verdict, Verdict::Accept);
+    }
 }
 
 #[tokio::test]
@@ -241,14 +264,15 @@ async fn giving_a_delivery_up_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_exchange_was_given_up_sends_nothing_more() {
+async fn an_exchange_given_up_closes_its_connection_and_nothing_more_is_sent() {
     let (reached, mut seen) = mpsc::unbounded_channel();
     let service = Service::start(move |mut peer| {
         let reached = reached.clone();
         async move {
             while peer.request().await.is_some() {
-                reached.send(()).unwrap();
+                reached.send("request").unwrap();
             }
+            reached.send("end").unwrap();
         }
     })
     .await;
@@ -257,8 +281,9 @@ async fn a_connection_whose_exchange_was_given_up_sends_nothing_more() {
         exchange = connection.exchange(request(&service.endpoint), in_time()) => {
             panic!("{exchange:?}")
         }
-        _ = seen.recv() => {}
+        step = seen.recv() => assert_eq!(step, Some("request")),
     }
+    assert_eq!(seen.recv().await, Some("end"));
     assert!(!connection.is_usable());
     let exchange = connection.exchange(request(&service.endpoint), in_time()).await;
     assert!(matches!(exchange, Exchange::NotSent { .. }), "{exchange:?}");

@@ -1,1 +1,52 @@
+//! Round trip, foreign and damaged strings.
 
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn the_first_form_is_readable_text() {
+    let text = CommitMetadata { tenure: 1_700_000_000_000 }.encode();
+    assert!(text.starts_with("fb1;t=1700000000000;c="), "{text}");
+}
+
+#[test]
+fn strings_of_others_are_foreign() {
+    for text in ["", "hello", "fb", "fb;t=1", "fbx;t=1", "fb0;t=1;c=0", "{\"a\":1}", "fb1"] {
+        assert_eq!(CommitMetadata::decode(text), Err(Unreadable::Foreign), "{text}");
+    }
+}
+
+#[test]
+fn a_newer_version_is_told_apart_from_damage() {
+    assert_eq!(CommitMetadata::decode("fb2;anything"), Err(Unreadable::Newer { version: 2 }));
+    assert_eq!(CommitMetadata::decode("fb1;t=5"), Err(Unreadable::Damaged));
+    let long = format!("fb1;{}", "x".repeat(MAX_LEN));
+    assert_eq!(CommitMetadata::decode(&long), Err(Unreadable::Damaged));
+}
+
+proptest! {
+    #[test]
+    fn it_comes_back_and_fits(tenure: i64) {
+        let metadata = CommitMetadata { tenure };
+        let text = metadata.encode();
+        prop_assert!(text.len() <= MAX_LEN);
+        prop_assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
+    }
+
+    #[test]
+    fn any_other_character_is_seen(tenure: i64, at: prop::sample::Index, byte in 0x20..0x7fu8) {
+        let text = CommitMetadata { tenure }.encode();
+        let mut damaged = text.clone().into_bytes();
+        let at = at.index(damaged.len());
+        damaged[at] = byte;
+        let damaged = String::from_utf8(damaged).expect("ASCII");
+        prop_assert_eq!(CommitMetadata::decode(&damaged).is_ok(), damaged == text);
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text: String) {
+        let _ = CommitMetadata::decode(&text);
+        let _ = CommitMetadata::decode(&format!("fb1;{text}"));
+    }
+}

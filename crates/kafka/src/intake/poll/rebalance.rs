@@ -88,6 +88,7 @@ impl Poller {
             Ok(found) => found,
             Err(error) => return self.ask_later(ticket, error),
         };
+        self.no_starts = None;
         self.run.flush(&mut self.slots, self.share);
         let mut starts = Vec::new();
         for Found { ends, stored, start } in found {
@@ -118,7 +119,11 @@ impl Poller {
     }
 
     fn ask_later(&mut self, ticket: u64, error: KafkaError) {
-        tracing::warn!(group = self.config.group, %error, "start offsets unknown, asking again");
+        let reason = error.to_string();
+        if self.no_starts.as_ref() != Some(&reason) {
+            tracing::warn!(group = self.config.group, reason, "no start offsets, asking again");
+            self.no_starts = Some(reason);
+        }
         let waiting: Vec<TopicPartition> = self
             .slots
             .iter_mut()

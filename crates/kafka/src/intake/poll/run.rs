@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::intake::shared::Shared;
-use crate::intake::slots::{Phase, Share, Slots};
+use crate::intake::slots::{Share, Slots};
 use crate::native::client::Place;
 use crate::record::{Record, TopicPartition};
 
@@ -45,7 +45,7 @@ impl Run {
             self.records.clear();
             return;
         };
-        if slot.phase != Phase::Flowing {
+        if !slot.is_fetched() {
             self.records.clear();
             return;
         }

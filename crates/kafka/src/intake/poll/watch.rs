@@ -64,6 +64,9 @@ impl Poller {
     }
 
     fn restart_still_ones(&mut self, now: Instant) {
+        if self.block.is_some() {
+            return;
+        }
         let mut resume = TopicPartitionList::new();
         let mut restart = Vec::new();
         for slot in self.slots.iter_mut() {

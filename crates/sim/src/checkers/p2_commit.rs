@@ -1,0 +1,39 @@
+//! P2: the commit point never passes an unsettled record, by the model's own books of answers
+//! and by the services' own journal of what they finished.
+
+use forebay_core::Output;
+
+use super::{Checker, Fact};
+use crate::model::Model;
+
+pub(super) struct NothingUnsettledIsPassed;
+
+impl Checker for NothingUnsettledIsPassed {
+    fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
+        match fact {
+            Fact::Wants { process, output: Output::Commit { partition, point, .. }, .. } => {
+                let Some(term) = model.term(*process, *partition) else { return Ok(()) };
+                let furthest = term.furthest();
+                if *point > furthest {
+                    return Err(format!(
+                        "partition {} commits {}, and {} is not settled",
+                        partition.0, point.0, furthest.0
+                    ));
+                }
+                Ok(())
+            }
+            Fact::Stored { partition, records_below, .. } => {
+                let done = &model.done[partition.0 as usize][..*records_below];
+                match done.iter().position(|done| !done) {
+                    Some(index) => Err(format!(
+                        "Kafka holds partition {} as done beyond record {index}, which no service \
+                         has accepted",
+                        partition.0
+                    )),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! P3: what is held (handed over and not settled) and what is in flight stay within their bounds.
+//!
+//! A partition may always hold one record, however many partitions there are and however large
+//! the record is; so beyond one record for each partition, all of them together keep the bounds.
+
+use forebay_core::Output;
+
+use super::{Checker, Fact};
+use crate::model::{Model, Term};
+
+pub(super) struct BoundsHold;
+
+impl Checker for BoundsHold {
+    fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
+        match fact {
+            Fact::Wants { process, output: Output::Deliver(_), .. } => {
+                let most = model.rules.in_flight_max;
+                match model.offices[*process].flights {
+                    out if out >= most => Err(format!("{} deliveries out of {most}", out + 1)),
+                    _ => Ok(()),
+                }
+            }
+            Fact::Idle { process, .. } => held(*process, model),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn held(process: usize, model: &Model) -> Result<(), String> {
+    let (mut records, mut bytes) = (0, 0);
+    for term in model.terms_of(process) {
+        records += term.held.saturating_sub(1);
+        bytes += term.held_bytes - largest(term);
+    }
+    let (records_max, bytes_max) = (model.rules.records_max, model.rules.bytes_max);
+    if records > records_max || bytes > bytes_max {
+        return Err(format!(
+            "{records} records of {records_max} and {bytes} bytes of {bytes_max} are held, beyond \
+             one record for each partition"
+        ));
+    }
+    Ok(())
+}
+
+fn largest(term: &Term) -> usize {
+    let held = term.entries[term.prefix..].iter().filter(|entry| !entry.settled);
+    held.map(|entry| entry.bytes).max().unwrap_or(0)
+}

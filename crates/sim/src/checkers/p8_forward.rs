@@ -1,0 +1,31 @@
+//! P8: the commit point goes back by a recorded command only: a tenure begins with the point that
+//! was stored, and goes on from there.
+
+use forebay_core::Output;
+
+use super::{Checker, Fact};
+use crate::model::Model;
+
+pub(super) struct CommitsGoForward;
+
+impl Checker for CommitsGoForward {
+    fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
+        let Fact::Wants { process, output: Output::Commit { partition, point, .. }, .. } = fact
+        else {
+            return Ok(());
+        };
+        let Some(term) = model.term(*process, *partition) else { return Ok(()) };
+        if term.commits.out.is_some() {
+            return Err(format!("partition {} commits before the last answer", partition.0));
+        }
+        let last = term.commits.acknowledged;
+        let forward = if term.claimed { *point > last } else { *point == term.opening.start };
+        match forward {
+            true => Ok(()),
+            false => Err(format!(
+                "partition {} commits {} after {}, begun at {}",
+                partition.0, point.0, last.0, term.opening.start.0
+            )),
+        }
+    }
+}

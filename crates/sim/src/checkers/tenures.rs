@@ -1,0 +1,41 @@
+//! Tenure: `max(stored + 1, now in ms)`, greater than the process's last, and committed before
+//! the first delivery.
+
+use forebay_core::{Output, Tenure};
+
+use super::{Checker, Fact};
+use crate::model::{Model, Term};
+
+pub(super) struct TenuresGrow;
+
+impl Checker for TenuresGrow {
+    fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
+        let Fact::Wants { process, output, .. } = fact else { return Ok(()) };
+        match output {
+            Output::Commit { partition, tenure, .. } => {
+                let Some(term) = model.term(*process, *partition) else { return Ok(()) };
+                grows(term, *tenure)
+            }
+            Output::Deliver(delivery) => {
+                let Some(term) = model.term(*process, delivery.id.partition) else {
+                    return Ok(());
+                };
+                match term.claimed && term.tenure == Some(delivery.id.tenure) {
+                    true => Ok(()),
+                    false => Err(format!("{} goes out before its tenure is stored", delivery.id)),
+                }
+            }
+            Output::Fetch { .. } | Output::Released { .. } => Ok(()),
+        }
+    }
+}
+
+fn grows(term: &Term, tenure: Tenure) -> Result<(), String> {
+    let last = term.opening.stored.max(term.floor);
+    let expected = last.map_or(term.opening.wall_ms, |last| term.opening.wall_ms.max(last.0 + 1));
+    match term.tenure {
+        Some(known) if known != tenure => Err(format!("{known:?} became {tenure:?}")),
+        _ if tenure != Tenure(expected) => Err(format!("{tenure:?} after {last:?}")),
+        _ => Ok(()),
+    }
+}

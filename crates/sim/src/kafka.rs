@@ -1,0 +1,97 @@
+//! Kafka as a world sees it: logs of records, and what the group has stored for each partition.
+//!
+//! A commit counts only while the generation in which it was sent is the current one, as the
+//! group coordinator has it; everything else (slow, failed, acknowledgement lost) is the world's.
+
+use forebay_core::{CommitPoint, Offset, PartitionId, Record, Tenure};
+
+use crate::agenda::Micros;
+use crate::swarm::Row;
+
+#[derive(Debug)]
+pub(crate) struct Kafka {
+    pub(crate) partitions: Vec<Stored>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) log: Vec<Row>,
+    pub(crate) owner: Option<usize>,
+    pub(crate) generation: u64,
+    pub(crate) point: Option<CommitPoint>,
+    pub(crate) tenure: Option<Tenure>,
+    /// Whether the end of the log was ever stored, also where that was forgotten since.
+    pub(crate) completed: bool,
+}
+
+impl Kafka {
+    pub(crate) fn new(logs: Vec<Vec<Row>>) -> Self {
+        let stored = |log: Vec<Row>| Stored {
+            completed: log.is_empty(),
+            log,
+            owner: None,
+            generation: 0,
+            point: None,
+            tenure: None,
+        };
+        Self { partitions: logs.into_iter().map(stored).collect() }
+    }
+
+    pub(crate) fn of(&self, id: PartitionId) -> &Stored {
+        &self.partitions[id.0 as usize]
+    }
+
+    pub(crate) fn of_mut(&mut self, id: PartitionId) -> &mut Stored {
+        &mut self.partitions[id.0 as usize]
+    }
+
+    /// Whether every partition was once committed up to its end.
+    pub(crate) fn is_done(&self) -> bool {
+        self.partitions.iter().all(|stored| stored.completed)
+    }
+}
+
+impl Stored {
+    pub(crate) fn store(&mut self, point: CommitPoint, tenure: Tenure) {
+        self.completed |= self.index(point) == self.log.len();
+        self.point = Some(point);
+        self.tenure = Some(tenure);
+    }
+
+    /// Where a new owner begins: the stored point, or the start of the log.
+    pub(crate) fn start(&self) -> CommitPoint {
+        let first = self.log.first().map_or(0, |row| row.offset);
+        self.point.unwrap_or(CommitPoint(first.min(0)))
+    }
+
+    /// The index of the first record at or beyond the point.
+    pub(crate) fn index(&self, point: CommitPoint) -> usize {
+        self.log.partition_point(|row| row.offset < point.0)
+    }
+
+    /// What a fetch from this index on may take now. At least one record, however large, where
+    /// there is any; else the time to ask again, or nothing at the end of the log.
+    pub(crate) fn fetch(
+        &self,
+        from: usize,
+        records: usize,
+        bytes: usize,
+        now: Micros,
+    ) -> Result<Vec<Record<usize>>, Option<Micros>> {
+        let next = self.log.get(from).ok_or(None)?;
+        if next.produced > now {
+            return Err(Some(next.produced));
+        }
+        let mut room = bytes;
+        let mut taken = Vec::new();
+        for (index, row) in self.log.iter().enumerate().skip(from).take(records) {
+            if row.produced > now || (row.bytes > room && !taken.is_empty()) {
+                break;
+            }
+            room = room.saturating_sub(row.bytes);
+            let offset = Offset(row.offset);
+            taken.push(Record { offset, key: row.key, bytes: row.bytes, payload: index });
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,166 @@
+//! The books of one term: one process, one partition, from its assignment to its end.
+
+use forebay_core::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
+
+use super::{Opening, Queues, TermId};
+
+#[derive(Debug)]
+pub struct Term {
+    pub id: TermId,
+    pub process: usize,
+    pub partition: PartitionId,
+    pub generation: u64,
+    pub opening: Opening,
+    /// The process's last tenure over the same partition.
+    pub floor: Option<Tenure>,
+    /// The tenure that the core chose, once it has said so.
+    pub tenure: Option<Tenure>,
+    /// Kafka acknowledged the tenure.
+    pub claimed: bool,
+    pub revoked_at: Option<u64>,
+    pub over: bool,
+    /// What was handed over, in order.
+    pub entries: Vec<Entry>,
+    /// How many of them, from the first on, are settled.
+    pub prefix: usize,
+    /// When that grew last.
+    pub prefix_since: u64,
+    /// Where the next record is read from the log.
+    pub position: usize,
+    /// Unsettled records by lane, oldest first.
+    pub queues: Queues,
+    pub held: usize,
+    pub held_bytes: usize,
+    pub commits: Commits,
+}
+
+/// The commits of a term.
+#[derive(Debug)]
+pub struct Commits {
+    pub out: Option<CommitPoint>,
+    pub acknowledged: CommitPoint,
+    /// When the next one may be sent.
+    pub free_at: u64,
+}
+
+/// A record that was handed over.
+#[derive(Debug)]
+pub struct Entry {
+    pub offset: i64,
+    pub bytes: usize,
+    pub lane: Option<u64>,
+    pub settled: bool,
+    pub flight: Option<Flight>,
+    /// The number of its last delivery.
+    pub deliveries: u32,
+    /// Answers that were the record's own failure.
+    pub failures: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Flight {
+    pub endpoint: EndpointId,
+    pub deadline: u64,
+}
+
+impl Term {
+    pub(crate) fn new(
+        process: usize,
+        partition: PartitionId,
+        generation: u64,
+        opening: Opening,
+        position: usize,
+        now: u64,
+    ) -> Self {
+        Self {
+            id: TermId::MAX,
+            process,
+            partition,
+            generation,
+            opening,
+            floor: None,
+            tenure: None,
+            claimed: false,
+            revoked_at: None,
+            over: false,
+            entries: Vec::new(),
+            prefix: 0,
+            prefix_since: now,
+            position,
+            queues: Queues::new(),
+            held: 0,
+            held_bytes: 0,
+            commits: Commits { out: None, acknowledged: opening.start, free_at: now },
+        }
+    }
+
+    /// The furthest point that passes nothing unsettled.
+    pub fn furthest(&self) -> CommitPoint {
+        match self.entries.get(self.prefix) {
+            Some(unsettled) => CommitPoint(unsettled.offset),
+            None => self.settled_end(),
+        }
+    }
+
+    /// The end of what is settled without a hole.
+    pub fn settled_end(&self) -> CommitPoint {
+        match self.prefix.checked_sub(1) {
+            Some(last) => CommitPoint(self.entries[last].offset + 1),
+            None => self.opening.start,
+        }
+    }
+
+    /// Deliveries that are out.
+    pub fn flights(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.flight.is_some()).count()
+    }
+
+    pub fn index(&self, offset: i64) -> Option<usize> {
+        self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()
+    }
+
+    /// The entry of a delivery, where that very delivery is out.
+    pub fn out(&self, id: DeliveryId) -> Option<usize> {
+        let index = self.index(id.offset.0)?;
+        let entry = &self.entries[index];
+        (entry.flight.is_some() && entry.deliveries == id.number).then_some(index)
+    }
+
+    /// The oldest unsettled record of a lane.
+    pub fn head(&self, lane: u64) -> Option<&Entry> {
+        self.queues.get(&lane)?.front().map(|index| &self.entries[*index])
+    }
+
+    pub(super) fn enter(&mut self, record: &Record<usize>, lane: Option<u64>) {
+        let index = self.entries.len();
+        if let Some(lane) = lane {
+            self.queues.entry(lane).or_default().push_back(index);
+        }
+        self.held += 1;
+        self.held_bytes += record.bytes;
+        self.position = record.payload + 1;
+        self.entries.push(Entry {
+            offset: record.offset.0,
+            bytes: record.bytes,
+            lane,
+            settled: false,
+            flight: None,
+            deliveries: 0,
+            failures: 0,
+        });
+    }
+
+    pub(super) fn settle(&mut self, index: usize, now: u64) {
+        let entry = &mut self.entries[index];
+        entry.settled = true;
+        self.held -= 1;
+        self.held_bytes -= entry.bytes;
+        if let Some(queue) = entry.lane.and_then(|lane| self.queues.get_mut(&lane)) {
+            queue.retain(|queued| *queued != index);
+        }
+        while self.entries.get(self.prefix).is_some_and(|entry| entry.settled) {
+            self.prefix += 1;
+            self.prefix_since = now;
+        }
+    }
+}

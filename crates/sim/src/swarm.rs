@@ -1,0 +1,300 @@
+//! A world's plan from a seed, swarm style: each world draws which troubles it has at all, and
+//! how strong, besides when they strike. A world with every trouble at once finds less than many
+//! worlds with a few each ("Swarm Testing", Groce and others 2012).
+
+use std::time::Duration;
+
+use forebay_core::{Backoff, EndpointId, Order, PartitionId, Planted, Rules, TargetFault, Verdict};
+
+use crate::agenda::Micros;
+use crate::rng::Rng;
+
+pub(crate) const MILLI: Micros = 1_000;
+pub(crate) const SECOND: Micros = 1_000_000;
+
+/// All that is decided about a world before it begins.
+#[derive(Debug)]
+pub struct Plan {
+    pub rules: Rules,
+    pub processes: usize,
+    pub endpoints: u32,
+    /// The records of each partition, in rising order of offsets.
+    pub logs: Vec<Vec<Row>>,
+    pub pace: Pace,
+    pub odds: Odds,
+    pub storm: Vec<(Micros, Trouble)>,
+    /// When all trouble ends; everything must be delivered some time after.
+    pub calm: Micros,
+}
+
+/// A record as Kafka holds it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub offset: i64,
+    pub key: Option<u64>,
+    pub bytes: usize,
+    pub produced: Micros,
+    /// Deliveries that fail whatever else happens, and how.
+    pub fails: u32,
+    pub failure: Verdict,
+}
+
+/// Upper bounds of how long things take.
+#[derive(Debug)]
+pub struct Pace {
+    pub network: Micros,
+    pub work: Micros,
+    pub fetch: Micros,
+    pub commit: Micros,
+    /// How long the shell may leave an input, or a wake-up, unpolled.
+    pub shell: Micros,
+    /// Outputs that the shell takes at once.
+    pub polls: usize,
+}
+
+/// Troubles that may strike each delivery or commit, in a thousand.
+#[derive(Debug, Default)]
+pub struct Odds {
+    pub retry: u64,
+    pub reject: u64,
+    pub back_pressure: u64,
+    pub unreadable: u64,
+    pub fault_status: u64,
+    /// The connection is lost before the request is sent.
+    pub lost_before: u64,
+    /// The request is sent and never arrives.
+    pub lost_on_the_way: u64,
+    /// The connection is lost while the service works; it works on.
+    pub lost_during: u64,
+    pub never_answered: u64,
+    pub answered_late: u64,
+    pub answered_twice: u64,
+    /// Work takes up to all the time that the contract leaves.
+    pub slow: u64,
+    pub commit_fails: u64,
+    /// Applied, and the acknowledgement is lost.
+    pub commit_ack_lost: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    Crash {
+        process: usize,
+    },
+    Revoke {
+        partition: PartitionId,
+    },
+    Lose {
+        partition: PartitionId,
+    },
+    /// The endpoint's process dies and is started again.
+    EndpointDies {
+        endpoint: EndpointId,
+        silently: bool,
+        back_after: Micros,
+    },
+    /// The endpoint leaves the list, ends its work within the grace, and comes back as new.
+    EndpointLeaves {
+        endpoint: EndpointId,
+        back_after: Micros,
+    },
+    EndpointMood {
+        endpoint: EndpointId,
+        mood: Mood,
+        lasts: Micros,
+    },
+    KeyFails {
+        key: u64,
+        lasts: Micros,
+    },
+    TenureForgotten {
+        partition: PartitionId,
+    },
+    GroupForgotten,
+    WallClock {
+        millis: i64,
+    },
+}
+
+/// How an endpoint behaves for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    Answers(Verdict),
+    /// Takes requests and says nothing.
+    Mute,
+}
+
+impl Plan {
+    pub fn from_seed(seed: u64, planted: Planted) -> Self {
+        let mut rng = Rng::new(seed ^ 0x666f_7265_6261_7900);
+        let rng = &mut rng;
+        let rules = rules(rng, planted);
+        let calm = rng.spread(500 * MILLI, 40 * SECOND);
+        let endpoints = rng.between(1, 5) as u32;
+        let processes = rng.between(1, 2) as usize;
+        let keys = rng.spread(1, 24);
+        let logs = logs(rng, &rules, keys, calm);
+        let pace = pace(rng, &rules);
+        let odds = odds(rng);
+        let mut plan = Self { rules, processes, endpoints, logs, pace, odds, storm: vec![], calm };
+        plan.storm = plan.storm(rng, keys);
+        plan
+    }
+
+    fn storm(&self, rng: &mut Rng, keys: u64) -> Vec<(Micros, Trouble)> {
+        const KINDS: u64 = 10;
+        let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(350)).collect();
+        if kinds.is_empty() {
+            kinds.push(rng.below(KINDS));
+        }
+        let strikes = rng.spread(1, 32);
+        let mut storm: Vec<_> = (0..strikes)
+            .map(|_| {
+                let kind = *rng.pick(&kinds);
+                (rng.below(self.calm), self.trouble(kind, rng, keys))
+            })
+            .collect();
+        storm.sort_by_key(|(at, _)| *at);
+        storm
+    }
+
+    fn trouble(&self, kind: u64, rng: &mut Rng, keys: u64) -> Trouble {
+        let partition = PartitionId(rng.below(self.logs.len() as u64) as u32);
+        let endpoint = EndpointId(rng.below(u64::from(self.endpoints)) as u32);
+        let lasts = rng.spread(MILLI, (self.calm / 2).max(2 * MILLI));
+        match kind {
+            0 => Trouble::Crash { process: rng.below(self.processes as u64) as usize },
+            1 | 2 => Trouble::Revoke { partition },
+            3 => Trouble::Lose { partition },
+            4 => Trouble::EndpointDies { endpoint, silently: rng.odds(300), back_after: lasts },
+            5 => Trouble::EndpointLeaves { endpoint, back_after: lasts },
+            6 | 7 => Trouble::EndpointMood { endpoint, mood: mood(rng), lasts },
+            8 => Trouble::KeyFails { key: rng.below(keys), lasts },
+            _ => match rng.below(8) {
+                0 => Trouble::GroupForgotten,
+                1..=3 => Trouble::TenureForgotten { partition },
+                _ => Trouble::WallClock { millis: rng.between(0, 7_200_000) as i64 - 3_600_000 },
+            },
+        }
+    }
+}
+
+fn rules(rng: &mut Rng, planted: Planted) -> Rules {
+    let time = |rng: &mut Rng, low: Micros, high: Micros| {
+        Duration::from_micros(rng.spread(low * MILLI, high * MILLI))
+    };
+    let first = time(rng, 1, 500);
+    Rules {
+        order: *rng.pick(&[Order::Key, Order::Key, Order::Key, Order::Partition, Order::None]),
+        in_flight_max: rng.spread(1, 32) as usize,
+        records_max: rng.spread(1, 128) as usize,
+        bytes_max: rng.spread(1, 20_000) as usize,
+        window_max: rng.spread(1, 256) as usize,
+        deadline: time(rng, 20, 5_000),
+        grace: if rng.odds(150) { Duration::ZERO } else { time(rng, 1, 1_000) },
+        backoff: Backoff { first, most: first * rng.between(1, 32) as u32 },
+        probe_interval: time(rng, 10, 1_000),
+        commit_interval: time(rng, 1, 500),
+        commit_retry: time(rng, 1, 500),
+        drain: time(rng, 10, 5_000),
+        last_commit: time(rng, 10, 2_000),
+        planted,
+    }
+}
+
+fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros) -> Vec<Vec<Row>> {
+    let partitions = rng.spread(1, 8);
+    let total = rng.spread(8, 320);
+    let (gaps, nulls, hot, large, poison) =
+        (some(rng, 300), some(rng, 500), some(rng, 900), some(rng, 60), some(rng, 150));
+    let produced_by = if rng.odds(500) { 0 } else { calm };
+    let size = rng.spread(1, 400);
+    (0..partitions)
+        .map(|_| {
+            let mut offset = if rng.odds(300) { rng.spread(1, 1_000) as i64 } else { 0 };
+            let mut times: Vec<_> =
+                (0..total / partitions).map(|_| rng.below(produced_by + 1)).collect();
+            times.sort_unstable();
+            let row = |produced| {
+                offset += if rng.odds(gaps) { rng.spread(1, 50) as i64 } else { 0 };
+                let key = if rng.odds(hot) { 0 } else { rng.below(keys) };
+                let bytes = match rng.odds(large) {
+                    true => rules.bytes_max + rng.spread(1, 1_000) as usize,
+                    false => rng.between(1, size) as usize,
+                };
+                offset += 1;
+                Row {
+                    offset: offset - 1,
+                    key: (!rng.odds(nulls)).then_some(key),
+                    bytes,
+                    produced,
+                    fails: if rng.odds(poison) { rng.between(1, 6) as u32 } else { 0 },
+                    failure: failure(rng),
+                }
+            };
+            times.into_iter().map(row).collect()
+        })
+        .collect()
+}
+
+fn pace(rng: &mut Rng, rules: &Rules) -> Pace {
+    let deadline = rules.deadline.as_micros() as u64;
+    Pace {
+        network: rng.spread(1, 10 * MILLI),
+        work: rng.spread(10, (deadline / 2).min(200 * MILLI)),
+        fetch: rng.spread(1, 50 * MILLI),
+        commit: rng.spread(1, 200 * MILLI),
+        shell: if rng.odds(700) { 0 } else { rng.spread(1, 5 * MILLI) },
+        polls: if rng.odds(700) { usize::MAX } else { rng.between(1, 4) as usize },
+    }
+}
+
+fn odds(rng: &mut Rng) -> Odds {
+    Odds {
+        retry: some(rng, 200),
+        reject: some(rng, 60),
+        back_pressure: some(rng, 150),
+        unreadable: some(rng, 100),
+        fault_status: some(rng, 60),
+        lost_before: some(rng, 60),
+        lost_on_the_way: some(rng, 60),
+        lost_during: some(rng, 120),
+        never_answered: some(rng, 60),
+        answered_late: some(rng, 100),
+        answered_twice: some(rng, 200),
+        slow: some(rng, 150),
+        commit_fails: some(rng, 400),
+        commit_ack_lost: some(rng, 300),
+    }
+}
+
+/// Absent in six worlds of ten, else up to `most`.
+fn some(rng: &mut Rng, most: u64) -> u64 {
+    if rng.odds(600) { 0 } else { rng.between(1, most) }
+}
+
+fn mood(rng: &mut Rng) -> Mood {
+    match rng.below(6) {
+        0 => Mood::Mute,
+        1 => Mood::Answers(Verdict::BackPressure { after: wait(rng) }),
+        2 => Mood::Answers(Verdict::TargetFault(TargetFault::Tls)),
+        3 => Mood::Answers(Verdict::TargetFault(TargetFault::Status)),
+        _ => Mood::Answers(failure(rng)),
+    }
+}
+
+pub(crate) fn failure(rng: &mut Rng) -> Verdict {
+    match rng.below(3) {
+        0 => Verdict::Retry { said: false, after: wait(rng) },
+        1 => Verdict::Retry { said: true, after: None },
+        _ => Verdict::Reject { said: rng.odds(500) },
+    }
+}
+
+pub(crate) fn wait(rng: &mut Rng) -> Option<Duration> {
+    rng.odds(300).then(|| Duration::from_micros(rng.spread(MILLI, LONGEST_WAIT)))
+}
+
+/// The longest that a service asks for.
+pub(crate) const LONGEST_WAIT: Micros = 2 * SECOND;

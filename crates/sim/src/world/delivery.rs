@@ -1,0 +1,204 @@
+//! The way of one delivery: over the network, through the service, and back, or not.
+
+use std::time::Duration;
+
+use forebay_core::{
+    Answer, Delivery, DeliveryId, EndpointId, Input, TargetFault, UnknownCause, Verdict,
+};
+
+use super::{Event, Request, World};
+use crate::agenda::Micros;
+use crate::checkers::{Broken, Fact};
+use crate::service::Work;
+use crate::swarm::{self, Mood, Odds, Row};
+
+const LOST: Verdict = Verdict::Unknown(UnknownCause::ConnectionLost);
+
+impl World {
+    pub(super) fn send(&mut self, process: usize, delivery: &Delivery<usize>) {
+        self.tally.deliveries += 1;
+        let id = delivery.id;
+        let term = self.model.term(process, id.partition).map(|term| term.id);
+        self.model.sent(process, id, delivery.endpoint);
+        let Some(term) = term else { return };
+        let request = Request {
+            process,
+            life: self.processes[process].life,
+            term,
+            id,
+            endpoint: delivery.endpoint,
+            deadline: delivery.deadline.as_micros(),
+            index: delivery.payload,
+        };
+        let takes = self.network();
+        self.agenda.enter(self.now + takes, Event::Arrive(request));
+    }
+
+    /// The request reaches the endpoint's address.
+    pub(super) fn arrive(&mut self, request: Request) -> Result<(), Broken> {
+        let endpoint = self.service.of(request.endpoint).clone();
+        if self.now >= request.deadline {
+            return Ok(());
+        }
+        if !endpoint.up {
+            if !endpoint.silent {
+                self.answers(request, Verdict::TargetFault(TargetFault::Refused));
+            }
+            return Ok(());
+        }
+        if self.strikes(|odds| odds.lost_before) {
+            self.answers(request, Verdict::TargetFault(TargetFault::Connect));
+            return Ok(());
+        }
+        if self.strikes(|odds| odds.lost_on_the_way) {
+            if self.rng.odds(700) {
+                self.answers(request, LOST);
+            }
+            return Ok(());
+        }
+        if let Mood::Answers(Verdict::TargetFault(fault)) = endpoint.mood {
+            self.answers(request, Verdict::TargetFault(fault));
+            return Ok(());
+        }
+        self.work_begins(request)
+    }
+
+    fn work_begins(&mut self, request: Request) -> Result<(), Broken> {
+        let latest = request.deadline + self.plan.rules.grace.as_micros() as u64;
+        let most = match self.strikes(|odds| odds.slow) {
+            true => latest - self.now,
+            false => self.plan.pace.work,
+        };
+        let ends = (self.now + 1 + self.rng.below(most)).min(latest);
+        let term = &self.model.terms[request.term];
+        let lane = term.index(request.id.offset.0).and_then(|index| term.entries[index].lane);
+        let (endpoint, id, term) = (request.endpoint, request.id, request.term);
+        let work = Work { number: 0, endpoint, id, term, lane, ends, cut: false };
+        self.note(|| format!("endpoint {} works on {id} until {ends} µs", endpoint.0));
+        let going_on = &self.service.works;
+        self.checkers.look(&Fact::WorkBegins { work: &work, going_on }, &self.model)?;
+        self.service.forget_ended(self.now);
+        let number = self.service.begin(work);
+        self.agenda.enter(ends, Event::Finish { work: number, request });
+        if self.strikes(|odds| odds.lost_during) {
+            let at = self.now + self.rng.below(ends - self.now);
+            self.answers_at(at, request, LOST);
+        }
+        Ok(())
+    }
+
+    /// The service is done with a request, and says so.
+    pub(super) fn finish(&mut self, work: u64, request: Request) {
+        if self.service.finish(work).is_none() {
+            return;
+        }
+        let mood = self.service.of(request.endpoint).mood;
+        let verdict = self.verdict(&request, mood);
+        if verdict == Verdict::Accept {
+            self.model.done[request.id.partition.0 as usize][request.index] = true;
+            self.tally.accepted += 1;
+        }
+        if mood == Mood::Mute || self.strikes(|odds| odds.never_answered) {
+            return;
+        }
+        let late = self.strikes(|odds| odds.answered_late);
+        let at = match late {
+            true => request.deadline.max(self.now) + self.rng.below(2 * self.deadline()),
+            false => self.now + self.network(),
+        };
+        self.answers_at(at, request, verdict);
+        if self.strikes(|odds| odds.answered_twice) {
+            let other = if self.rng.odds(500) { Verdict::Accept } else { verdict };
+            let again = at + self.rng.below(2 * self.deadline());
+            self.answers_at(again, request, other);
+        }
+    }
+
+    fn verdict(&mut self, request: &Request, mood: Mood) -> Verdict {
+        let row: &Row = &self.kafka.of(request.id.partition).log[request.index];
+        let (key, fails, failure) = (row.key, row.fails, row.failure);
+        let failing = key.and_then(|key| self.failing.get(&key)).is_some_and(|at| *at > self.now);
+        match mood {
+            _ if self.calm => Verdict::Accept,
+            Mood::Answers(verdict) => verdict,
+            _ if failing || request.id.number <= fails => failure,
+            Mood::Well | Mood::Mute => self.by_chance(),
+        }
+    }
+
+    fn by_chance(&mut self) -> Verdict {
+        if self.strikes(|odds| odds.retry) {
+            return Verdict::Retry { said: false, after: swarm::wait(&mut self.rng) };
+        }
+        if self.strikes(|odds| odds.reject) {
+            return Verdict::Reject { said: true };
+        }
+        if self.strikes(|odds| odds.back_pressure) {
+            return Verdict::BackPressure { after: swarm::wait(&mut self.rng) };
+        }
+        if self.strikes(|odds| odds.unreadable) {
+            return Verdict::Unknown(UnknownCause::Unreadable);
+        }
+        if self.strikes(|odds| odds.fault_status) {
+            return Verdict::TargetFault(TargetFault::Status);
+        }
+        Verdict::Accept
+    }
+
+    /// An answer reaches the process that sent the request.
+    pub(super) fn answer(
+        &mut self,
+        process: usize,
+        id: DeliveryId,
+        answer: Answer,
+    ) -> Result<(), Broken> {
+        let reading = self.model.answered(process, id, &answer);
+        self.tell(process, Input::Answered { id, answer: answer.clone() });
+        let Some(core) = &self.processes[process].core else { return Ok(()) };
+        let view = &core.view();
+        let fact = Fact::Answered { process, id, answer: &answer, reading, view };
+        self.checkers.look(&fact, &self.model)
+    }
+
+    /// A process died under its requests; whoever waits for them may hear of it.
+    pub(super) fn cut_off(&mut self, endpoint: EndpointId, silently: bool) {
+        let grace = self.plan.rules.grace.as_micros() as u64;
+        for work in self.service.stop(endpoint, self.now, grace, &mut self.rng) {
+            let process = self.model.terms[work.term].process;
+            let life = self.processes[process].life;
+            if !silently && !self.model.terms[work.term].over {
+                let answer = answer(LOST);
+                let at = self.now + self.network();
+                self.agenda.enter(at, Event::Answer { process, life, id: work.id, answer });
+            }
+        }
+    }
+
+    fn answers(&mut self, request: Request, verdict: Verdict) {
+        let at = self.now + self.network();
+        self.answers_at(at, request, verdict);
+    }
+
+    fn answers_at(&mut self, at: Micros, request: Request, verdict: Verdict) {
+        let Request { process, life, id, .. } = request;
+        self.agenda.enter(at, Event::Answer { process, life, id, answer: answer(verdict) });
+    }
+
+    fn strikes(&mut self, odds: impl Fn(&Odds) -> u64) -> bool {
+        let odds = odds(&self.plan.odds);
+        !self.calm && odds > 0 && self.rng.odds(odds)
+    }
+
+    fn network(&mut self) -> Micros {
+        self.rng.below(self.plan.pace.network + 1)
+    }
+
+    fn deadline(&self) -> Micros {
+        let deadline: Duration = self.plan.rules.deadline;
+        deadline.as_micros() as u64
+    }
+}
+
+fn answer(verdict: Verdict) -> Answer {
+    Answer { verdict, status: None, reason: None }
+}

@@ -1,0 +1,135 @@
+//! What goes wrong in a world, and the calm after it.
+
+use forebay_core::{EndpointId, Input, PartitionId};
+
+use super::{Event, World};
+use crate::agenda::Micros;
+use crate::model::Office;
+use crate::swarm::{Mood, SECOND, Trouble};
+
+impl World {
+    pub(super) fn strike(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::Crash { process } => self.crash(process),
+            Trouble::Revoke { partition } => self.revoke(partition),
+            Trouble::Lose { partition } => self.lose(partition),
+            Trouble::EndpointDies { endpoint, silently, back_after } => {
+                if self.service.of(endpoint).up {
+                    self.stop(endpoint, silently, back_after);
+                }
+            }
+            Trouble::EndpointLeaves { endpoint, back_after } => {
+                if self.service.of(endpoint).listed {
+                    self.service.of_mut(endpoint).listed = false;
+                    self.stop(endpoint, false, back_after);
+                    self.tell_all_endpoints();
+                }
+            }
+            Trouble::EndpointMood { endpoint, mood, lasts } => {
+                let it = self.service.of_mut(endpoint);
+                if it.up && it.listed {
+                    it.mood = mood;
+                    it.chapter += 1;
+                    let chapter = it.chapter;
+                    let back = Event::EndpointBack { endpoint, chapter };
+                    self.agenda.enter(self.now + lasts, back);
+                }
+            }
+            Trouble::KeyFails { key, lasts } => {
+                self.failing.insert(key, self.now + lasts);
+            }
+            Trouble::TenureForgotten { partition } => self.kafka.of_mut(partition).tenure = None,
+            Trouble::GroupForgotten => {
+                for stored in &mut self.kafka.partitions {
+                    stored.point = None;
+                    stored.tenure = None;
+                }
+            }
+            Trouble::WallClock { millis } => self.wall_ms += millis,
+        }
+    }
+
+    fn crash(&mut self, process: usize) {
+        if self.processes[process].core.take().is_none() {
+            return;
+        }
+        self.tally.crashes += 1;
+        self.processes[process].life += 1;
+        let partitions = self.kafka.partitions.len();
+        for partition in (0..partitions as u32).map(PartitionId) {
+            self.model.end_term(process, partition);
+        }
+        self.tally.inert += self.model.offices[process].inert;
+        self.model.offices[process] = Office::new(partitions);
+        for partition in self.owned_by(process) {
+            self.freed(partition);
+        }
+        let back = self.rng.below(2 * SECOND);
+        self.agenda.enter(self.now + back, Event::Start { process });
+    }
+
+    fn revoke(&mut self, partition: PartitionId) {
+        let Some(process) = self.kafka.of(partition).owner else { return };
+        let now = self.now;
+        let Some(term) = self.model.term_mut(process, partition) else { return };
+        if term.revoked_at.is_none() {
+            term.revoked_at = Some(now);
+            term.commits.free_at = now;
+            self.tell(process, Input::Revoked { partition });
+        }
+    }
+
+    /// The partition is another's before its owner hears of it.
+    fn lose(&mut self, partition: PartitionId) {
+        let Some(process) = self.kafka.of(partition).owner else { return };
+        let Some(term) = self.model.term(process, partition) else { return };
+        let (term, life) = (term.id, self.processes[process].life);
+        self.kafka.of_mut(partition).generation += 1;
+        let told = self.rng.below(2 * SECOND);
+        self.agenda.enter(self.now + told, Event::TellLost { term, life });
+        self.freed(partition);
+    }
+
+    /// Ends an endpoint's process; another takes its place later.
+    fn stop(&mut self, endpoint: EndpointId, silently: bool, back_after: Micros) {
+        let it = self.service.of_mut(endpoint);
+        it.up = false;
+        it.silent = silently;
+        it.mood = Mood::Well;
+        it.chapter += 1;
+        let chapter = it.chapter;
+        self.cut_off(endpoint, silently);
+        self.agenda.enter(self.now + back_after, Event::EndpointBack { endpoint, chapter });
+    }
+
+    pub(super) fn endpoint_back(&mut self, endpoint: EndpointId, chapter: u64) {
+        let it = self.service.of_mut(endpoint);
+        if it.chapter != chapter {
+            return;
+        }
+        it.up = true;
+        it.mood = Mood::Well;
+        let listed = std::mem::replace(&mut it.listed, true);
+        self.note(|| format!("endpoint {} is well", endpoint.0));
+        if !listed {
+            self.tell_all_endpoints();
+        }
+    }
+
+    fn tell_all_endpoints(&mut self) {
+        for process in 0..self.processes.len() {
+            if self.processes[process].core.is_some() {
+                self.tell_endpoints(process);
+            }
+        }
+    }
+
+    pub(super) fn calm_down(&mut self) {
+        self.note(|| "calm".to_owned());
+        self.calm = true;
+        for endpoint in (0..self.plan.endpoints).map(EndpointId) {
+            let chapter = self.service.of(endpoint).chapter;
+            self.endpoint_back(endpoint, chapter);
+        }
+    }
+}
