@@ -54,7 +54,9 @@ impl Command {
     pub(crate) fn log_level(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) => "info",
-            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => "warn",
+            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => {
+                "warn,librdkafka=error"
+            }
         }
     }
 }

@@ -159,12 +159,19 @@ fn write_json(into: &mut Vec<u8>, text: &str) {
 }
 
 /// The fields of one row, side by side.
-#[derive(Default)]
 struct Fields {
     text: String,
     ends: Vec<usize>,
     splitter: Reader,
     output: Vec<u8>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        // Not `Reader::default()`, whose table of transitions is empty.
+        let splitter = Reader::new();
+        Self { text: String::new(), ends: Vec::new(), splitter, output: Vec::new() }
+    }
 }
 
 impl Fields {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use forebay_kafka::{
@@ -108,8 +108,9 @@ impl Member<'_> {
                 }
                 self.commit();
             }
-            if idle && woken.recv_timeout(LOOK_UP) == Err(RecvTimeoutError::Disconnected) {
-                std::thread::sleep(LOOK_UP);
+            if idle {
+                // The intake has the other end: nothing woke us, or something did.
+                let _ = woken.recv_timeout(LOOK_UP);
             }
         }
     }

@@ -23,6 +23,7 @@ impl Pace {
     }
 
     /// Waits until the next record is due; `false` as soon as `goes_on` says so.
+    #[expect(clippy::disallowed_methods, reason = "time is what is waited for here")]
     pub(super) fn wait(&mut self, mut goes_on: impl FnMut() -> bool) -> bool {
         loop {
             let ahead = self.due.saturating_duration_since(Instant::now());

@@ -41,7 +41,9 @@ fn records_arrive_in_the_order_of_their_keys_and_are_committed() {
     assert_eq!(journal.repeated(), 0);
     assert_eq!(gateway.get("/readyz").0, 200);
     assert_eq!(gateway.get("/livez").0, 200);
-    assert!(gateway.get("/metrics").1.contains("forebay_settled_total{subscription=\"arrive\"} 5000"));
+    assert!(
+        gateway.get("/metrics").1.contains("forebay_settled_total{subscription=\"arrive\"} 5000")
+    );
     assert_eq!(gateway.terminate(), 0);
 }
 

@@ -130,7 +130,8 @@ impl Places {
             }
         });
         loop {
-            let record = Send { topic, partition: None, key, value, headers: &[], timestamp_ms: None };
+            let record =
+                Send { topic, partition: None, key, value, headers: &[], timestamp_ms: None };
             match producer.send(record, delivery) {
                 Ok(()) => return,
                 Err(SendError::Full(again)) => delivery = again,

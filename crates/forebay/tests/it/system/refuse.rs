@@ -22,7 +22,10 @@ const TARGET: &str = "[subscription.target]\nurl = \"http://127.0.0.1:1/\"\n";
 fn an_unknown_key_in_the_configuration() {
     let (code, error) = refused("[kafka]\n[control]\nlistne = \"127.0.0.1:0\"\n");
     assert_eq!(code, 3, "{error}");
-    assert!(error.contains("forebay.toml:3: unknown key `listne`; did you mean `listen`?"), "{error}");
+    assert!(
+        error.contains("forebay.toml:3: unknown key `listne`; did you mean `listen`?"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -108,15 +111,22 @@ fn a_topic_that_does_not_exist_is_named_until_it_does() {
 fn a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, error) =
-        ends(&["run", "--kafka", "127.0.0.1:1", "--topic", "a", "--to", "http://127.0.0.1:1/",
-            "--control", &address]);
+    let (code, error) = ends(&[
+        "run",
+        "--kafka",
+        "127.0.0.1:1",
+        "--topic",
+        "a",
+        "--to",
+        "http://127.0.0.1:1/",
+        "--control",
+        &address,
+    ]);
     assert_eq!(code, 3, "{error}");
     assert!(error.contains(&address) && error.contains("in use"), "{error}");
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    let (code, error) =
-        ends(&["broker", "--data", data.to_str().unwrap(), "--listen", &address]);
+    let (code, error) = ends(&["broker", "--data", data.to_str().unwrap(), "--listen", &address]);
     assert_eq!(code, 3, "{error}");
     assert!(error.contains(&address) && error.contains("in use"), "{error}");
 }

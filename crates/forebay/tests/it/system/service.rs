@@ -55,11 +55,13 @@ impl Service {
         picky: Option<Arc<Mutex<(i32, i64)>>>,
     ) -> Self {
         let status = Arc::new(AtomicU16::new(200));
-        let behaviour = Behaviour { journal: journal.clone(), status: status.clone(), delay, picky };
+        let behaviour =
+            Behaviour { journal: journal.clone(), status: status.clone(), delay, picky };
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
@@ -112,9 +114,8 @@ async fn receive(
         tokio::time::sleep(behaviour.delay).await;
     }
     let (partition, offset) = (number("forebay-partition") as i32, number("forebay-offset"));
-    let chosen = behaviour.picky.as_ref().is_none_or(|place| {
-        *place.lock().unwrap() == (partition, offset)
-    });
+    let chosen =
+        behaviour.picky.as_ref().is_none_or(|place| *place.lock().unwrap() == (partition, offset));
     let told = behaviour.status.load(Ordering::SeqCst);
     let status = if chosen { told } else { 200 };
     behaviour.journal.write(Seen {
@@ -125,7 +126,9 @@ async fn receive(
         attempt: number("forebay-attempt") as u32,
         headers: headers
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
+            })
             .collect(),
         body: body.to_vec(),
         at: Instant::now(),
