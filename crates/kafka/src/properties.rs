@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use crate::intake::StartPolicy;
 use check::Given;
@@ -162,6 +163,8 @@ impl Properties {
 
     fn client(&self, scopes: &[Scope]) -> ClientConfig {
         let mut client = ClientConfig::new();
+        // Else the wrapper asks the `log` crate, which nobody listens to here.
+        client.set_log_level(RDKafkaLogLevel::Info);
         for (scope, name, value) in DEFAULTS {
             if scopes.contains(scope) {
                 client.set(*name, *value);

@@ -50,6 +50,8 @@ fn javas_defaults_hold_where_librdkafka_has_others() {
     assert_eq!(properties.producer().get("delivery.timeout.ms"), Some("120000"));
     assert_eq!(properties.producer().get("partitioner"), Some("murmur2_random"));
     assert_eq!(properties.api_timeout(), Duration::from_secs(60));
+    // Without it librdkafka's logs go nowhere.
+    assert_eq!(properties.consumer().log_level as i32, RDKafkaLogLevel::Info as i32);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// One delivery as a service saw it.
 #[derive(Clone, Debug)]
@@ -14,7 +13,6 @@ pub(crate) struct Seen {
     pub(crate) attempt: u32,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    pub(crate) at: Instant,
     /// Whether the answer was an accept.
     pub(crate) accepted: bool,
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -131,7 +131,6 @@ async fn receive(
             })
             .collect(),
         body: body.to_vec(),
-        at: Instant::now(),
         accepted: status == 200,
     });
     StatusCode::from_u16(status).unwrap()
