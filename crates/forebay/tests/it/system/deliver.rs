@@ -80,7 +80,10 @@ fn a_delivery_carries_what_the_contract_says() {
         assert_eq!(header(0, name).as_deref(), Some(value), "{name}");
     }
     assert_eq!(seen[0].body, b"one");
-    assert!(header(0, "idempotency-key").unwrap().starts_with("carries/carries/"));
+    let idempotency = header(0, "idempotency-key").unwrap();
+    let parts: Vec<_> = idempotency.split('/').collect();
+    assert_eq!((parts[0], parts[1], parts[3], parts[4]), ("carries", "carries", "0", "0"));
+    assert_eq!(parts[2].len(), 22, "a topic's id is 16 bytes in base64url: {idempotency}");
     assert!(seen[0].tenure > 1_700_000_000_000, "a tenure is at least the time in ms");
     assert_eq!(header(1, "forebay-key"), None);
     assert_eq!(header(1, "forebay-value").as_deref(), Some("null"));
