@@ -55,8 +55,14 @@ pub(crate) struct Verdict {
     pub(crate) out_of_order: usize,
     pub(crate) overlapping: usize,
     /// The longest time without an accepted delivery while some record waited for one.
-    pub(crate) longest_stop: u64,
+    pub(crate) longest_stop: Stop,
     pub(crate) last_accepted: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stop {
+    pub(crate) length: u64,
+    pub(crate) began: u64,
 }
 
 impl Verdict {
@@ -196,15 +202,15 @@ fn worked_until(delivery: &Delivery, kills: &[Kill]) -> u64 {
 }
 
 /// Walks through all moments at which a record was acknowledged by Kafka or first accepted.
-fn longest_stop(sent: &[Sent], first: &[Option<u64>]) -> u64 {
+fn longest_stop(sent: &[Sent], first: &[Option<u64>]) -> Stop {
     let arrivals = sent.iter().map(|sent| (sent.acknowledged, 1));
     let accepted = first.iter().flatten().map(|time| (*time, -1));
     let mut moments: Vec<(u64, i64)> = arrivals.chain(accepted).collect();
     moments.sort_unstable();
-    let (mut waiting, mut since, mut longest) = (0i64, 0, 0);
+    let (mut waiting, mut since, mut longest) = (0i64, 0, Stop::default());
     for (time, change) in moments {
         if waiting > 0 && change < 0 {
-            longest = longest.max(time - since);
+            longest = longest.max(Stop { length: time - since, began: since });
         }
         if change < 0 || waiting <= 0 {
             since = time;

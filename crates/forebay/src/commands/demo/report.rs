@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::clock;
 use super::judge::Verdict;
 use super::picture::thousands;
 
@@ -29,6 +30,8 @@ pub(super) struct Report {
     pub(super) verdict: Verdict,
     #[serde(skip)]
     pub(super) title: String,
+    #[serde(skip)]
+    longest_stop_at: f64,
 }
 
 /// Something that was done or happened.
@@ -54,10 +57,11 @@ impl Report {
         verdict: Verdict,
         generations: Generations,
         max_lag: i64,
-        nanoseconds: u64,
+        started: u64,
         parts: Vec<Part>,
     ) -> Self {
-        let seconds = rounded(nanoseconds as f64 / 1e9, 1e3);
+        let since = |time: u64| clock::seconds(time.saturating_sub(started));
+        let seconds = rounded(since(verdict.last_accepted), 1e3);
         let unchanged = generations.rebalances == 0 && generations.before == generations.after;
         Self {
             records,
@@ -71,11 +75,12 @@ impl Report {
             generation_before: generations.before,
             generation_after: generations.after,
             max_lag,
-            longest_stop_ms: verdict.longest_stop / 1_000_000,
+            longest_stop_ms: verdict.longest_stop.length / 1_000_000,
             records_per_second: rounded(verdict.delivered as f64 / seconds.max(0.001), 10.0),
             seconds,
             kept: verdict.is_kept() && verdict.delivered == records && unchanged,
             parts,
+            longest_stop_at: since(verdict.longest_stop.began),
             verdict,
             title,
         }
@@ -107,7 +112,7 @@ impl Report {
         };
         let unexplained = match self.verdict.unexplained {
             0 if self.duplicated == 0 => String::new(),
-            0 => "each of them in flight or not yet committed at a SIGKILL".to_owned(),
+            0 => "each in flight or not yet committed at a SIGKILL".to_owned(),
             count => format!("{} of them without a reason", thousands(count)),
         };
         let stop = format!("{} ms", thousands(self.longest_stop_ms as usize));
@@ -119,7 +124,7 @@ impl Report {
             ("rebalances", thousands(self.rebalances), generations),
             ("duplicated", thousands(self.duplicated), unexplained),
             ("most lag", thousands(self.max_lag.max(0) as usize), String::new()),
-            ("longest stop", stop, String::new()),
+            ("longest stop", stop, format!("at {:.1} s", self.longest_stop_at)),
         ] {
             let line = format!("  {name:<13}{figure:>9}   {note}");
             let _ = writeln!(page, "{}", line.trim_end());

@@ -66,7 +66,6 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
     curtain(&mut play).await?;
 
     let verdict = play.judge();
-    let nanoseconds = verdict.last_accepted.saturating_sub(play.replay.started);
     play.picture.clear();
     Ok(Report::new(
         play.title,
@@ -74,7 +73,7 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
         verdict,
         generations,
         play.max_lag,
-        nanoseconds,
+        play.replay.started,
         play.parts,
     ))
 }
@@ -159,7 +158,7 @@ async fn kill_service(play: &mut Play<'_>) -> Result<(), Failure> {
     let left = unanswered(play, instance);
     play.now(&format!("service {} was killed; another takes its place", instance + 1));
     play.done(format!(
-        "killed service {} with SIGKILL, with {} deliveries at work",
+        "killed service {} with SIGKILL (deliveries at work: {})",
         instance + 1,
         thousands(left)
     ));

@@ -47,7 +47,7 @@ fn what_is_delivered_once_and_in_order_is_kept() {
     let expected = Verdict {
         delivered: 5,
         // The first record waited from 0 ms to 11 ms.
-        longest_stop: 11 * MS,
+        longest_stop: Stop { length: 11 * MS, began: 0 },
         last_accepted: 19 * MS,
         ..Verdict::default()
     };
@@ -214,7 +214,8 @@ fn time_counts_as_a_stop_only_while_a_record_waits() {
     let mut later = sent.clone();
     later[4].acknowledged = 5_000 * MS;
     deliveries[4] = delivery(&sent[4], 5_003, 5_004);
-    assert_eq!(judge(&later, &deliveries, &[]).longest_stop, 11 * MS);
+    assert_eq!(judge(&later, &deliveries, &[]).longest_stop.length, 11 * MS);
     deliveries[4] = delivery(&sent[4], 5_019, 5_020);
-    assert_eq!(judge(&later, &deliveries, &[]).longest_stop, 20 * MS);
+    let stop = Stop { length: 20 * MS, began: 5_000 * MS };
+    assert_eq!(judge(&later, &deliveries, &[]).longest_stop, stop);
 }
