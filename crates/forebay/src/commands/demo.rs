@@ -86,6 +86,7 @@ fn plan(args: &Demo) -> Result<Plan, Failure> {
         rows: Arc::new(rows),
         rate,
         cluster: None,
+        without_order: args.without_order,
     })
 }
 

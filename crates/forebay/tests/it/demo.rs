@@ -91,20 +91,41 @@ fn a_short_demo_keeps_every_promise_and_says_so_in_json() {
     assert!(is_empty(temporary.path()), "it left something behind");
 }
 
-#[test]
-fn the_users_own_file_is_replayed_by_its_column() {
-    let temporary = tempfile::tempdir().expect("a directory");
+/// 2,000 rows of 20 customers.
+fn orders() -> tempfile::NamedTempFile {
     let input = tempfile::NamedTempFile::new().expect("a file");
     let mut file = input.as_file();
     writeln!(file, "customer,item").expect("written");
     for row in 0..2_000 {
-        writeln!(file, "customer {} \"quoted\" 100%,\"a, {row}\"", row % 50).expect("written");
+        writeln!(file, "\"no, {} \"\"ü\"\" 100%\",item {row}", row % 20).expect("written");
     }
+    input
+}
+
+#[test]
+fn the_users_own_file_is_replayed_by_its_column() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let input = orders();
     let path = input.path().to_str().expect("a UTF-8 name");
     let arguments = ["--input", path, "--key", "customer", "--rate", "500", "--output", "json"];
     let output = run(&mut demo(temporary.path(), &arguments));
     let report = report(&output);
     assert_eq!((&report["records"], &report["kept"]), (&2_000.into(), &true.into()), "{report}");
+}
+
+#[test]
+fn a_gateway_that_keeps_no_order_is_found_out_by_the_journals() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let input = orders();
+    let path = input.path().to_str().expect("a UTF-8 name");
+    let arguments = ["--input", path, "--key", "customer", "--rate", "1000", "--output", "json"];
+    let output = run(demo(temporary.path(), &arguments).arg("--without-order"));
+    let report = report(&output);
+    assert_eq!((&report["kept"], &report["lost"]), (&false.into(), &0.into()), "{report}");
+    assert!(report["out_of_order"].as_u64() > Some(0), "{report}");
+    assert!(report["overlapping"].as_u64() > Some(0), "{report}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(is_empty(temporary.path()));
 }
 
 #[test]

@@ -145,3 +145,22 @@ impl Report {
 fn rounded(number: f64, steps: f64) -> f64 {
     (number * steps).round() / steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(delivered: usize, before: i32, after: i32, rebalances: usize) -> bool {
+        let verdict = Verdict { delivered, ..Verdict::default() };
+        let generations = Generations { before, after, rebalances };
+        Report::new("test".into(), 10, verdict, generations, 0, 0, Vec::new()).kept
+    }
+
+    #[test]
+    fn a_rebalance_or_a_record_that_kafka_never_took_is_a_broken_promise() {
+        assert!(kept(10, 3, 3, 0));
+        assert!(!kept(9, 3, 3, 0));
+        assert!(!kept(10, 3, 4, 1));
+        assert!(!kept(10, 3, 3, 1));
+    }
+}

@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) rate: f64,
     /// None: the embedded broker.
     pub(super) cluster: Option<Arc<Cluster>>,
+    /// Runs the gateway so that it breaks its promises of order, for the judge to see.
+    pub(super) without_order: bool,
 }
 
 /// The topic on the embedded broker.
@@ -92,7 +94,7 @@ async fn begin<'a>(plan: &Plan, troupe: &'a mut Troupe) -> Result<Play<'a>, Fail
     let watch = tokio::task::block_in_place(|| {
         Watch::start(&cluster.admin, &cluster.properties, cluster.group())
     })?;
-    let mut stage = Stage::new(troupe, cluster, plan.rate);
+    let mut stage = Stage::new(troupe, cluster, plan);
     stage.start_services(1).await?;
     stage.start_gateway()?;
     let began = Instant::now();
