@@ -78,8 +78,7 @@ fn open(
         path: config.data.clone(),
         what: error.to_string(),
     })?;
-    let (host, port) =
-        config.advertised.clone().unwrap_or_else(|| (address.ip().to_string(), address.port()));
+    let (host, port) = config.advertise(address);
     Ok(Arc::new(Node {
         host: StrBytes::from_string(host),
         port: i32::from(port),
@@ -184,6 +183,7 @@ fn close(node: Arc<Node>) -> Result<(), ShutdownError> {
 
 /// The last owner's value. Work that was handed to other threads may hold on for a moment after
 /// its connection has ended.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when the last owner lets go")]
 fn sole<T>(mut shared: Arc<T>) -> Result<T, ShutdownError> {
     for _ in 0..10_000 {
         match Arc::try_unwrap(shared) {

@@ -12,7 +12,8 @@ use forebay_log::{DataDirError, Durability};
 pub struct BrokerConfig {
     /// Where to listen; port 0 takes a free one, see [`crate::BrokerHandle::address`].
     pub listen: SocketAddr,
-    /// Host and port that clients are told to connect to; the listen address where `None`.
+    /// Host and port that clients are told to connect to. Where `None`, the listen address, or
+    /// `localhost` if that is the address of all interfaces: then clients elsewhere need this set.
     pub advertised: Option<(String, u16)>,
     /// The data directory; created where missing, used by one process at a time.
     pub data: PathBuf,
@@ -68,6 +69,17 @@ impl BrokerConfig {
     }
 }
 
+impl BrokerConfig {
+    /// What clients are told, given where the broker really listens.
+    pub(crate) fn advertise(&self, address: SocketAddr) -> (String, u16) {
+        match &self.advertised {
+            Some(advertised) => advertised.clone(),
+            None if address.ip().is_unspecified() => ("localhost".to_owned(), address.port()),
+            None => (address.ip().to_string(), address.port()),
+        }
+    }
+}
+
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -107,5 +119,20 @@ impl StartError {
                 Self::Damaged { path: data.to_owned(), what: error.to_string() }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_an_address_they_can_connect_to() {
+        let mut config = BrokerConfig::new(SocketAddr::from(([0, 0, 0, 0], 0)), "unused");
+        let told = |config: &BrokerConfig, ip: [u8; 4]| config.advertise((ip, 9092).into());
+        assert_eq!(told(&config, [127, 0, 0, 1]), ("127.0.0.1".to_owned(), 9092));
+        assert_eq!(told(&config, [0, 0, 0, 0]), ("localhost".to_owned(), 9092));
+        config.advertised = Some(("broker.example".to_owned(), 1234));
+        assert_eq!(told(&config, [0, 0, 0, 0]), ("broker.example".to_owned(), 1234));
     }
 }

@@ -5,6 +5,8 @@
 //! order of the changes; an answer that tells of a change leaves only once the log is durable up
 //! to it. A group with members has one task that watches over its timers.
 
+mod admin;
+mod rewrite;
 mod store;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,11 +18,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::{Clock, now_ms};
 use crate::groups::{
-    Group, Join, JoinRefused, Joined, Leave, Output, Settings, Snapshot, State, Sync, Synced,
-    Ticket,
+    Group, Join, JoinRefused, Joined, Leave, Output, Settings, Snapshot, Sync, Synced, Ticket,
 };
-use crate::partition::Partition;
 use crate::topics::Topics;
+pub(crate) use admin::Described;
 use store::{Change, Place, Store};
 
 /// `offset.metadata.max.bytes`
@@ -46,11 +47,6 @@ pub(crate) struct Committer {
     pub(crate) generation: i32,
 }
 
-pub(crate) struct Described {
-    pub(crate) state: State,
-    pub(crate) snapshot: Snapshot,
-}
-
 enum Waiter {
     Join(oneshot::Sender<(Result<Joined, JoinRefused>, Option<Place>)>),
     Sync(oneshot::Sender<(Result<Synced, ResponseError>, Option<Place>)>),
@@ -64,6 +60,8 @@ struct Inner {
     waiting: HashMap<Ticket, Waiter>,
     /// Where the group's last stored state lies.
     stored: Option<Place>,
+    /// That state: what a restart would find, which the machine may be ahead of.
+    stored_state: Option<Snapshot>,
     watched: bool,
 }
 
@@ -74,7 +72,25 @@ struct Cell {
     bell: Notify,
 }
 
+impl Inner {
+    fn new(group: Group) -> Self {
+        Self {
+            group,
+            offsets: Offsets::new(),
+            unsettled: VecDeque::new(),
+            waiting: HashMap::new(),
+            stored: None,
+            stored_state: None,
+            watched: false,
+        }
+    }
+}
+
 impl Cell {
+    fn new(id: String, inner: Inner) -> Self {
+        Self { id, inner: Mutex::new(inner), bell: Notify::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,11 +122,14 @@ impl Coordinator {
         let cells = coordinator.groups.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (id, stored) in groups {
             let settings = coordinator.settings.clone();
-            let group = match stored.group {
+            let group = match stored.group.clone() {
                 Some(snapshot) => Group::restore(settings, snapshot, clock.now()),
                 None => Group::new(settings),
             };
-            cells.insert(id.clone(), Arc::new(cell(id, group, stored.offsets)));
+            let mut inner = Inner::new(group);
+            inner.offsets = stored.offsets;
+            inner.stored_state = stored.group;
+            cells.insert(id.clone(), Arc::new(Cell::new(id, inner)));
         }
         Ok(Arc::new(coordinator))
     }
@@ -134,8 +153,8 @@ impl Coordinator {
 
     fn get_or_create(&self, id: &str) -> Arc<Cell> {
         let mut cells = self.cells();
-        let make =
-            || Arc::new(cell(id.to_owned(), Group::new(self.settings.clone()), Offsets::new()));
+        let inner = || Inner::new(Group::new(self.settings.clone()));
+        let make = || Arc::new(Cell::new(id.to_owned(), inner()));
         Arc::clone(cells.entry(id.to_owned()).or_insert_with(make))
     }
 
@@ -248,41 +267,6 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Writes all groups of a `__consumer_offsets` partition anew and drops what lies before.
-    /// Each group is written under its lock, so the new records with those that follow them tell
-    /// everything, whatever happens meanwhile.
-    async fn rewrite(self: Arc<Self>, partition: Arc<Partition>) {
-        let Ok(from) = partition.log_end() else { return };
-        let cells: Vec<_> = self.cells().values().cloned().collect();
-        for cell in cells {
-            if self.store.partition_of(&cell.id) == partition.index
-                && let Err(error) = self.rewrite_group(&cell).await
-            {
-                tracing::warn!(group = cell.id, ?error, "can't rewrite; keeping the old records");
-                return;
-            }
-        }
-        if let Err(error) = partition.delete_before(from) {
-            tracing::warn!(%error, "can't drop old records of __consumer_offsets");
-        }
-    }
-
-    async fn rewrite_group(&self, cell: &Cell) -> Result<(), ResponseError> {
-        let place = {
-            let inner = cell.lock();
-            let mut offsets = inner.offsets.clone();
-            for (_, changes) in &inner.unsettled {
-                apply(&mut offsets, changes.clone());
-            }
-            // A group that never had a generation has no state to store.
-            let stored = inner.group.generation() > 0;
-            let snapshot = stored.then(|| inner.group.snapshot());
-            let changes = all(&offsets);
-            self.store.append_whole(&cell.id, snapshot.as_ref(), &changes, now_ms())?
-        };
-        settle(place).await
-    }
-
     fn record(
         &self,
         id: &str,
@@ -313,88 +297,6 @@ impl Coordinator {
         Ok(())
     }
 
-    /// All committed offsets of a group, none where it is unknown.
-    pub(crate) fn offsets(&self, group: &str) -> Offsets {
-        self.get(group).map(|cell| cell.lock().offsets.clone()).unwrap_or_default()
-    }
-
-    /// Group id, protocol type and state of every group.
-    pub(crate) fn list(&self) -> Vec<(String, String, State)> {
-        let cells: Vec<_> = self.cells().values().cloned().collect();
-        let describe = |cell: Arc<Cell>| {
-            let inner = cell.lock();
-            (cell.id.clone(), inner.group.protocol_type().to_owned(), inner.group.state())
-        };
-        cells.into_iter().map(describe).collect()
-    }
-
-    pub(crate) fn describe(&self, group: &str) -> Option<Described> {
-        let cell = self.get(group)?;
-        let inner = cell.lock();
-        Some(Described { state: inner.group.state(), snapshot: inner.group.snapshot() })
-    }
-
-    /// Deletes a group without members, with its offsets.
-    pub(crate) async fn delete(self: &Arc<Self>, group: &str) -> Result<(), ResponseError> {
-        let cell = self.get(group).ok_or(ResponseError::GroupIdNotFound)?;
-        let place = {
-            let mut inner = cell.lock();
-            if !inner.group.is_unused() {
-                return Err(ResponseError::NonEmptyGroup);
-            }
-            let changes: Vec<Change> = removals(&inner.offsets, |_, _| true);
-            let place = self.store.append_end(&cell.id, &changes, now_ms())?;
-            inner.group.kill();
-            inner.offsets.clear();
-            place
-        };
-        self.cells().remove(group);
-        settle(Some(place)).await
-    }
-
-    /// Deletes some of a group's offsets. Partitions of topics that members read are refused.
-    pub(crate) async fn delete_offsets(
-        self: &Arc<Self>,
-        group: &str,
-        partitions: &[(String, i32)],
-    ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
-        let cell = self.get(group).ok_or(ResponseError::GroupIdNotFound)?;
-        let (place, answers) = {
-            let mut inner = cell.lock();
-            let mut changes = Vec::new();
-            let mut answers = Vec::new();
-            for (topic, partition) in partitions {
-                if inner.group.subscribes_to(topic) {
-                    answers.push(Err(ResponseError::GroupSubscribedToTopic));
-                    continue;
-                }
-                answers.push(Ok(()));
-                changes.push(Change {
-                    topic: topic.clone(),
-                    partition: *partition,
-                    committed: None,
-                });
-            }
-            (self.record(&cell.id, &mut inner, changes)?, answers)
-        };
-        self.settle_changes(&cell, place).await?;
-        Ok(answers)
-    }
-
-    /// A deleted topic's offsets go with it, in every group, as in Kafka.
-    pub(crate) async fn forget_topic(self: &Arc<Self>, topic: &str) -> Result<(), ResponseError> {
-        let cells: Vec<_> = self.cells().values().cloned().collect();
-        for cell in cells {
-            let place = {
-                let mut inner = cell.lock();
-                let changes = removals(&inner.offsets, |name, _| name == topic);
-                self.record(&cell.id, &mut inner, changes)?
-            };
-            self.settle_changes(&cell, place).await?;
-        }
-        Ok(())
-    }
-
     /// Gives the machine an input and carries its outputs to where they belong.
     fn drive<T>(self: &Arc<Self>, cell: &Arc<Cell>, input: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = cell.lock();
@@ -408,8 +310,12 @@ impl Coordinator {
         let outputs = inner.group.take_outputs();
         let mut failed = None;
         if outputs.contains(&Output::Store) {
-            match self.store.append_group(&cell.id, &inner.group.snapshot(), now_ms()) {
-                Ok(place) => inner.stored = Some(place),
+            let state = inner.group.snapshot();
+            match self.store.append_group(&cell.id, &state, now_ms()) {
+                Ok(place) => {
+                    inner.stored = Some(place);
+                    inner.stored_state = Some(state);
+                }
                 Err(error) => failed = Some(error),
             }
         }
@@ -460,8 +366,26 @@ impl Coordinator {
                     let mut inner = cell.lock();
                     inner.group.tick(clock.now());
                     coordinator.carry_outputs(&cell, &mut inner);
+                    drop(inner);
+                    coordinator.forget_if_blank(&cell);
                 }
             });
+        }
+    }
+
+    /// Drops a group that was asked for and never came to anything, so that made-up names cost
+    /// nothing for long.
+    fn forget_if_blank(&self, cell: &Cell) {
+        let mut cells = self.cells();
+        let mut inner = cell.lock();
+        let blank = inner.group.is_unused()
+            && inner.group.generation() == 0
+            && inner.offsets.is_empty()
+            && inner.unsettled.is_empty();
+        if blank {
+            // Whoever holds the cell already is told to come again.
+            inner.group.kill();
+            cells.remove(&cell.id);
         }
     }
 
@@ -482,18 +406,6 @@ fn next_wakeup(cell: &Cell) -> Option<crate::groups::Moment> {
     let wakeup = inner.group.next_wakeup();
     inner.watched = wakeup.is_some();
     wakeup
-}
-
-fn cell(id: String, group: Group, offsets: Offsets) -> Cell {
-    let inner = Inner {
-        group,
-        offsets,
-        unsettled: VecDeque::new(),
-        waiting: HashMap::new(),
-        stored: None,
-        watched: false,
-    };
-    Cell { id, inner: Mutex::new(inner), bell: Notify::new() }
 }
 
 async fn settle(place: Option<Place>) -> Result<(), ResponseError> {
@@ -518,25 +430,4 @@ fn apply(offsets: &mut Offsets, changes: Vec<Change>) {
             }
         }
     }
-}
-
-fn all(offsets: &Offsets) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for (topic, partitions) in offsets {
-        for (partition, committed) in partitions {
-            let committed = Some(committed.clone());
-            changes.push(Change { topic: topic.clone(), partition: *partition, committed });
-        }
-    }
-    changes
-}
-
-fn removals(offsets: &Offsets, which: impl Fn(&str, i32) -> bool) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for (topic, partitions) in offsets {
-        for partition in partitions.keys().copied().filter(|partition| which(topic, *partition)) {
-            changes.push(Change { topic: topic.clone(), partition, committed: None });
-        }
-    }
-    changes
 }

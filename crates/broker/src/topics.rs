@@ -70,6 +70,10 @@ impl From<DataDirError> for TopicError {
     }
 }
 
+fn storage(error: impl std::error::Error) -> TopicError {
+    TopicError::Storage(error.to_string())
+}
+
 #[derive(Default)]
 struct Index {
     by_name: BTreeMap<String, Arc<Topic>>,
@@ -225,11 +229,31 @@ impl Topics {
         self.check_new(name, partitions, &configs)?;
         let record = TopicRecord { id: Uuid::new_v4(), partitions, configs };
         let made = self.data.create_partitions(name, *record.id.as_bytes(), 0..partitions)?;
-        let topic = self.topic(name, &record, &made, Recovery::Trust);
-        let topic = Arc::new(topic.map_err(|error| TopicError::Storage(error.to_string()))?);
-        catalog.put(name, Some(record)).map_err(|error| TopicError::Storage(error.to_string()))?;
-        self.insert(Arc::clone(&topic));
-        Ok(topic)
+        let topic = self.topic(name, &record, &made, Recovery::Trust).map_err(storage);
+        let topic = topic.and_then(|topic| {
+            catalog.put(name, Some(record)).map_err(storage)?;
+            Ok(Arc::new(topic))
+        });
+        match topic {
+            Ok(topic) => {
+                self.insert(Arc::clone(&topic));
+                Ok(topic)
+            }
+            Err(error) => {
+                self.remove_unfinished(&made);
+                Err(error)
+            }
+        }
+    }
+
+    /// Directories without a topic; what can't be removed now goes at the next start.
+    fn remove_unfinished(&self, directories: &[PartitionDir]) {
+        for directory in directories {
+            let removed = self.data.delete_partition(&directory.topic, directory.partition);
+            if let Err(error) = removed {
+                tracing::warn!(%error, "an unfinished partition stays until the next start");
+            }
+        }
     }
 
     /// Adds partitions up to `count`. Blocks on IO.
@@ -239,10 +263,13 @@ impl Topics {
         self.check_grow(&topic, count)?;
         let made =
             self.data.create_partitions(name, *topic.id.as_bytes(), record.partitions..count)?;
-        let added = self.open_logs(&made, &topic.config(), Recovery::Trust);
-        let added = added.map_err(|error| TopicError::Storage(error.to_string()))?;
+        let added = self.open_logs(&made, &topic.config(), Recovery::Trust).map_err(storage);
         record.partitions = count;
-        catalog.put(name, Some(record)).map_err(|error| TopicError::Storage(error.to_string()))?;
+        let added = added.and_then(|added| {
+            catalog.put(name, Some(record)).map_err(storage)?;
+            Ok(added)
+        });
+        let added = added.inspect_err(|_| self.remove_unfinished(&made))?;
         let grown = topic.partitions().iter().cloned().chain(added).collect();
         *topic.partitions.write().unwrap_or_else(PoisonError::into_inner) = grown;
         Ok(())
@@ -274,7 +301,7 @@ impl Topics {
         if dry_run {
             return Ok(());
         }
-        catalog.put(name, Some(record)).map_err(|error| TopicError::Storage(error.to_string()))?;
+        catalog.put(name, Some(record)).map_err(storage)?;
         for partition in topic.partitions().iter() {
             partition.set_config(config.log());
         }
@@ -286,7 +313,7 @@ impl Topics {
     pub(crate) fn delete(&self, name: &str) -> Result<(), TopicError> {
         let mut catalog = self.catalog();
         let (topic, record) = self.find(&catalog, name)?;
-        catalog.put(name, None).map_err(|error| TopicError::Storage(error.to_string()))?;
+        catalog.put(name, None).map_err(storage)?;
         {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             index.by_name.remove(name);
@@ -307,7 +334,7 @@ impl Topics {
 
     /// A producer id never used before. Blocks on IO now and then.
     pub(crate) fn next_producer_id(&self) -> Result<i64, TopicError> {
-        self.catalog().next_producer_id().map_err(|error| TopicError::Storage(error.to_string()))
+        self.catalog().next_producer_id().map_err(storage)
     }
 
     /// Nothing becomes durable any more: lets go of all who wait.
@@ -322,7 +349,7 @@ impl Topics {
         for topic in self.all() {
             for partition in topic.partitions().iter() {
                 if let Some(log) = partition.take_log() {
-                    log.close().map_err(|error| TopicError::Storage(error.to_string()))?;
+                    log.close().map_err(storage)?;
                 }
             }
         }

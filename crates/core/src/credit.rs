@@ -1,6 +1,9 @@
 //! How many records and bytes may be held, so that memory has a ceiling (P3).
 //!
 //! Each assigned partition has an equal share, so one that is stuck fills its own and no other.
+//! Shares shrink when partitions come, and what is held by then is more than they allow; so all
+//! partitions together keep the bounds as well, open fetches counted in, but for one record that
+//! each may always have: none starves, and a record of any size gets through.
 //! What librdkafka and the intake's queues hold is bounded by the shell, out of the same budget.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,31 +22,69 @@ impl Load {
         self.records -= 1;
         self.bytes -= bytes;
     }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
+    }
+
+    /// What is left; nothing where less was there.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    pub(crate) fn most(self, other: Self) -> Self {
+        Self { records: self.records.min(other.records), bytes: self.bytes.min(other.bytes) }
+    }
+
+    pub(crate) fn exceeds(self, other: Self) -> bool {
+        self.records > other.records || self.bytes > other.bytes
+    }
 }
 
 /// What one partition may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Credit {
-    records: usize,
-    bytes: usize,
+    share: Load,
+    /// What all partitions together may still take.
+    spare: Load,
 }
 
 impl Credit {
-    /// An equal share of the subscription's bounds; at least one record.
-    pub(crate) fn share(records_max: usize, bytes_max: usize, partitions: usize) -> Self {
-        let partitions = partitions.max(1);
-        Self { records: (records_max / partitions).max(1), bytes: (bytes_max / partitions).max(1) }
+    /// An equal share of the subscription's bounds, at least one record, and what is left of the
+    /// bounds after all that was taken.
+    pub(crate) fn share(most: Load, partitions: usize, taken: Load) -> Self {
+        let part = |most: usize| (most / partitions.max(1)).max(1);
+        let share = Load { records: part(most.records), bytes: part(most.bytes) };
+        Self { share, spare: most.minus(taken) }
     }
 
-    /// What may be fetched on top of `held`. Nothing until a quarter is free, so that fetching
-    /// goes by batches and not by records.
+    /// What may be fetched on top of `held`; with nothing held, always something.
     pub(crate) fn room(self, held: Load) -> Option<Load> {
-        let records = self.records.saturating_sub(held.records);
-        let bytes = self.bytes.saturating_sub(held.bytes);
-        let worthwhile = records.saturating_mul(4) >= self.records
-            && bytes.saturating_mul(4) >= self.bytes
-            && records > 0;
-        worthwhile.then_some(Load { records, bytes })
+        let room = self.own_room(held)?.most(self.spare);
+        if held.records == 0 {
+            return Some(Load { records: room.records.max(1), bytes: room.bytes.max(1) });
+        }
+        (room.records > 0 && room.bytes > 0).then_some(room)
+    }
+
+    /// What the share leaves. Nothing until a quarter is free, so that fetching goes by batches
+    /// and not by records.
+    pub(crate) fn own_room(self, held: Load) -> Option<Load> {
+        let room = self.share.minus(held);
+        let worthwhile = room.records.saturating_mul(4) >= self.share.records
+            && room.bytes.saturating_mul(4) >= self.share.bytes
+            && room.records > 0;
+        worthwhile.then_some(room)
+    }
+
+    /// What an open fetch may bring after the share has shrunk; one record in any case.
+    pub(crate) fn shrunk(self, open: Load, held: Load) -> Option<Load> {
+        let room = self.share.minus(held);
+        let room = Load { records: room.records.max(1), bytes: room.bytes.max(1) };
+        open.exceeds(room).then_some(open.most(room))
     }
 }
 
@@ -51,19 +92,26 @@ impl Credit {
 mod tests {
     use super::*;
 
+    const NONE: Load = Load { records: 0, bytes: 0 };
+
+    fn load(records: usize, bytes: usize) -> Load {
+        Load { records, bytes }
+    }
+
     #[test]
     fn a_share_is_an_equal_part_and_never_nothing() {
-        assert_eq!(Credit::share(20_000, 800, 8), Credit { records: 2_500, bytes: 100 });
-        assert_eq!(Credit::share(3, 2, 8), Credit { records: 1, bytes: 1 });
-        assert_eq!(Credit::share(10, 10, 0), Credit { records: 10, bytes: 10 });
+        let share = |most, partitions| Credit::share(most, partitions, NONE).share;
+        assert_eq!(share(load(20_000, 800), 8), load(2_500, 100));
+        assert_eq!(share(load(3, 2), 8), load(1, 1));
+        assert_eq!(share(load(10, 10), 0), load(10, 10));
     }
 
     #[test]
     fn room_opens_when_a_quarter_is_free() {
-        let credit = Credit { records: 100, bytes: 1_000 };
-        let room = |records, bytes| credit.room(Load { records, bytes });
-        assert_eq!(room(0, 0), Some(Load { records: 100, bytes: 1_000 }));
-        assert_eq!(room(75, 10), Some(Load { records: 25, bytes: 990 }));
+        let credit = Credit::share(load(100, 1_000), 1, NONE);
+        let room = |records, bytes| credit.room(load(records, bytes));
+        assert_eq!(room(0, 0), Some(load(100, 1_000)));
+        assert_eq!(room(75, 10), Some(load(25, 990)));
         assert_eq!(room(76, 10), None);
         assert_eq!(room(1, 751), None);
         assert_eq!(room(200, 5_000), None, "a share that shrank is overdrawn, not negative");
@@ -71,11 +119,27 @@ mod tests {
 
     #[test]
     fn a_record_over_the_byte_bound_leaves_no_room_until_it_is_gone() {
-        let credit = Credit { records: 100, bytes: 10 };
+        let credit = Credit::share(load(100, 10), 1, NONE);
         let mut held = Load::default();
         held.add(50);
         assert_eq!(credit.room(held), None);
         held.remove(50);
         assert!(credit.room(held).is_some());
+    }
+
+    #[test]
+    fn where_others_hold_more_than_their_share_one_record_is_left() {
+        let credit = Credit::share(load(100, 1_000), 2, load(100, 500));
+        assert_eq!(credit.room(NONE), Some(load(1, 500)));
+        assert_eq!(credit.room(load(1, 1)), None);
+        assert_eq!(credit.own_room(load(1, 1)), Some(load(49, 499)));
+    }
+
+    #[test]
+    fn an_open_fetch_shrinks_with_the_share() {
+        let credit = Credit::share(load(100, 1_000), 2, NONE);
+        assert_eq!(credit.shrunk(load(100, 1_000), load(10, 0)), Some(load(40, 500)));
+        assert_eq!(credit.shrunk(load(100, 1_000), load(80, 900)), Some(load(1, 1)));
+        assert_eq!(credit.shrunk(load(50, 500), NONE), None);
     }
 }

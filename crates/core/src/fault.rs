@@ -22,8 +22,8 @@ pub enum Fault {
     RefusalProvesTooMuch,
     /// P3: one delivery more than the bound may be in flight.
     OneTooManyInFlight,
-    /// P3: settled records give back their credit twice.
-    CreditTwice,
+    /// P3: what is held is not counted when more is fetched.
+    HeldForgotten,
     /// P4: a delivery without an answer is forgotten at its deadline, and never ends.
     DeadlineForgotten,
     /// P5: a late answer settles the record of the delivery after it.
@@ -36,6 +36,8 @@ pub enum Fault {
     CommitGoesBack,
     /// P9: a retry that waits for a free slot asks to be woken now.
     WakeWithoutWork,
+    /// P11: a partition that is lost goes on as if it were ours.
+    LostIgnored,
     /// P11: a revoked partition goes on delivering.
     DeliverWhileDraining,
     /// P11: a partition is released before its last answers are committed.
@@ -48,6 +50,14 @@ pub enum Fault {
     TenureNotRaised,
     /// Tenure: the first delivery does not wait for the tenure's commit.
     DeliverBeforeClaim,
+    /// Replay: after a commit, the next one waits twice as long as it may.
+    LazyCommit,
+    /// Replay: a commit that falls due is no reason to wake up.
+    CommitNotWoken,
+    /// Replay: records beyond the commit point are not bounded by the window.
+    WindowIgnored,
+    /// Liveness: a lane that reopens is no reason to wake up.
+    RetryNotWoken,
     /// Liveness: a partition that was full is not fetched again.
     FetchForgotten,
 }

@@ -31,7 +31,8 @@ pub(crate) struct Partition<P> {
     pub(crate) committed: CommitPoint,
     committing: Option<CommitPoint>,
     commit_not_before: Instant,
-    fetching: bool,
+    /// What the open fetch may bring.
+    pub(crate) fetching: Option<Load>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl<P> Partition<P> {
             committed: start,
             committing: None,
             commit_not_before: now,
-            fetching: false,
+            fetching: None,
         }
     }
 
@@ -158,21 +159,20 @@ impl<P> Partition<P> {
         (current && matches!(held.state, HeldState::InFlight { .. })).then_some(slot)
     }
 
-    /// The record reached its end.
-    pub(crate) fn settle(&mut self, slot: Slot, rules: &Rules) {
+    /// The record reached its end. Returns its bytes.
+    pub(crate) fn settle(&mut self, slot: Slot) -> usize {
         let held = self.lanes.finish(slot);
         self.load.remove(held.bytes);
-        if rules.planted.is(Fault::CreditTwice) {
-            self.load.records = self.load.records.saturating_sub(1);
-            self.load.bytes = self.load.bytes.saturating_sub(held.bytes);
-        }
         self.ledger.settle(held.offset).expect("a held record is not settled");
+        held.bytes
     }
 
     /// What it wants next; derived from its state each time, so asking twice changes nothing.
     pub(crate) fn next_step(&self, now: Instant, credit: Credit, rules: &Rules) -> Option<Step> {
         match self.stage {
-            Stage::Claiming => self.commit_step(now, self.committed),
+            Stage::Claiming => {
+                self.commit_step(now, self.committed).or_else(|| self.hurried_fetch(credit, rules))
+            }
             Stage::Active => self
                 .dirty(rules)
                 .and_then(|point| self.commit_step(now, point))
@@ -191,6 +191,7 @@ impl<P> Partition<P> {
     /// When [`Partition::next_step`] is worth another question though nothing was said meanwhile.
     pub(crate) fn next_look(&self, now: Instant, rules: &Rules) -> Option<Instant> {
         let commit = (self.committing.is_none()
+            && !rules.planted.is(Fault::CommitNotWoken)
             && (self.stage == Stage::Claiming || self.dirty(rules).is_some()))
         .then_some(self.commit_not_before);
         let stage = match self.stage {
@@ -206,13 +207,24 @@ impl<P> Partition<P> {
         self.committing = Some(point);
     }
 
-    pub(crate) fn fetch_sent(&mut self) {
-        self.fetching = true;
+    /// The open fetch is answered; nothing where a former answer crossed its renewal.
+    pub(crate) fn fetched(&mut self, rules: &Rules) -> Option<Load> {
+        match rules.planted.is(Fault::FetchForgotten) {
+            true => None,
+            false => self.fetching.take(),
+        }
     }
 
-    pub(crate) fn fetched(&mut self, rules: &Rules) {
-        assert!(self.fetching, "records come when they were asked for");
-        self.fetching = rules.planted.is(Fault::FetchForgotten);
+    /// What it holds, and what its open fetch may bring.
+    pub(crate) fn taken(&self) -> Load {
+        self.load.plus(self.fetching.unwrap_or_default())
+    }
+
+    /// Whether it would fetch if others did not hold more than their share.
+    pub(crate) fn is_short(&self, credit: Credit) -> bool {
+        self.stage == Stage::Active
+            && self.fetching.is_none()
+            && credit.own_room(self.load).is_some()
     }
 
     /// Kafka acknowledged a commit.
@@ -220,7 +232,8 @@ impl<P> Partition<P> {
         assert_eq!(self.committing.take(), Some(point), "one commit at a time");
         assert!(point >= self.committed, "P8: the commit point does not go back");
         self.committed = point;
-        self.commit_not_before = now + rules.commit_interval;
+        let twice = if rules.planted.is(Fault::LazyCommit) { 2 } else { 1 };
+        self.commit_not_before = now + rules.commit_interval * twice;
         if self.stage == Stage::Claiming {
             self.stage = Stage::Active;
         }
@@ -279,6 +292,11 @@ impl<P> Partition<P> {
         point
     }
 
+    fn hurried_fetch(&self, credit: Credit, rules: &Rules) -> Option<Step> {
+        let hurried = rules.planted.is(Fault::DeliverBeforeClaim);
+        hurried.then(|| self.fetch_step(credit, rules)).flatten()
+    }
+
     fn hasty(&self, rules: &Rules) -> bool {
         rules.planted.is(Fault::ReleaseBeforeCommit)
     }
@@ -289,8 +307,18 @@ impl<P> Partition<P> {
     }
 
     fn fetch_step(&self, credit: Credit, rules: &Rules) -> Option<Step> {
-        let mut room = credit.room(self.load)?;
-        room.records = room.records.min(rules.window_max.saturating_sub(self.ledger.window()));
-        (!self.fetching && room.records > 0).then_some(Step::Fetch(room))
+        if let Some(open) = self.fetching {
+            if rules.planted.is(Fault::FetchForgotten) {
+                return None;
+            }
+            return credit.shrunk(open, self.load).map(Step::Fetch);
+        }
+        let forgets = rules.planted.is(Fault::HeldForgotten);
+        let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
+        if !rules.planted.is(Fault::WindowIgnored) {
+            let window = rules.window_max.saturating_sub(self.ledger.window());
+            room.records = room.records.min(window);
+        }
+        (room.records > 0).then_some(Step::Fetch(room))
     }
 }

@@ -66,7 +66,12 @@ impl Pool {
         Some(endpoint.id)
     }
 
-    /// When the next probe falls due, where nothing else can be picked before.
+    /// From when on an endpoint can be picked: at any time where one is well, else when the next
+    /// probe falls due; `None` where only an answer or another list can help.
+    pub(crate) fn next_pick(&self) -> Option<Instant> {
+        if self.well.is_empty() { self.next_probe() } else { Some(Instant::ZERO) }
+    }
+
     pub(crate) fn next_probe(&self) -> Option<Instant> {
         let probes = self.endpoints.iter().filter_map(|endpoint| match endpoint.health {
             Health::AtFault { probe_at, probing: false, .. } if endpoint.listed => Some(probe_at),

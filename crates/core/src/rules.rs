@@ -11,9 +11,10 @@ pub struct Rules {
     pub order: Order,
     /// Deliveries that may be unanswered at once.
     pub in_flight_max: usize,
-    /// Records that may be held: fetched and not yet settled.
+    /// Records that may be held: fetched and not yet settled. Each partition may have one in any
+    /// case, so that none starves.
     pub records_max: usize,
-    /// Bytes that may be held. A single record that is larger goes alone.
+    /// Bytes that may be held, but for one record of each partition, which may be of any size.
     pub bytes_max: usize,
     /// Records of one partition, settled or not, that may lie beyond its commit point.
     pub window_max: usize,

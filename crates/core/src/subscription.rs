@@ -10,8 +10,9 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use crate::credit::Credit;
+use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::lanes::Slot;
 use crate::partition::{Failure, HeldState, Partition, Step, Unknown};
@@ -59,7 +60,7 @@ pub enum Output<P> {
         point: CommitPoint,
     },
     /// Hand over records as soon as there are any, at most so many and so large; the first one
-    /// may be larger than the bound.
+    /// may be larger than the bound. It replaces the fetch of the same tenure that is still open.
     Fetch {
         partition: PartitionId,
         tenure: Tenure,
@@ -90,6 +91,10 @@ pub struct Subscription<P> {
     seats: Vec<Seat<P>>,
     assigned: usize,
     in_flight: usize,
+    /// What all partitions hold, and what their open fetches may bring.
+    taken: Load,
+    /// Partitions that would fetch if others did not hold more than their share.
+    short: BTreeSet<PartitionId>,
     route: Route,
     pool: Pool,
     rng: Rng,
@@ -117,11 +122,16 @@ impl<P: Clone> Subscription<P> {
     pub fn new(rules: Rules, revision: RevisionId, seed: u64) -> Self {
         assert!(rules.in_flight_max > 0 && rules.records_max > 0 && rules.window_max > 0);
         Self {
-            pool: Pool::new(rules.probe_interval),
+            pool: Pool::new(match rules.planted.is(Fault::NoProbePause) {
+                true => Duration::ZERO,
+                false => rules.probe_interval,
+            }),
             rules,
             seats: Vec::new(),
             assigned: 0,
             in_flight: 0,
+            taken: Load::default(),
+            short: BTreeSet::new(),
             route: Route::single(revision),
             rng: Rng::new(seed),
             turn: VecDeque::new(),
@@ -163,6 +173,7 @@ impl<P: Clone> Subscription<P> {
                     self.consider(partition);
                 }
             }
+            Input::Lost { .. } if self.rules.planted.is(Fault::LostIgnored) => {}
             Input::Lost { partition } => self.remove(partition, now),
             Input::Endpoints(endpoints) => {
                 self.pool.set(&endpoints);
@@ -181,27 +192,31 @@ impl<P: Clone> Subscription<P> {
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
         let look = self.looks.first().map(|look| look.0);
         let deadline = self.deadlines.front().map(|deadline| deadline.0);
-        // A lane that reopens, or an endpoint to probe, is of use only where a slot is free.
+        // A lane is of use only with a free slot and an endpoint that may be tried.
+        let forgets = self.rules.planted.is(Fault::RetryNotWoken);
+        let reopening = self.reopenings.first().map(|lane| lane.0).filter(|_| !forgets);
+        let lane = if self.turn.is_empty() { reopening } else { Some(now) };
         let free = self.in_flight < self.rules.in_flight_max;
-        let reopening = self.reopenings.first().map(|reopening| reopening.0);
-        let reopening = reopening.filter(|_| free);
-        let starved = free && !self.turn.is_empty();
-        let probe = if starved { self.pool.next_probe() } else { None };
+        let endpoint = if free { self.pool.next_pick() } else { None };
+        let delivery = lane.zip(endpoint).map(|(lane, endpoint)| lane.max(endpoint));
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
             && self.in_flight == self.rules.in_flight_max
             && !self.turn.is_empty())
         .then_some(now);
-        [look, reopening, deadline, probe, spurious].into_iter().flatten().min()
+        [look, deadline, delivery, spurious].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that can be seen from inside.
     pub fn check(&self) {
         let partitions = self.seats.iter().filter_map(|seat| seat.partition.as_ref());
         let mut in_flight = 0;
+        let mut taken = Load::default();
         for partition in partitions {
             partition.check();
             in_flight += partition.in_flight;
+            taken = taken.plus(partition.taken());
         }
+        assert_eq!(taken, self.taken, "what is held, and to come, is what is counted");
         assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
         assert!(self.in_flight <= self.rules.in_flight_max, "P3: in flight within its bound");
     }
@@ -230,20 +245,25 @@ impl<P: Clone> Subscription<P> {
         seat.last_tenure = Some(Tenure(tenure));
         seat.partition = Some(Partition::new(id, Tenure(tenure), start, now));
         self.assigned += 1;
-        self.consider(id);
+        // Their shares have shrunk.
+        self.consider_all();
     }
 
     fn fetched(&mut self, id: PartitionId, tenure: Tenure, records: Vec<Record<P>>) {
         assert!(!records.is_empty(), "a fetch is answered when there are records");
         let Some((partition, rules)) = self.tenured(id, tenure) else { return };
+        let before = partition.taken();
         partition.fetched(rules);
         if !partition.is_draining() {
             for record in records {
                 partition.track(record, rules);
             }
         }
+        let after = partition.taken();
+        self.taken = self.taken.minus(before).plus(after);
         self.queue_turn(id);
         self.consider(id);
+        self.consider_short();
     }
 
     fn answered(&mut self, id: DeliveryId, answer: Answer, now: Instant) {
@@ -277,7 +297,7 @@ impl<P: Clone> Subscription<P> {
         let flight = Flight { deadline, left: pool.has_left(endpoint) };
         match flight.again_at(verdict, held, now, rules, rng) {
             None => {
-                partition.settle(slot, rules);
+                self.taken.remove(partition.settle(slot));
                 counts.settled += 1;
             }
             Some(until) => {
@@ -291,6 +311,7 @@ impl<P: Clone> Subscription<P> {
         }
         self.queue_turn(id);
         self.consider(id);
+        self.consider_short();
         if answer_refused {
             // Only what had ended before this delivery was sent has ended with the process that
             // refuses; another process may have come and gone at the address since.
@@ -311,17 +332,15 @@ impl<P: Clone> Subscription<P> {
             }
         }
         self.in_flight -= partition.in_flight;
+        self.taken = self.taken.minus(partition.taken());
         self.assigned -= 1;
         self.turn.retain(|queued| *queued != id);
         self.attention.retain(|queued| *queued != id);
         self.reopenings.retain(|(_, partition, _)| *partition != id);
         self.looks.retain(|(_, partition)| *partition != id);
         self.deadlines.retain(|(_, delivery)| delivery.partition != id);
-        for index in 0..self.seats.len() {
-            if self.seats[index].partition.is_some() {
-                self.consider(PartitionId(index as u32));
-            }
-        }
+        self.short.remove(&id);
+        self.consider_all();
     }
 
     /// Lets time pass: deadlines end what has no answer (P4), then lanes reopen, for without grace
@@ -383,8 +402,9 @@ impl<P: Clone> Subscription<P> {
 
     fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {
         while let Some(&id) = self.attention.front() {
-            let credit = Credit::share(self.rules.records_max, self.rules.bytes_max, self.assigned);
             let Self { seats, rules, .. } = self;
+            let most = Load { records: rules.records_max, bytes: rules.bytes_max };
+            let credit = Credit::share(most, self.assigned, self.taken);
             let partition = seats[id.0 as usize].partition.as_mut().expect("attention has one");
             let tenure = partition.tenure;
             match partition.next_step(now, credit, rules) {
@@ -393,7 +413,8 @@ impl<P: Clone> Subscription<P> {
                     return Some(Output::Commit { partition: id, tenure, point });
                 }
                 Some(Step::Fetch(room)) => {
-                    partition.fetch_sent();
+                    let open = partition.fetching.replace(room).unwrap_or_default();
+                    self.taken = self.taken.minus(open).plus(room);
                     let (records, bytes) = (room.records, room.bytes);
                     return Some(Output::Fetch { partition: id, tenure, records, bytes });
                 }
@@ -403,6 +424,9 @@ impl<P: Clone> Subscription<P> {
                 }
                 None => {
                     let look = partition.next_look(now, rules);
+                    if partition.is_short(credit) {
+                        self.short.insert(id);
+                    }
                     partition.attended = false;
                     self.attention.pop_front();
                     self.looks.extend(look.map(|look| (look, id)));
@@ -477,6 +501,19 @@ impl<P: Clone> Subscription<P> {
         {
             partition.in_turn = true;
             turn.push_back(id);
+        }
+    }
+
+    fn consider_all(&mut self) {
+        for index in 0..self.seats.len() {
+            self.consider(PartitionId(index as u32));
+        }
+    }
+
+    /// Some credit came back: for those that had none to take.
+    fn consider_short(&mut self) {
+        while let Some(id) = self.short.pop_first() {
+            self.consider(id);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The promises, one checker each, fed with every fact of a world.
 //!
-//! A checker sees a fact before the model has booked it, except that time has passed: deliveries
-//! whose deadline has come are ended. What it says when it is broken ends the world.
+//! A checker sees what the core wants before the model has booked it, and what the core heard
+//! after. Deliveries whose deadline has come are ended by then. The first broken promise ends the
+//! world. P6, P7 and P13 are no matter of the core as it stands: it knows no dead letters, one
+//! revision, and no group. P10 is shown by living a world twice.
 
 use std::fmt;
 
@@ -139,7 +141,7 @@ impl Broken {
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.pad(&format!("{self:?}"))
     }
 }
 

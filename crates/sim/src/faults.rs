@@ -4,7 +4,8 @@
 
 use forebay_core::Fault;
 
-use crate::checkers::Promise;
+use crate::checkers::{Broken, Promise};
+use crate::replay;
 
 macro_rules! table {
     ($($promise:ident: $($fault:ident)*;)*) => {
@@ -23,18 +24,47 @@ macro_rules! table {
 table! {
     P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch;
     P2: CommitOnSend CommitOneTooFar CommitOverGap;
-    P3: OneTooManyInFlight CreditTwice;
+    P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
     P5: LateAnswerCounts UnknownIsSuccess TenureIgnored;
     P8: CommitGoesBack;
     P9: WakeWithoutWork;
-    P11: DeliverWhileDraining ReleaseBeforeCommit;
+    P11: LostIgnored DeliverWhileDraining ReleaseBeforeCommit;
     P12: NoProbePause FaultBurnsAttempt;
     Tenure: TenureNotRaised DeliverBeforeClaim;
-    Liveness: FetchForgotten;
+    Replay: LazyCommit CommitNotWoken WindowIgnored;
+    Liveness: RetryNotWoken FetchForgotten;
 }
 
 /// The fault of this name, however it is capitalised.
 pub fn named(name: &str) -> Option<Fault> {
     ALL.iter().copied().find(|fault| format!("{fault:?}").eq_ignore_ascii_case(name))
+}
+
+/// How a planted fault was caught.
+#[derive(Clone, Debug)]
+pub struct Catch {
+    pub fault: Fault,
+    /// Worlds lived until the checker of its promise spoke; nothing where it never did.
+    pub seeds: Option<u64>,
+    /// The world that showed it.
+    pub broken: Option<Broken>,
+    /// Worlds before that in which another checker spoke first.
+    pub blamed_otherwise: Vec<(u64, Promise)>,
+}
+
+/// Lives worlds with the fault planted, at most so many, until the checker of its promise speaks.
+pub fn hunt(fault: Fault, most: u64) -> Catch {
+    let mut blamed_otherwise = Vec::new();
+    for seed in 0..most {
+        match replay::live(seed, Some(fault), false).broken {
+            Some(broken) if broken.promise == promise(fault) => {
+                let (seeds, broken) = (Some(seed + 1), Some(broken));
+                return Catch { fault, seeds, broken, blamed_otherwise };
+            }
+            Some(broken) => blamed_otherwise.push((seed, broken.promise)),
+            None => {}
+        }
+    }
+    Catch { fault, seeds: None, broken: None, blamed_otherwise }
 }

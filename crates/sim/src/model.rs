@@ -67,7 +67,9 @@ impl Model {
         let partition = term.partition.0 as usize;
         assert!(office.terms[partition].is_none(), "the world assigns what is free");
         term.id = id;
-        term.floor = office.last_tenure[partition];
+        let last = office.last_tenure[partition].max(term.opening.stored);
+        term.tenure = term.tenure.max(last.map_or(term.tenure, |last| Tenure(last.0 + 1)));
+        office.last_tenure[partition] = Some(term.tenure);
         office.terms[partition] = Some(id);
         self.terms.push(term);
         id
@@ -80,7 +82,6 @@ impl Model {
         term.over = true;
         let office = &mut self.offices[process];
         office.flights -= term.flights();
-        office.last_tenure[partition.0 as usize] = term.tenure.or(term.floor);
     }
 
     pub(crate) fn hand_over(&mut self, term: TermId, records: &[Record<usize>]) {
@@ -114,7 +115,7 @@ impl Model {
         self.expire(process);
         let office = &mut self.offices[process];
         let term = office.terms[id.partition.0 as usize].map(|term| &mut self.terms[term]);
-        let term = term.filter(|term| term.tenure == Some(id.tenure));
+        let term = term.filter(|term| term.tenure == id.tenure);
         let index = term.as_ref().and_then(|term| term.out(id));
         let (Some(term), Some(index)) = (term, index) else {
             office.inert += 1;

@@ -63,7 +63,7 @@ impl Service {
         &mut self.endpoints[id.0 as usize]
     }
 
-    /// Forgets what has ended, then begins work; returns its number.
+    /// Begins work; returns its number.
     pub(crate) fn begin(&mut self, mut work: Work) -> u64 {
         self.begun += 1;
         work.number = self.begun;
@@ -71,8 +71,9 @@ impl Service {
         self.begun
     }
 
+    /// What ends this very moment may still have its answer to give.
     pub(crate) fn forget_ended(&mut self, now: Micros) {
-        self.works.retain(|work| work.ends > now);
+        self.works.retain(|work| work.ends >= now);
     }
 
     /// Takes the work out when its time has come; `None` where its process died before.

@@ -123,6 +123,8 @@ pub enum Mood {
     Answers(Verdict),
     /// Takes requests and says nothing.
     Mute,
+    /// Loses the connection at once, and works on as long as the contract allows.
+    Drops,
 }
 
 impl Plan {
@@ -130,7 +132,7 @@ impl Plan {
         let mut rng = Rng::new(seed ^ 0x666f_7265_6261_7900);
         let rng = &mut rng;
         let rules = rules(rng, planted);
-        let calm = rng.spread(500 * MILLI, 40 * SECOND);
+        let calm = rng.spread(20 * MILLI, 20 * SECOND);
         let endpoints = rng.between(1, 5) as u32;
         let processes = rng.between(1, 2) as usize;
         let keys = rng.spread(1, 24);
@@ -148,7 +150,7 @@ impl Plan {
         if kinds.is_empty() {
             kinds.push(rng.below(KINDS));
         }
-        let strikes = rng.spread(1, 32);
+        let strikes = rng.spread(1, 96);
         let mut storm: Vec<_> = (0..strikes)
             .map(|_| {
                 let kind = *rng.pick(&kinds);
@@ -162,12 +164,17 @@ impl Plan {
     fn trouble(&self, kind: u64, rng: &mut Rng, keys: u64) -> Trouble {
         let partition = PartitionId(rng.below(self.logs.len() as u64) as u32);
         let endpoint = EndpointId(rng.below(u64::from(self.endpoints)) as u32);
-        let lasts = rng.spread(MILLI, (self.calm / 2).max(2 * MILLI));
+        let lasts = rng.spread(MILLI / 10, self.calm / 2);
         match kind {
             0 => Trouble::Crash { process: rng.below(self.processes as u64) as usize },
             1 | 2 => Trouble::Revoke { partition },
             3 => Trouble::Lose { partition },
-            4 => Trouble::EndpointDies { endpoint, silently: rng.odds(300), back_after: lasts },
+            4 => {
+                // Often back before those who were refused know it.
+                let quickly = rng.spread(10, self.rules.deadline.as_micros() as u64);
+                let back_after = if rng.odds(700) { quickly } else { lasts };
+                Trouble::EndpointDies { endpoint, silently: rng.odds(200), back_after }
+            }
             5 => Trouble::EndpointLeaves { endpoint, back_after: lasts },
             6 | 7 => Trouble::EndpointMood { endpoint, mood: mood(rng), lasts },
             8 => Trouble::KeyFails { key: rng.below(keys), lasts },
@@ -205,10 +212,11 @@ fn rules(rng: &mut Rng, planted: Planted) -> Rules {
 
 fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros) -> Vec<Vec<Row>> {
     let partitions = rng.spread(1, 8);
-    let total = rng.spread(8, 320);
+    let total = rng.spread(8, 1_024);
     let (gaps, nulls, hot, large, poison) =
         (some(rng, 300), some(rng, 500), some(rng, 900), some(rng, 60), some(rng, 150));
-    let produced_by = if rng.odds(500) { 0 } else { calm };
+    // Trouble in an idle world finds nothing, so records come for as long as the storm lasts.
+    let produced_by = if rng.odds(250) { 0 } else { calm };
     let size = rng.spread(1, 400);
     (0..partitions)
         .map(|_| {
@@ -275,8 +283,9 @@ fn some(rng: &mut Rng, most: u64) -> u64 {
 }
 
 fn mood(rng: &mut Rng) -> Mood {
-    match rng.below(6) {
+    match rng.below(7) {
         0 => Mood::Mute,
+        4 => Mood::Drops,
         1 => Mood::Answers(Verdict::BackPressure { after: wait(rng) }),
         2 => Mood::Answers(Verdict::TargetFault(TargetFault::Tls)),
         3 => Mood::Answers(Verdict::TargetFault(TargetFault::Status)),

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::AddAssign;
 
 use forebay_core::{
     Answer, CommitPoint, DeliveryId, EndpointId, Input, Instant, Output, PartitionId, Planted,
@@ -70,6 +71,18 @@ pub struct Tally {
     pub virtual_micros: u64,
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.deliveries += other.deliveries;
+        self.accepted += other.accepted;
+        self.inert += other.inert;
+        self.crashes += other.crashes;
+        self.terms += other.terms;
+        self.virtual_micros += other.virtual_micros;
+    }
+}
+
 #[derive(Debug)]
 enum Event {
     Poll { process: usize, life: u32 },
@@ -94,6 +107,7 @@ struct Fetch {
     life: u32,
     term: TermId,
     tenure: Tenure,
+    number: u64,
     records: usize,
     bytes: usize,
 }
@@ -220,10 +234,11 @@ impl World {
 
     fn happens(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Poll { process, life } => match self.lives(process, life) {
-                true => self.poll(process, false)?,
-                false => {}
-            },
+            Event::Poll { process, life } => {
+                if self.lives(process, life) {
+                    self.poll(process, false)?;
+                }
+            }
             Event::Wake { process, life, alarm } => {
                 if self.lives(process, life) && self.processes[process].alarm == alarm {
                     self.poll(process, true)?;
@@ -327,10 +342,10 @@ impl World {
             }
             Output::Fetch { partition, tenure, records, bytes } => {
                 let life = self.processes[process].life;
-                let Some(term) = self.model.term(process, partition).map(|term| term.id) else {
-                    return;
-                };
-                let fetch = Fetch { process, life, term, tenure, records, bytes };
+                let Some(term) = self.model.term_mut(process, partition) else { return };
+                term.fetches += 1;
+                let (term, number) = (term.id, term.fetches);
+                let fetch = Fetch { process, life, term, tenure, number, records, bytes };
                 let takes = self.rng.below(self.plan.pace.fetch + 1);
                 self.agenda.enter(self.now + takes, Event::Hand(fetch));
             }
@@ -353,6 +368,11 @@ impl World {
         let listed = self.service.listed();
         self.model.offices[process].listed(&listed);
         self.tell(process, Input::Endpoints(listed));
+    }
+
+    /// Short as often as long, for races live where one thing follows close upon another.
+    fn pause(&mut self, most: Micros) -> Micros {
+        self.rng.spread(1, most)
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {

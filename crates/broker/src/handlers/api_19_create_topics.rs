@@ -78,6 +78,10 @@ fn create(
     wanted: CreatableTopic,
     validate_only: bool,
 ) -> Result<Made, (ResponseError, String)> {
+    if &**wanted.name == forebay_wire::offsets_topic::TOPIC {
+        let why = "the broker creates this topic itself, when the first group needs it";
+        return Err((ResponseError::InvalidTopicException, why.to_owned()));
+    }
     let partitions = partition_count(node, &wanted)?;
     let mut configs = BTreeMap::new();
     for config in &wanted.configs {

@@ -317,3 +317,76 @@ fn a_retry_without_a_free_slot_is_no_reason_to_wake_up() {
     answer(&mut it, &second, Verdict::Accept, at(1_000));
     assert_eq!(deliver(&mut it, at(1_000)).unwrap().payload, 0);
 }
+
+#[test]
+fn an_open_fetch_shrinks_when_partitions_come() {
+    let mut it = active();
+    let open = it.poll(at(0));
+    assert!(matches!(open, Some(Output::Fetch { records: 8, bytes: 1_000, .. })), "{open:?}");
+    let (partition, start) = (PartitionId(1), CommitPoint(0));
+    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    let renewed = it.poll(at(1));
+    assert!(
+        matches!(renewed, Some(Output::Fetch { partition: P0, records: 4, bytes: 500, .. })),
+        "{renewed:?}"
+    );
+    it.check();
+}
+
+#[test]
+fn what_all_partitions_hold_keeps_the_bound_when_partitions_come() {
+    let mut it = active();
+    let records: Vec<_> = (0..8).map(|offset| (offset, Some(1))).collect();
+    fetch(&mut it, &records, at(0));
+    let (partition, start) = (PartitionId(1), CommitPoint(0));
+    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    let tenure = Tenure(7);
+    let mut fetches = Vec::new();
+    while let Some(output) = it.poll(at(1)) {
+        match output {
+            Output::Commit { point, .. } => {
+                it.handle(Input::Committed { partition, tenure, point }, at(1));
+            }
+            Output::Fetch { partition, records, .. } => fetches.push((partition, records)),
+            _ => {}
+        }
+    }
+    assert_eq!(fetches, [(partition, 1)], "partition 0 holds all there is, and one is left");
+    it.check();
+}
+
+#[test]
+fn records_that_cross_the_renewal_of_their_fetch_are_taken() {
+    let mut it = active();
+    assert!(matches!(it.poll(at(0)), Some(Output::Fetch { records: 8, .. })));
+    let (partition, start) = (PartitionId(1), CommitPoint(0));
+    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    assert!(matches!(it.poll(at(1)), Some(Output::Fetch { records: 4, .. })));
+    for offset in 0..2 {
+        let record = Record { offset: Offset(offset), key: None, bytes: 1, payload: offset };
+        it.handle(
+            Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] },
+            at(2),
+        );
+        it.check();
+    }
+    assert_eq!(it.view().partitions[0].held, 2);
+}
+
+#[test]
+fn a_retry_without_an_endpoint_to_try_is_no_reason_to_wake_up() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (first, second) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &first, Verdict::Retry { said: false, after: None }, at(1));
+    let fault = Verdict::TargetFault(TargetFault::Status);
+    let lane_opens = it.next_wakeup(at(1)).unwrap();
+    answer(&mut it, &second, fault, at(2));
+    assert!(deliver(&mut it, at(2)).is_none());
+    let probe = at(1_002);
+    assert!(lane_opens < probe);
+    assert_eq!(it.next_wakeup(at(2)), Some(probe));
+    it.handle(Input::Endpoints(vec![]), at(3));
+    assert!(deliver(&mut it, at(3)).is_none());
+    assert_eq!(it.next_wakeup(at(3)), None);
+}

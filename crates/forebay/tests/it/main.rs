@@ -1,3 +1,4 @@
-//! The whole program, from outside.
+//! Tests of the binary as its users run it.
 
 mod demo;
+mod system;

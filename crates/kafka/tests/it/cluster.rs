@@ -79,6 +79,13 @@ impl Broker {
         self.process.wait().expect("our own child");
     }
 
+    /// Stops it as a stalled machine would (`STOP`), or lets it go on (`CONT`).
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.expect("kill(1)").success());
+    }
+
     /// Starts it again on its data and its port.
     pub(crate) fn restart(&mut self) {
         self.kill();

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_kafka::{IntakeConfig, IntakeEvent, TopicPartition};
+use forebay_kafka::{Commit, IntakeConfig, IntakeEvent, TopicPartition};
 
-use crate::cluster::{self, fill, topic, unique};
+use crate::cluster::{self, Broker, fill, topic, unique};
 use crate::worker::{Worker, config};
 
 fn revoked(event: &IntakeEvent) -> Option<Vec<TopicPartition>> {
@@ -76,7 +76,7 @@ fn a_hand_over_waits_for_the_drain_while_other_partitions_flow() {
 fn a_drain_that_is_never_released_ends_at_its_deadline() {
     let topic = topic("deadline", 2);
     let group = unique("group");
-    let short = || IntakeConfig { drain: Duration::from_secs(1), ..config(&topic, &group) };
+    let short = || IntakeConfig { drain: Duration::from_secs(3), ..config(&topic, &group) };
     let mut first = Worker::start(short());
     first.until_assigned(2);
     let mut second = Worker::start(short());
@@ -84,7 +84,7 @@ fn a_drain_that_is_never_released_ends_at_its_deadline() {
     let began = Instant::now();
     second.until_assigned(1);
     let lasted = began.elapsed();
-    assert!(lasted > Duration::from_millis(900), "handed over after {lasted:?}");
+    assert!(lasted > Duration::from_millis(2_800), "handed over after {lasted:?}");
     first.close();
     second.close();
 }
@@ -211,5 +211,39 @@ fn a_worker_that_sleeps_keeps_its_membership() {
         .iter()
         .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_)));
     assert!(!moved, "{:?}", worker.events);
+    worker.close();
+}
+
+#[test]
+fn a_session_that_was_not_kept_loses_its_partitions_and_gets_them_anew() {
+    let broker = Broker::start(None);
+    let properties = cluster::properties_with(
+        &broker.servers,
+        &[("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "200")],
+    );
+    let name = unique("session");
+    let admin = forebay_kafka::Admin::new(&properties, cluster::PATIENCE).expect("an admin client");
+    cluster::create(&admin, &name, 1, &[]);
+    let mut worker = Worker::start(IntakeConfig { properties, ..config(&name, &unique("group")) });
+    worker.until_assigned(1);
+    let partition = worker.named(0);
+    let before = worker.owned.remove(&0).expect("assigned");
+    broker.signal("STOP");
+    let lost = worker.until_event("the partition is lost", |event| match event {
+        IntakeEvent::Lost(partitions) => Some(partitions.clone()),
+        _ => None,
+    });
+    assert_eq!(lost, std::slice::from_ref(&partition));
+    assert!(before.queue().is_closed());
+    worker.intake.commit([Commit { partition, offset: 0, metadata: String::new() }]);
+    worker.until_event("a commit of it is refused, though nobody answers", |event| {
+        matches!(event, IntakeEvent::CommitFailed { retry: false, .. }).then_some(())
+    });
+    broker.signal("CONT");
+    worker.until_assigned(1);
+    let producer = cluster::producer(&broker.servers);
+    cluster::put(&producer, &name, 0, b"x");
+    producer.flush(cluster::PATIENCE).expect("flushed");
+    worker.until_taken(0, 1);
     worker.close();
 }

@@ -11,11 +11,12 @@ use forebay_kafka::{
     TopicPartition,
 };
 
-use crate::cluster::{PATIENCE, properties, servers};
+use crate::cluster::{PATIENCE, properties_with, servers};
 
 pub(crate) fn config(topic: &str, group: &str) -> IntakeConfig {
     IntakeConfig {
-        properties: properties(servers()),
+        // A member hears of a rebalance by its heartbeat.
+        properties: properties_with(servers(), &[("heartbeat.interval.ms", "200")]),
         topics: vec![topic.to_owned()],
         group: group.to_owned(),
         instance_id: None,

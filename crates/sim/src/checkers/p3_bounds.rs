@@ -3,7 +3,7 @@
 //! A partition may always hold one record, however many partitions there are and however large
 //! the record is; so beyond one record for each partition, all of them together keep the bounds.
 
-use forebay_core::Output;
+use forebay_core::{Output, View};
 
 use super::{Checker, Fact};
 use crate::model::{Model, Term};
@@ -20,7 +20,10 @@ impl Checker for BoundsHold {
                     _ => Ok(()),
                 }
             }
-            Fact::Idle { process, .. } => held(*process, model),
+            Fact::Idle { process, view, .. } => {
+                held(*process, model)?;
+                counted(*process, view, model)
+            }
             _ => Ok(()),
         }
     }
@@ -38,6 +41,21 @@ fn held(process: usize, model: &Model) -> Result<(), String> {
             "{records} records of {records_max} and {bytes} bytes of {bytes_max} are held, beyond \
              one record for each partition"
         ));
+    }
+    Ok(())
+}
+
+/// What the core says it holds is what it holds.
+fn counted(process: usize, view: &View, model: &Model) -> Result<(), String> {
+    for partition in &view.partitions {
+        let term = model.term(process, partition.partition);
+        let books = term.map_or((0, 0), |term| (term.held, term.held_bytes));
+        if (partition.held, partition.held_bytes) != books {
+            return Err(format!(
+                "partition {} counts {} records and {} bytes as held, and holds {books:?}",
+                partition.partition.0, partition.held, partition.held_bytes
+            ));
+        }
     }
     Ok(())
 }

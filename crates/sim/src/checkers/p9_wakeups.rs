@@ -5,10 +5,10 @@ use forebay_core::Instant;
 use super::{Checker, Fact};
 use crate::model::Model;
 
-/// Wake-ups that may come to nothing: a lane that reopens while no slot is free, or a commit
-/// that an answer made needless.
-const IDLE_SHARE: u64 = 2;
-const IDLE_ALWAYS: u64 = 50;
+/// Wake-ups that may come to nothing, one part in so many and a few always: a lane that reopens
+/// while no endpoint is listed, or in a partition that is revoked.
+const IDLE_SHARE: u64 = 10;
+const IDLE_ALWAYS: u64 = 20;
 
 #[derive(Default)]
 pub(super) struct WakeUpsAreActionable {

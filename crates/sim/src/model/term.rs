@@ -11,10 +11,9 @@ pub struct Term {
     pub partition: PartitionId,
     pub generation: u64,
     pub opening: Opening,
-    /// The process's last tenure over the same partition.
-    pub floor: Option<Tenure>,
-    /// The tenure that the core chose, once it has said so.
-    pub tenure: Option<Tenure>,
+    /// What the tenure has to be: above what was stored and above the process's last one, and no
+    /// less than the wall clock.
+    pub tenure: Tenure,
     /// Kafka acknowledged the tenure.
     pub claimed: bool,
     pub revoked_at: Option<u64>,
@@ -27,6 +26,8 @@ pub struct Term {
     pub prefix_since: u64,
     /// Where the next record is read from the log.
     pub position: usize,
+    /// Counts fetches; only the last one is open.
+    pub fetches: u64,
     /// Unsettled records by lane, oldest first.
     pub queues: Queues,
     pub held: usize,
@@ -78,8 +79,7 @@ impl Term {
             partition,
             generation,
             opening,
-            floor: None,
-            tenure: None,
+            tenure: Tenure(opening.wall_ms),
             claimed: false,
             revoked_at: None,
             over: false,
@@ -87,6 +87,7 @@ impl Term {
             prefix: 0,
             prefix_since: now,
             position,
+            fetches: 0,
             queues: Queues::new(),
             held: 0,
             held_bytes: 0,

@@ -42,7 +42,9 @@ impl World {
         }
         if !endpoint.up {
             if !endpoint.silent {
-                self.answers(request, Verdict::TargetFault(TargetFault::Refused));
+                let takes = self.rng.spread(1, self.deadline());
+                let at = self.now + takes;
+                self.answers_at(at, request, Verdict::TargetFault(TargetFault::Refused));
             }
             return Ok(());
         }
@@ -65,7 +67,8 @@ impl World {
 
     fn work_begins(&mut self, request: Request) -> Result<(), Broken> {
         let latest = request.deadline + self.plan.rules.grace.as_micros() as u64;
-        let most = match self.strikes(|odds| odds.slow) {
+        let drops = self.service.of(request.endpoint).mood == Mood::Drops;
+        let most = match drops || self.strikes(|odds| odds.slow) {
             true => latest - self.now,
             false => self.plan.pace.work,
         };
@@ -80,7 +83,9 @@ impl World {
         self.service.forget_ended(self.now);
         let number = self.service.begin(work);
         self.agenda.enter(ends, Event::Finish { work: number, request });
-        if self.strikes(|odds| odds.lost_during) {
+        if drops {
+            self.answers(request, LOST);
+        } else if self.strikes(|odds| odds.lost_during) {
             let at = self.now + self.rng.below(ends - self.now);
             self.answers_at(at, request, LOST);
         }
@@ -98,7 +103,7 @@ impl World {
             self.model.done[request.id.partition.0 as usize][request.index] = true;
             self.tally.accepted += 1;
         }
-        if mood == Mood::Mute || self.strikes(|odds| odds.never_answered) {
+        if matches!(mood, Mood::Mute | Mood::Drops) || self.strikes(|odds| odds.never_answered) {
             return;
         }
         let late = self.strikes(|odds| odds.answered_late);
@@ -122,7 +127,7 @@ impl World {
             _ if self.calm => Verdict::Accept,
             Mood::Answers(verdict) => verdict,
             _ if failing || request.id.number <= fails => failure,
-            Mood::Well | Mood::Mute => self.by_chance(),
+            Mood::Well | Mood::Mute | Mood::Drops => self.by_chance(),
         }
     }
 

@@ -39,7 +39,7 @@ impl World {
     /// The partition is free again, for anyone.
     pub(super) fn freed(&mut self, partition: PartitionId) {
         self.kafka.of_mut(partition).owner = None;
-        let pause = self.rng.below(SECOND / 2);
+        let pause = self.pause(SECOND / 2);
         self.agenda.enter(self.now + pause, Event::Assign { partition });
     }
 
@@ -64,13 +64,17 @@ impl World {
 
     /// Answers a fetch, also one of a term that is over: queues of the shell may lag behind.
     pub(super) fn hand(&mut self, fetch: Fetch) {
-        let Fetch { process, life, term, tenure, records, bytes } = fetch;
-        if !self.lives(process, life) {
+        let Fetch { process, life, term, tenure, number, records, bytes } = fetch;
+        let of = &self.model.terms[term];
+        if !self.lives(process, life) || number != of.fetches {
             return;
         }
-        let of = &self.model.terms[term];
         let partition = of.partition;
-        let taken = self.kafka.of(partition).fetch(of.position, records, bytes, self.now);
+        let position = of.position;
+        let records =
+            if self.rng.odds(300) { 1 + self.rng.below(records as u64) as usize } else { records };
+        let of = &self.model.terms[term];
+        let taken = self.kafka.of(partition).fetch(position, records, bytes, self.now);
         match taken {
             Err(None) => {}
             Err(Some(at)) => self.agenda.enter(at, Event::Hand(fetch)),
@@ -91,7 +95,6 @@ impl World {
         point: CommitPoint,
     ) {
         let Some(term) = self.model.term_mut(process, partition) else { return };
-        term.tenure.get_or_insert(tenure);
         term.commits.out = Some(point);
         let term = term.id;
         let life = self.processes[process].life;

@@ -64,7 +64,7 @@ impl World {
         for partition in self.owned_by(process) {
             self.freed(partition);
         }
-        let back = self.rng.below(2 * SECOND);
+        let back = self.pause(2 * SECOND);
         self.agenda.enter(self.now + back, Event::Start { process });
     }
 
@@ -85,17 +85,19 @@ impl World {
         let Some(term) = self.model.term(process, partition) else { return };
         let (term, life) = (term.id, self.processes[process].life);
         self.kafka.of_mut(partition).generation += 1;
-        let told = self.rng.below(2 * SECOND);
+        let told = self.pause(2 * SECOND);
         self.agenda.enter(self.now + told, Event::TellLost { term, life });
         self.freed(partition);
     }
 
     /// Ends an endpoint's process; another takes its place later.
     fn stop(&mut self, endpoint: EndpointId, silently: bool, back_after: Micros) {
+        let mood = *self.rng.pick(&[Some(Mood::Well), Some(Mood::Drops), None]);
         let it = self.service.of_mut(endpoint);
         it.up = false;
         it.silent = silently;
-        it.mood = Mood::Well;
+        // What takes its place is well, not ready yet, or as ill as before.
+        it.mood = mood.unwrap_or(it.mood);
         it.chapter += 1;
         let chapter = it.chapter;
         self.cut_off(endpoint, silently);
@@ -107,10 +109,17 @@ impl World {
         if it.chapter != chapter {
             return;
         }
-        it.up = true;
-        it.mood = Mood::Well;
         let listed = std::mem::replace(&mut it.listed, true);
-        self.note(|| format!("endpoint {} is well", endpoint.0));
+        let was_up = std::mem::replace(&mut it.up, true);
+        if was_up || self.calm {
+            it.mood = Mood::Well;
+        }
+        let mood = it.mood;
+        self.note(|| format!("endpoint {} is back: {mood:?}", endpoint.0));
+        if mood != Mood::Well {
+            let more = self.pause(2 * SECOND);
+            self.agenda.enter(self.now + more, Event::EndpointBack { endpoint, chapter });
+        }
         if !listed {
             self.tell_all_endpoints();
         }

@@ -1,0 +1,13 @@
+//! The whole system: a Kafka, the gateway as a process, and services that remember what they saw.
+//!
+//! What was delivered, in which order and how often is decided from the services' journals. The
+//! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
+
+mod crash;
+mod deliver;
+mod journal;
+mod kafka;
+mod process;
+mod refuse;
+mod scale;
+mod service;

@@ -1,0 +1,227 @@
+//! Records reach services, and what services answer decides what is committed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::journal::Journal;
+use super::kafka::{Kafka, Places};
+use super::process::{Forebay, eventually, file, within};
+use super::service::Service;
+
+/// A gateway with one subscription, named like its topic.
+pub(crate) fn gateway(
+    directory: &std::path::Path,
+    kafka: &Kafka,
+    topic: &str,
+    urls: &[String],
+    more: &str,
+) -> Forebay {
+    let text = format!(
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
+         instance = \"test\"\n[[subscription]]\nname = {topic:?}\ntopics = [{topic:?}]\n{more}\n\
+         [subscription.target]\nendpoints = {urls:?}\n",
+        kafka.address
+    );
+    let config = file(directory, &text);
+    Forebay::start(directory, &["run", "-c", config.to_str().unwrap()])
+}
+
+#[test]
+fn records_arrive_in_the_order_of_their_keys_and_are_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    kafka.create("arrive", 4);
+    let places = kafka.fill("arrive", 0..5_000, 100);
+    let gateway = gateway(directory.path(), &kafka, "arrive", &[service.url()], "");
+    kafka.await_committed("arrive", &places);
+    assert_eq!(journal.accepted(), places);
+    journal.assert_in_order();
+    assert_eq!(journal.repeated(), 0);
+    assert_eq!(gateway.get("/readyz").0, 200);
+    assert_eq!(gateway.get("/livez").0, 200);
+    assert!(
+        gateway.get("/metrics").1.contains("forebay_settled_total{subscription=\"arrive\"} 5000")
+    );
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn a_delivery_carries_what_the_contract_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    kafka.create("carries", 1);
+    let (producer, places) = (kafka.producer(), Places::default());
+    places.send(&producer, "carries", Some("Zoë".as_bytes()), Some(b"one"));
+    places.send(&producer, "carries", None, None);
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let _gateway = gateway(directory.path(), &kafka, "carries", &[service.url()], "");
+    kafka.await_committed("carries", &places.read());
+    let mut seen = journal.read();
+    seen.sort_by_key(|seen| seen.offset);
+    let header = |index: usize, name: &str| {
+        let headers: &Vec<(String, String)> = &seen[index].headers;
+        headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
+    for (name, value) in [
+        ("forebay-contract", "v1"),
+        ("forebay-subscription", "carries"),
+        ("forebay-group", "carries"),
+        ("forebay-topic", "carries"),
+        ("forebay-partition", "0"),
+        ("forebay-offset", "0"),
+        ("forebay-key", "Zo%C3%AB"),
+        ("forebay-attempt", "1"),
+        ("forebay-revision", "default"),
+        ("content-type", "application/octet-stream"),
+    ] {
+        assert_eq!(header(0, name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(seen[0].body, b"one");
+    assert!(header(0, "idempotency-key").unwrap().starts_with("carries/carries/"));
+    assert!(seen[0].tenure > 1_700_000_000_000, "a tenure is at least the time in ms");
+    assert_eq!(header(1, "forebay-key"), None);
+    assert_eq!(header(1, "forebay-value").as_deref(), Some("null"));
+}
+
+#[test]
+fn a_record_that_fails_holds_its_key_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("holds", 1);
+    let places = kafka.fill("holds", 0..100, 10);
+    let service = Service::start_picky(&journal, (0, 3));
+    service.answer(500);
+    let more = "retry = { backoff = \"10ms..50ms\" }";
+    let gateway = gateway(directory.path(), &kafka, "holds", &[service.url()], more);
+    // Offsets 3, 13, … 93 share a key; the ninety others are done.
+    eventually("the others are done", || (journal.accepted().len() == 90).then_some(()));
+    eventually("it is tried again", || {
+        let tried =
+            journal.read().into_iter().filter(|seen| seen.offset == 3).map(|seen| seen.attempt);
+        (tried.max()? >= 5).then_some(())
+    });
+    let blocked = eventually("the view says what blocks", || {
+        let blocked = gateway.subscription()["partitions"][0]["blocked"].clone();
+        (!blocked.is_null()).then_some(blocked)
+    });
+    assert_eq!(blocked["offset"], 3);
+    assert_eq!(blocked["status"], 500);
+    eventually("the commit point reaches it", || {
+        (kafka.committed("holds").get(&0) == Some(&3)).then_some(())
+    });
+    assert_eq!(kafka.committed("holds").get(&0), Some(&3), "P2");
+    service.answer(200);
+    kafka.await_committed("holds", &places);
+    journal.assert_in_order();
+    assert_eq!(journal.accepted(), places);
+}
+
+#[test]
+fn a_service_that_is_down_costs_no_attempt_and_is_served_soon_after_its_return() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("down", 4);
+    let service = Service::start(&journal, Duration::ZERO);
+    let (address, url) = (service.address(), service.url());
+    let first = kafka.fill("down", 0..500, 50);
+    let gateway = gateway(directory.path(), &kafka, "down", &[url], "");
+    kafka.await_committed("down", &first);
+    drop(service);
+    let second = kafka.fill("down", 500..1_000, 50);
+    let seconds = std::env::var("FOREBAY_TEST_DOWN_SECONDS").ok();
+    let seconds: usize = seconds.map_or(4, |seconds| seconds.parse().unwrap());
+    eventually("the fault is seen", || {
+        (gateway.subscription()["endpoints"][0]["state"] == "at-fault").then_some(())
+    });
+    // One probe a second, so their number is the time.
+    let probes = || gateway.subscription()["deliveries"]["target_fault"].as_u64().unwrap();
+    let before = probes();
+    within(Duration::from_secs(2 * seconds as u64 + 10), "probes", || {
+        (probes() >= before + seconds as u64).then_some(())
+    });
+    for partition in gateway.subscription()["partitions"].as_array().unwrap() {
+        let charged = &partition["blocked"]["attempts_charged"];
+        assert!(charged.is_null() || charged == 0, "{partition}");
+    }
+    let back = Instant::now();
+    let _service = Service::start_at(address, &journal, Duration::ZERO);
+    let all: std::collections::BTreeSet<_> = first.union(&second).copied().collect();
+    eventually("delivery resumes", || (journal.len() > first.len()).then_some(()));
+    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    kafka.await_committed("down", &all);
+    assert_eq!(journal.accepted(), all);
+    journal.assert_in_order();
+}
+
+#[test]
+fn a_record_that_is_too_large_holds_its_key_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    kafka.create("large", 1);
+    let (producer, places) = (kafka.producer(), Places::default());
+    places.send(&producer, "large", Some(b"a"), Some(&[b'x'; 2_000]));
+    places.send(&producer, "large", Some(b"b"), Some(b"small"));
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let text = format!(
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
+         [[subscription]]\nname = \"large\"\ntopics = [\"large\"]\n[subscription.target]\n\
+         url = {:?}\nmax_value_bytes = \"1KiB\"\n",
+        kafka.address,
+        service.url()
+    );
+    let config = file(directory.path(), &text);
+    let gateway = Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    eventually("the small one is done", || (journal.len() == 1).then_some(()));
+    let reason = eventually("the large one is shown", || {
+        let blocked = gateway.subscription()["partitions"][0]["blocked"].clone();
+        blocked["reason"].as_str().map(str::to_owned)
+    });
+    assert!(reason.contains("its value of 2000 bytes is over 1024 bytes"), "{reason}");
+}
+
+#[test]
+fn order_by_partition_has_one_record_in_flight_and_no_order_has_many() {
+    for (order, most) in [("partition", 1), ("none", 64)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+        let service = Service::start(&journal, Duration::from_millis(2));
+        let topic = format!("order-{order}");
+        kafka.create(&topic, 1);
+        let places = kafka.fill(&topic, 0..200, 1);
+        let more = format!("order = {order:?}");
+        let _gateway = gateway(directory.path(), &kafka, &topic, &[service.url()], &more);
+        kafka.await_committed(&topic, &places);
+        let offsets: Vec<_> = journal.read().iter().map(|seen| seen.offset).collect();
+        assert_eq!(offsets.is_sorted(), most == 1, "{order}: {offsets:?}");
+        assert_eq!(journal.accepted(), places);
+    }
+}
+
+#[test]
+fn the_example_service_in_python_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(directory.path());
+    kafka.create("python", 2);
+    let places = kafka.fill("python", 0..200, 20);
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/python/service.py");
+    let mut service = Command::new("python3")
+        .args([example, "--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("python3 is installed");
+    let mut line = String::new();
+    BufReader::new(service.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
+    let gateway = gateway(directory.path(), &kafka, "python", &[url], "");
+    kafka.await_committed("python", &places);
+    assert_eq!(gateway.terminate(), 0);
+    service.kill().unwrap();
+    let printed = BufReader::new(service.stdout.take().unwrap()).lines().count();
+    service.wait().unwrap();
+    assert_eq!(printed, places.len());
+}

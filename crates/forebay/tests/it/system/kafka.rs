@@ -1,0 +1,147 @@
+//! The Kafka under test, and what a test does with it as a plain client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use forebay_kafka::{
+    Admin, Delivery, NewTopic, Produced, Producer, Properties, ReadFrom, Reader, ReaderItem, Send,
+    SendError,
+};
+use forebay_wire::offsets_topic::Entry;
+
+use super::process::{Forebay, eventually};
+
+/// The embedded broker in a directory of the test, or the one that the environment names.
+pub(crate) struct Kafka {
+    pub(crate) broker: Option<Forebay>,
+    pub(crate) address: String,
+}
+
+impl Kafka {
+    pub(crate) fn start(directory: &Path) -> Self {
+        if let Ok(address) = std::env::var("FOREBAY_TEST_KAFKA") {
+            return Self { broker: None, address };
+        }
+        Self::embedded(directory, "127.0.0.1:0")
+    }
+
+    /// The embedded broker even where another Kafka is under test.
+    pub(crate) fn embedded(directory: &Path, listen: &str) -> Self {
+        let data = directory.join("kafka");
+        let args = ["broker", "--data", data.to_str().unwrap(), "--listen", listen];
+        let broker = Forebay::start(directory, &args);
+        Self { address: broker.address("kafka"), broker: Some(broker) }
+    }
+
+    pub(crate) fn properties(&self) -> Properties {
+        let given = BTreeMap::from([("bootstrap.servers".to_owned(), self.address.clone())]);
+        Properties::parse(&given).expect("an address is enough")
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(&self.properties(), Duration::from_secs(30)).expect("a client can be made")
+    }
+
+    pub(crate) fn create(&self, topic: &str, partitions: i32) {
+        let configs = BTreeMap::new();
+        let new = NewTopic { name: topic.to_owned(), partitions, replication: 1, configs };
+        self.admin().create_topic(&new).expect("a topic is created");
+    }
+
+    pub(crate) fn producer(&self) -> Producer {
+        Producer::new(&self.properties(), "test").expect("a client can be made")
+    }
+
+    /// Produces `key-<n mod keys>` → `value-<n>` for each number, all acknowledged; their places.
+    pub(crate) fn fill(
+        &self,
+        topic: &str,
+        numbers: std::ops::Range<usize>,
+        keys: usize,
+    ) -> BTreeSet<(i32, i64)> {
+        let producer = self.producer();
+        let places = Places::default();
+        for number in numbers {
+            let (key, value) = (format!("key-{}", number % keys), format!("value-{number}"));
+            places.send(&producer, topic, Some(key.as_bytes()), Some(value.as_bytes()));
+        }
+        producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
+        places.read()
+    }
+
+    /// The group's committed offsets by partition.
+    pub(crate) fn committed(&self, group: &str) -> BTreeMap<i32, i64> {
+        let offsets = self.admin().group_offsets(group).expect("the group's offsets");
+        offsets.into_iter().map(|entry| (entry.partition.partition, entry.offset)).collect()
+    }
+
+    /// Waits until everything that `places` names is committed.
+    pub(crate) fn await_committed(&self, group: &str, places: &BTreeSet<(i32, i64)>) {
+        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+        for (partition, offset) in places {
+            let end = ends.entry(*partition).or_default();
+            *end = (*end).max(offset + 1);
+        }
+        eventually("everything is committed", || {
+            let committed = self.committed(group);
+            let reached = |(partition, end): (&i32, &i64)| committed.get(partition) == Some(end);
+            ends.iter().all(reached).then_some(())
+        });
+    }
+
+    /// All generations of the group that `__consumer_offsets` tells of, oldest first.
+    pub(crate) fn generations(&self, group: &str) -> Vec<i32> {
+        let topic = "__consumer_offsets";
+        let wait = Duration::from_secs(30);
+        let mut reader =
+            Reader::start(&self.properties(), topic, None, ReadFrom::Beginning, wait).unwrap();
+        let mut generations = Vec::new();
+        while !reader.is_at_end() {
+            let Some(ReaderItem::Record(_, record)) = reader.next(wait) else { continue };
+            let entry = Entry::decode(record.key().unwrap_or_default(), record.value());
+            if let Ok(Entry::Group { group: named, value: Some(value) }) = entry
+                && named == group
+            {
+                generations.push(value.generation);
+            }
+        }
+        generations
+    }
+}
+
+/// Where records were acknowledged to be.
+#[derive(Clone, Default)]
+pub(crate) struct Places(Arc<Mutex<BTreeSet<(i32, i64)>>>);
+
+impl Places {
+    pub(crate) fn send(
+        &self,
+        producer: &Producer,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) {
+        let places = self.clone();
+        let mut delivery: Delivery = Box::new(move |produced| {
+            if let Ok(Produced { partition, offset }) = produced {
+                places.0.lock().unwrap().insert((partition, offset));
+            }
+        });
+        loop {
+            let record =
+                Send { topic, partition: None, key, value, headers: &[], timestamp_ms: None };
+            match producer.send(record, delivery) {
+                Ok(()) => return,
+                Err(SendError::Full(again)) => delivery = again,
+                Err(SendError::Refused(error)) => panic!("{error}"),
+            }
+            producer.wait_for_room(Duration::from_millis(100));
+        }
+    }
+
+    pub(crate) fn read(&self) -> BTreeSet<(i32, i64)> {
+        self.0.lock().unwrap().clone()
+    }
+}
