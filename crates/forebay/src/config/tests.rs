@@ -128,9 +128,7 @@ fn the_reference_pages_are_up_to_date() {
     for (name, page) in
         [("configuration.md", reference::options()), ("metrics.md", reference::metrics())]
     {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../docs/reference")
-            .join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
         if std::env::var_os("FOREBAY_WRITE_DOCS").is_some() {
             std::fs::write(&path, &page).unwrap();
         }
