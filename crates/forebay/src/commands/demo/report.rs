@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::clock;
-use super::judge::Verdict;
+use super::judge::{Delivery, Repetition, Verdict};
 use super::picture::thousands;
 
 /// The fields are part of the interface.
@@ -58,9 +58,13 @@ impl Report {
         generations: Generations,
         max_lag: i64,
         started: u64,
-        parts: Vec<Part>,
+        mut parts: Vec<Part>,
     ) -> Self {
         let since = |time: u64| clock::seconds(time.saturating_sub(started));
+        parts.extend(verdict.unexplained.iter().take(TOLD).map(|repetition| {
+            let at_seconds = rounded(since(repetition.next.started), 1e3);
+            Part { at_seconds, part: told(repetition, since) }
+        }));
         let seconds = rounded(since(verdict.last_accepted), 1e3);
         let unchanged = generations.rebalances == 0 && generations.before == generations.after;
         Self {
@@ -110,7 +114,7 @@ impl Report {
         } else {
             format!("generation {} became {}", self.generation_before, self.generation_after)
         };
-        let unexplained = match self.verdict.unexplained {
+        let unexplained = match self.verdict.unexplained.len() {
             0 if self.duplicated == 0 => String::new(),
             0 => "each in flight or not yet committed at a SIGKILL".to_owned(),
             count => format!("{} of them without a reason", thousands(count)),
@@ -140,6 +144,28 @@ impl Report {
         });
         page
     }
+}
+
+/// So many repetitions without a reason are told one by one.
+const TOLD: usize = 5;
+
+fn told(repetition: &Repetition, since: impl Fn(u64) -> f64) -> String {
+    let by = |delivery: &Delivery| {
+        format!(
+            "service {} from {:.3} s to {:.3} s in tenure {}",
+            delivery.instance + 1,
+            since(delivery.started),
+            since(delivery.accepted.unwrap_or(delivery.started)),
+            delivery.tenure
+        )
+    };
+    let Repetition { one, next } = repetition;
+    let (partition, offset) = (one.partition, one.offset);
+    format!(
+        "offset {offset} of partition {partition} was accepted by {}, then by {}",
+        by(one),
+        by(next)
+    )
 }
 
 fn rounded(number: f64, steps: f64) -> f64 {
