@@ -7,6 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Order;
 use crate::logs::LogFormat;
 
+pub(crate) mod cluster;
+pub(crate) mod consume;
+pub(crate) mod groups;
+pub(crate) mod produce;
+pub(crate) mod topics;
+
 /// Reads Kafka with a fixed intake and pushes records to services that scale freely.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 100)]
@@ -35,6 +41,32 @@ pub(crate) enum Command {
     /// The service that the demo delivers to
     #[command(hide = true)]
     DemoService(DemoService),
+    /// Writes records to a topic from a file or standard input
+    #[command(after_help = produce::EXAMPLES)]
+    Produce(produce::Produce),
+    /// Prints records of a topic
+    #[command(after_help = consume::EXAMPLES)]
+    Consume(consume::Consume),
+    /// Lists, describes, makes and deletes topics
+    #[command(after_help = topics::EXAMPLES)]
+    Topics(topics::Topics),
+    /// Lists and describes consumer groups
+    #[command(after_help = groups::EXAMPLES)]
+    Groups(groups::Groups),
+}
+
+impl Command {
+    /// Services tell what they do; tools only what goes wrong.
+    pub(crate) fn log_level(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
+            // It draws where logs would go, and says itself what goes wrong.
+            Self::Demo(_) => "off",
+            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => {
+                "warn,librdkafka=error"
+            }
+        }
+    }
 }
 
 const RUN_EXAMPLES: &str = "\

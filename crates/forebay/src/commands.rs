@@ -5,8 +5,12 @@ use crate::exit::{Exit, Failure, Outcome};
 
 mod broker;
 mod check_config;
+mod consume;
 mod demo;
+mod groups;
+mod produce;
 mod run;
+mod topics;
 
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
@@ -15,6 +19,10 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::DemoService(args) => block_on(demo::service::run(args)),
+        Command::Produce(args) => produce::run(&args),
+        Command::Consume(args) => consume::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Groups(args) => groups::run(&args),
     }
 }
 
@@ -28,13 +36,4 @@ fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
     // Whatever still runs was asked to stop and had its time.
     runtime.shutdown_background();
     outcome
-}
-
-/// What a command logs by default.
-pub(crate) fn log_level(command: &Command) -> &'static str {
-    match command {
-        // It draws where logs would go, and says itself what goes wrong.
-        Command::Demo(_) => "off",
-        _ => "info",
-    }
 }

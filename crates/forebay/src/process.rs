@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Signal as Number, getpid, kill_process};
@@ -82,6 +84,33 @@ pub(crate) fn end_with_stdin() {
         std::thread::sleep(ORPHAN);
         std::process::exit(Exit::Interrupted as i32);
     });
+}
+
+/// For commands that block their thread: whether a signal asked them to finish. A second signal
+/// ends the process on the spot.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signals = runtime.block_on(async { Signals::listen() })?;
+        let asked = Arc::new(AtomicBool::new(false));
+        let told = asked.clone();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                signals.next().await;
+                told.store(true, Ordering::Relaxed);
+                signals.next().await;
+                std::process::exit(Exit::Interrupted as i32);
+            });
+        })?;
+        Ok(Self(asked))
+    }
+
+    pub(crate) fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Prints to standard output; a reader that went away is no failure.

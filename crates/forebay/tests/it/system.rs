@@ -6,8 +6,8 @@
 mod crash;
 mod deliver;
 mod journal;
-mod kafka;
-mod process;
+pub(crate) mod kafka;
+pub(crate) mod process;
 mod refuse;
 mod scale;
 mod service;
