@@ -167,6 +167,9 @@ pub(crate) struct Demo {
     /// Replays no more than fits into this time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seconds: Option<u32>,
+    /// Has the gateway keep no order, so that promises are broken
+    #[arg(long, hide = true)]
+    pub(crate) without_order: bool,
     /// What to print at the end
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,

@@ -57,7 +57,10 @@ pub(super) async fn run(args: Demo) -> Outcome {
     {
         eprintln!("forebay: the demo's topic is left behind: {error}");
     }
-    let Some(played) = played else { return Ok(Exit::Interrupted) };
+    let Some(played) = played else {
+        eprintln!("\nforebay: interrupted; all that the demo started has ended");
+        return Ok(Exit::Interrupted);
+    };
     let report = played?;
     disbanded.map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot remove the temporary directory: {error}"))
@@ -86,6 +89,7 @@ fn plan(args: &Demo) -> Result<Plan, Failure> {
         rows: Arc::new(rows),
         rate,
         cluster: None,
+        without_order: args.without_order,
     })
 }
 

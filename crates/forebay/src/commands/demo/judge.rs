@@ -19,7 +19,7 @@ pub(crate) struct Sent {
 }
 
 /// One delivery as the service that got it tells it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) instance: usize,
     pub(crate) partition: i32,
@@ -48,25 +48,40 @@ pub(crate) struct Verdict {
     pub(crate) lost: usize,
     /// Records with more than one.
     pub(crate) duplicated: usize,
-    /// Accepted deliveries beyond a record's first that no kill explains.
-    pub(crate) unexplained: usize,
+    /// Repetitions that no kill explains.
+    pub(crate) unexplained: Vec<Repetition>,
     /// Deliveries of what was not sent: unknown offsets, another key or other content.
     pub(crate) foreign: usize,
     pub(crate) out_of_order: usize,
     pub(crate) overlapping: usize,
     /// The longest time without an accepted delivery while some record waited for one.
-    pub(crate) longest_stop: u64,
+    pub(crate) longest_stop: Stop,
     pub(crate) last_accepted: u64,
+}
+
+/// A record's accepted delivery and the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Repetition {
+    pub(crate) one: Delivery,
+    pub(crate) next: Delivery,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stop {
+    pub(crate) length: u64,
+    pub(crate) began: u64,
 }
 
 impl Verdict {
     pub(crate) fn is_kept(&self) -> bool {
-        self.lost + self.unexplained + self.foreign + self.out_of_order + self.overlapping == 0
+        let broken = self.lost + self.foreign + self.out_of_order + self.overlapping;
+        broken == 0 && self.unexplained.is_empty()
     }
 }
 
-/// An answer that was written down this long before its service was killed may not have got out.
-const LAST_ANSWERS: u64 = 1_000_000_000;
+/// An answer that was written down this long before its service was killed may not have got out,
+/// and a request may be read this long after the gateway that sent it was killed.
+const ON_ITS_WAY: u64 = 1_000_000_000;
 
 pub(crate) fn judge(sent: &[Sent], deliveries: &[Delivery], kills: &[Kill]) -> Verdict {
     let accepted = accepted(sent, deliveries);
@@ -74,11 +89,14 @@ pub(crate) fn judge(sent: &[Sent], deliveries: &[Delivery], kills: &[Kill]) -> V
         accepted.of.iter().map(|all| all.first().and_then(|delivery| delivery.accepted)).collect();
     let delivered = first.iter().flatten().count();
     let again = accepted.of.iter().flat_map(|all| all.windows(2));
+    let unexplained = again.filter(|pair| !is_explained(pair[0], pair[1], kills));
+    let repetition =
+        |pair: &[&Delivery]| Repetition { one: pair[0].clone(), next: pair[1].clone() };
     Verdict {
         delivered,
         lost: sent.len() - delivered,
         duplicated: accepted.of.iter().filter(|all| all.len() > 1).count(),
-        unexplained: again.filter(|pair| !is_explained(pair[0], pair[1], kills)).count(),
+        unexplained: unexplained.map(repetition).collect(),
         foreign: accepted.foreign,
         out_of_order: out_of_order(sent, &first),
         overlapping: overlapping(deliveries, kills),
@@ -122,12 +140,13 @@ fn accepted<'a>(sent: &[Sent], deliveries: &'a [Delivery]) -> Accepted<'a> {
 fn is_explained(one: &Delivery, next: &Delivery, kills: &[Kill]) -> bool {
     kills.iter().any(|kill| match kill {
         Kill::Service { instance, at } => {
-            let last_answers = one.accepted.is_some_and(|time| time + LAST_ANSWERS >= *at);
+            let last_answers = one.accepted.is_some_and(|time| time + ON_ITS_WAY >= *at);
             one.instance == *instance && last_answers && next.started >= *at
         }
         Kill::Gateway { at, commit_points } => {
             let committed = commit_points.get(&one.partition).copied().unwrap_or(0);
-            one.offset >= committed && one.started <= *at && next.started >= *at
+            let taken_over = one.tenure < next.tenure && next.started >= *at;
+            one.offset >= committed && one.started <= at + ON_ITS_WAY && taken_over
         }
     })
 }
@@ -196,15 +215,15 @@ fn worked_until(delivery: &Delivery, kills: &[Kill]) -> u64 {
 }
 
 /// Walks through all moments at which a record was acknowledged by Kafka or first accepted.
-fn longest_stop(sent: &[Sent], first: &[Option<u64>]) -> u64 {
+fn longest_stop(sent: &[Sent], first: &[Option<u64>]) -> Stop {
     let arrivals = sent.iter().map(|sent| (sent.acknowledged, 1));
     let accepted = first.iter().flatten().map(|time| (*time, -1));
     let mut moments: Vec<(u64, i64)> = arrivals.chain(accepted).collect();
     moments.sort_unstable();
-    let (mut waiting, mut since, mut longest) = (0i64, 0, 0);
+    let (mut waiting, mut since, mut longest) = (0i64, 0, Stop::default());
     for (time, change) in moments {
         if waiting > 0 && change < 0 {
-            longest = longest.max(time - since);
+            longest = longest.max(Stop { length: time - since, began: since });
         }
         if change < 0 || waiting <= 0 {
             since = time;

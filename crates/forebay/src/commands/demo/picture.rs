@@ -169,7 +169,7 @@ fn promises(scene: &Scene<'_>) -> Vec<String> {
             format!("no rebalance: the group's generation is {}", generations.join(", then ")),
         ),
         promise(
-            verdict.unexplained == 0,
+            verdict.unexplained.is_empty(),
             format!("repeated only at a SIGKILL: {}", thousands(verdict.duplicated)),
         ),
     ]

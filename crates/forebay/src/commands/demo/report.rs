@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::judge::Verdict;
+use super::clock;
+use super::judge::{Delivery, Repetition, Verdict};
 use super::picture::thousands;
 
 /// The fields are part of the interface.
@@ -29,6 +30,8 @@ pub(super) struct Report {
     pub(super) verdict: Verdict,
     #[serde(skip)]
     pub(super) title: String,
+    #[serde(skip)]
+    longest_stop_at: f64,
 }
 
 /// Something that was done or happened.
@@ -54,10 +57,15 @@ impl Report {
         verdict: Verdict,
         generations: Generations,
         max_lag: i64,
-        nanoseconds: u64,
-        parts: Vec<Part>,
+        started: u64,
+        mut parts: Vec<Part>,
     ) -> Self {
-        let seconds = rounded(nanoseconds as f64 / 1e9, 1e3);
+        let since = |time: u64| clock::seconds(time.saturating_sub(started));
+        parts.extend(verdict.unexplained.iter().take(TOLD).map(|repetition| {
+            let at_seconds = rounded(since(repetition.next.started), 1e3);
+            Part { at_seconds, part: told(repetition, since) }
+        }));
+        let seconds = rounded(since(verdict.last_accepted), 1e3);
         let unchanged = generations.rebalances == 0 && generations.before == generations.after;
         Self {
             records,
@@ -71,11 +79,12 @@ impl Report {
             generation_before: generations.before,
             generation_after: generations.after,
             max_lag,
-            longest_stop_ms: verdict.longest_stop / 1_000_000,
+            longest_stop_ms: verdict.longest_stop.length / 1_000_000,
             records_per_second: rounded(verdict.delivered as f64 / seconds.max(0.001), 10.0),
             seconds,
             kept: verdict.is_kept() && verdict.delivered == records && unchanged,
             parts,
+            longest_stop_at: since(verdict.longest_stop.began),
             verdict,
             title,
         }
@@ -105,9 +114,9 @@ impl Report {
         } else {
             format!("generation {} became {}", self.generation_before, self.generation_after)
         };
-        let unexplained = match self.verdict.unexplained {
+        let unexplained = match self.verdict.unexplained.len() {
             0 if self.duplicated == 0 => String::new(),
-            0 => "each of them in flight or not yet committed at a SIGKILL".to_owned(),
+            0 => "each in flight or not yet committed at a SIGKILL".to_owned(),
             count => format!("{} of them without a reason", thousands(count)),
         };
         let stop = format!("{} ms", thousands(self.longest_stop_ms as usize));
@@ -119,7 +128,7 @@ impl Report {
             ("rebalances", thousands(self.rebalances), generations),
             ("duplicated", thousands(self.duplicated), unexplained),
             ("most lag", thousands(self.max_lag.max(0) as usize), String::new()),
-            ("longest stop", stop, String::new()),
+            ("longest stop", stop, format!("at {:.1} s", self.longest_stop_at)),
         ] {
             let line = format!("  {name:<13}{figure:>9}   {note}");
             let _ = writeln!(page, "{}", line.trim_end());
@@ -137,6 +146,47 @@ impl Report {
     }
 }
 
+/// So many repetitions without a reason are told one by one.
+const TOLD: usize = 5;
+
+fn told(repetition: &Repetition, since: impl Fn(u64) -> f64) -> String {
+    let by = |delivery: &Delivery| {
+        format!(
+            "service {} from {:.3} s to {:.3} s in tenure {}",
+            delivery.instance + 1,
+            since(delivery.started),
+            since(delivery.accepted.unwrap_or(delivery.started)),
+            delivery.tenure
+        )
+    };
+    let Repetition { one, next } = repetition;
+    let (partition, offset) = (one.partition, one.offset);
+    format!(
+        "offset {offset} of partition {partition} was accepted by {}, then by {}",
+        by(one),
+        by(next)
+    )
+}
+
 fn rounded(number: f64, steps: f64) -> f64 {
     (number * steps).round() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(delivered: usize, before: i32, after: i32, rebalances: usize) -> bool {
+        let verdict = Verdict { delivered, ..Verdict::default() };
+        let generations = Generations { before, after, rebalances };
+        Report::new("test".into(), 10, verdict, generations, 0, 0, Vec::new()).kept
+    }
+
+    #[test]
+    fn a_rebalance_or_a_record_that_kafka_never_took_is_a_broken_promise() {
+        assert!(kept(10, 3, 3, 0));
+        assert!(!kept(9, 3, 3, 0));
+        assert!(!kept(10, 3, 4, 1));
+        assert!(!kept(10, 3, 3, 1));
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) rate: f64,
     /// None: the embedded broker.
     pub(super) cluster: Option<Arc<Cluster>>,
+    /// Runs the gateway so that it breaks its promises of order, for the judge to see.
+    pub(super) without_order: bool,
 }
 
 /// The topic on the embedded broker.
@@ -66,7 +68,6 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
     curtain(&mut play).await?;
 
     let verdict = play.judge();
-    let nanoseconds = verdict.last_accepted.saturating_sub(play.replay.started);
     play.picture.clear();
     Ok(Report::new(
         play.title,
@@ -74,7 +75,7 @@ pub(super) async fn play(plan: &Plan, troupe: &mut Troupe) -> Result<Report, Fai
         verdict,
         generations,
         play.max_lag,
-        nanoseconds,
+        play.replay.started,
         play.parts,
     ))
 }
@@ -93,7 +94,7 @@ async fn begin<'a>(plan: &Plan, troupe: &'a mut Troupe) -> Result<Play<'a>, Fail
     let watch = tokio::task::block_in_place(|| {
         Watch::start(&cluster.admin, &cluster.properties, cluster.group())
     })?;
-    let mut stage = Stage::new(troupe, cluster, plan.rate);
+    let mut stage = Stage::new(troupe, cluster, plan);
     stage.start_services(1).await?;
     stage.start_gateway()?;
     let began = Instant::now();
@@ -159,7 +160,7 @@ async fn kill_service(play: &mut Play<'_>) -> Result<(), Failure> {
     let left = unanswered(play, instance);
     play.now(&format!("service {} was killed; another takes its place", instance + 1));
     play.done(format!(
-        "killed service {} with SIGKILL, with {} deliveries at work",
+        "killed service {} with SIGKILL (deliveries at work: {})",
         instance + 1,
         thousands(left)
     ));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use forebay_kafka::{Admin, NewTopic, Properties};
 
 use super::control::Control;
+use super::script::Plan;
 use super::troupe::{ChildId, Troupe};
 use crate::exit::{Exit, Failure};
 
@@ -91,6 +92,7 @@ pub(super) struct Stage<'a> {
     pub(super) cluster: Arc<Cluster>,
     pub(super) services: Vec<Service>,
     workers: String,
+    order: &'static str,
     gateway: Option<ChildId>,
     gateways: usize,
     control: Option<Control>,
@@ -106,10 +108,17 @@ pub(super) async fn broker(troupe: &mut Troupe) -> Result<String, Failure> {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(troupe: &'a mut Troupe, cluster: Arc<Cluster>, rate: f64) -> Self {
-        let workers = (rate / RATE_OF_A_WORKER).ceil().to_string();
-        let services = Vec::new();
-        Self { troupe, cluster, services, workers, gateway: None, gateways: 0, control: None }
+    pub(super) fn new(troupe: &'a mut Troupe, cluster: Arc<Cluster>, plan: &Plan) -> Self {
+        Self {
+            troupe,
+            cluster,
+            services: Vec::new(),
+            workers: (plan.rate / RATE_OF_A_WORKER).ceil().to_string(),
+            order: if plan.without_order { "none" } else { "key" },
+            gateway: None,
+            gateways: 0,
+            control: None,
+        }
     }
 
     /// Starts more instances side by side. They get nothing before they are listed.
@@ -173,7 +182,8 @@ impl<'a> Stage<'a> {
             "[kafka]\n\"bootstrap.servers\" = {servers}\n\
              [control]\nlisten = \"127.0.0.1:0\"\ninstance = \"demo\"\n\
              [[subscription]]\nname = \"{SUBSCRIPTION}\"\ntopics = [{topic}]\ngroup = {topic}\n\
-             [subscription.target]\nendpoints = [{}]\ndeadline = \"5s\"\n",
+             order = {}\n[subscription.target]\nendpoints = [{}]\n",
+            string(self.order),
             urls.join(", ")
         )
     }
