@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure, Outcome};
 mod broker;
 mod check_config;
 mod consume;
+mod demo;
 mod groups;
 mod produce;
 mod run;
@@ -16,6 +17,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Run(args) => block_on(run::run(args)),
         Command::Broker(args) => block_on(broker::run(args)),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::DemoService(args) => block_on(demo::service::run(args)),
         Command::Produce(args) => produce::run(&args),
         Command::Consume(args) => consume::run(&args),
         Command::Topics(args) => topics::run(&args),

@@ -5,19 +5,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use serde::Serialize;
+use rustix::process::{Signal as Number, getpid, kill_process};
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::{Exit, Failure};
 
 /// Written once everything listens.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kafka: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) control: Option<SocketAddr>,
+    /// Where the demo's own service takes deliveries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<SocketAddr>,
     pub(crate) pid: u32,
 }
 
@@ -63,6 +68,22 @@ impl Signals {
             _ = self.terminate.recv() => Exit::Done,
         }
     }
+}
+
+/// How long a process that lost its parent may take to end in order.
+const ORPHAN: Duration = Duration::from_secs(3);
+
+/// Ends this process once its standard input closes: when whoever started it and holds the other
+/// end says so, or is gone, by whatever way.
+#[expect(clippy::disallowed_methods, reason = "a thread that has nothing to do but wait")]
+pub(crate) fn end_with_stdin() {
+    std::thread::spawn(|| {
+        // An input that can't be read has nobody at its other end either.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = kill_process(getpid(), Number::TERM);
+        std::thread::sleep(ORPHAN);
+        std::process::exit(Exit::Interrupted as i32);
+    });
 }
 
 /// For commands that block their thread: whether a signal asked them to finish. A second signal
