@@ -5,9 +5,11 @@ use std::fmt::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use forebay_kafka::{OffsetSpec, TopicPartition};
 use serde_json::json;
 
 use super::{Bench, values};
+use crate::harness::{Running, forebay_fed};
 use crate::system::kafka::Kafka;
 use crate::system::process::eventually;
 
@@ -98,12 +100,12 @@ fn a_value_over_the_topics_limit_is_refused_with_its_line_its_size_and_the_limit
     // Many that fit are sent in batches that fit.
     let mut input = "x".repeat(900) + "\n";
     input = input.repeat(50);
-    input.push_str(&"y".repeat(4932));
+    input.push_str(&"y".repeat(4930));
     input.push('\n');
     let fitting = bench.produce(&["--output", "json"], input.as_bytes()).json();
     assert_eq!(fitting["records"], 51);
 
-    let ran = bench.produce(&[], format!("first\n{}\nlast\n", "y".repeat(4933)).as_bytes());
+    let ran = bench.produce(&[], format!("first\n{}\nlast\n", "y".repeat(4931)).as_bytes());
     let limit = format!("topic `{}` takes at most 5000", bench.topic);
     let told = ["standard input:2: a record of 5001 bytes", limit.as_str(), "1 records were"];
     ran.refused(4, &told);
@@ -114,9 +116,9 @@ fn a_value_over_the_topics_limit_is_refused_with_its_line_its_size_and_the_limit
     let topic = format!("{}-2", bench.topic);
     let large = "z".repeat(2_000_000);
     let args = bench.args(&["produce", "--topic", &topic]);
-    crate::harness::forebay_fed(&args, large.as_bytes()).done();
+    forebay_fed(&args, large.as_bytes()).done();
     let args = bench.args(&["produce", "--topic", &topic, "-X", "max.request.size=1000000"]);
-    let ran = crate::harness::forebay_fed(&args, large.as_bytes());
+    let ran = forebay_fed(&args, large.as_bytes());
     ran.refused(4, &["a record of 2000074 bytes; max.request.size allows 1000000"]);
 }
 
@@ -158,21 +160,18 @@ fn an_interrupt_flushes_what_was_queued_and_says_how_many() {
 
 #[test]
 fn a_kafka_that_goes_away_fails_the_records_that_it_did_not_acknowledge() {
-    let bench = Bench::without_topic("gone");
-    let mut kafka = Kafka::embedded(bench.directory.path(), "127.0.0.1:0");
+    let directory = tempfile::tempdir().unwrap();
+    let mut kafka = Kafka::embedded(directory.path(), "127.0.0.1:0");
     kafka.create("gone", 1);
-    let times = ["-X", "request.timeout.ms=500", "-X", "delivery.timeout.ms=1000"];
+    let times = ["-X", "request.timeout.ms=1500", "-X", "delivery.timeout.ms=2000"];
     let args = ["produce", "--topic", "gone", "--kafka", &kafka.address];
-    let mut running = crate::harness::Running::start(&[&args[..], &times].concat());
+    let mut running = Running::start(&[&args[..], &times].concat());
     running.feed(b"one\n");
-    let end = |kafka: &Kafka| {
-        kafka.admin().topics().is_ok() && {
-            let partition = forebay_kafka::TopicPartition::new("gone", 0);
-            let listed = kafka.admin().offsets(&[(partition, forebay_kafka::OffsetSpec::Latest)]);
-            matches!(listed.unwrap()[0].offset, Ok(Some(1)))
-        }
-    };
-    eventually("the first record", || end(&kafka).then_some(()));
+    let (admin, partition) = (kafka.admin(), TopicPartition::new("gone", 0));
+    eventually("the first record", || {
+        let listed = admin.offsets(&[(partition.clone(), OffsetSpec::Latest)]).unwrap();
+        matches!(listed[0].offset, Ok(Some(1))).then_some(())
+    });
     kafka.broker.take().unwrap().kill();
     running.feed(b"two\nthree\n");
     let ran = running.finish();

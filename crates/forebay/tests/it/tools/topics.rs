@@ -10,7 +10,7 @@ fn a_topic_is_made_shown_and_deleted() {
     let topic = bench.topic.as_str();
     let create = ["topics", "create", topic, "--partitions", "3", "--config", "retention.ms=60000"];
     bench.run(&create).done();
-    bench.run(&create).refused(4, &[&format!("create topic {topic}"), "exists already"]);
+    bench.run(&create).refused(4, &[&format!("create topic {topic}"), "already", "exists"]);
     bench.produce(&[], b"one\n").done();
 
     let described = bench.run(&["topics", "describe", topic, "--output", "json"]).json();
