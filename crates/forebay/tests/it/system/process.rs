@@ -128,17 +128,6 @@ impl Drop for Forebay {
     }
 }
 
-/// Runs the binary to its end: exit code and standard error.
-pub(crate) fn ends(args: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_forebay"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary starts");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code().unwrap_or(-1), error)
-}
-
 /// Writes a configuration and returns its path.
 pub(crate) fn file(directory: &Path, text: &str) -> PathBuf {
     let path = directory.join("forebay.toml");

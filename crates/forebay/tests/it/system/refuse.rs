@@ -6,8 +6,15 @@ use std::time::Duration;
 use super::deliver::gateway;
 use super::journal::Journal;
 use super::kafka::Kafka;
-use super::process::{Forebay, ends, eventually, file, pause};
+use super::process::{Forebay, eventually, file, pause};
 use super::service::Service;
+use crate::harness::forebay;
+
+/// Exit code and standard error.
+fn ends(args: &[&str]) -> (i32, String) {
+    let ran = forebay(args);
+    (ran.code, ran.err)
+}
 
 /// Runs `forebay run` on a configuration, which is refused.
 fn refused(text: &str) -> (i32, String) {
