@@ -427,7 +427,9 @@ unsafe fn topic_id(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(St
             return None;
         }
         let name = text(sys::rd_kafka_TopicDescription_name(topic))?;
-        Some((name, text(sys::rd_kafka_Uuid_base64str(id))?))
+        // librdkafka uses base64's first alphabet, Kafka the one for URLs.
+        let id = text(sys::rd_kafka_Uuid_base64str(id))?.replace('+', "-").replace('/', "_");
+        Some((name, id))
     }
 }
 

@@ -205,6 +205,34 @@ fn order_by_partition_has_one_record_in_flight_and_no_order_has_many() {
 }
 
 #[test]
+fn the_embedded_broker_runs_in_the_same_process_where_the_file_says_so() {
+    let (directory, journal) = (tempfile::tempdir().unwrap(), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    let text = format!(
+        "[kafka]\nembedded = true\n[broker]\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n\
+         [control]\nlisten = \"127.0.0.1:0\"\n[[subscription]]\nname = \"inside\"\n\
+         topics = [\"inside\"]\ntarget = {{ url = {:?} }}\n",
+        directory.path().join("kafka"),
+        service.url()
+    );
+    let config = file(directory.path(), &text);
+    let start = || Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    let first = start();
+    let kafka = Kafka { broker: None, address: first.address("kafka") };
+    kafka.create("inside", 2);
+    let mut places = kafka.fill("inside", 0..100, 10);
+    kafka.await_committed("inside", &places);
+    assert_eq!(first.terminate(), 0);
+    let second = start();
+    let kafka = Kafka { broker: None, address: second.address("kafka") };
+    places.extend(kafka.fill("inside", 100..200, 10));
+    kafka.await_committed("inside", &places);
+    assert_eq!(journal.accepted(), places);
+    assert_eq!(journal.repeated(), 0);
+    assert_eq!(second.terminate(), 0);
+}
+
+#[test]
 fn the_example_service_in_python_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let kafka = Kafka::start(directory.path());
