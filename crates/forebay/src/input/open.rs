@@ -61,6 +61,16 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Bytes that are part of the program.
+    pub(crate) fn carried(name: &str, bytes: &'static [u8]) -> Self {
+        let progress = Progress { read: Arc::default(), length: Some(bytes.len() as u64) };
+        let counted = Counted { inner: bytes, read: progress.read.clone() };
+        let bytes = Box::new(BufReader::new(Lazy::Unopened(Box::new(counted))));
+        Self { name: name.to_owned(), bytes, progress }
+    }
+}
+
 /// Adds up what passes.
 struct Counted<R> {
     inner: R,
