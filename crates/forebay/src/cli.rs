@@ -122,7 +122,7 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub(crate) listen: String,
     /// Partitions of topics that come into being when they are asked for
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) partitions: i32,
     #[command(flatten)]
     pub(crate) ready: ReadyFile,

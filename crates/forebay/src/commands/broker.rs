@@ -14,7 +14,8 @@ pub(crate) async fn run(args: Broker) -> Outcome {
     if args.child.until_stdin_closes {
         end_with_stdin();
     }
-    let mut config = config(&args.listen, &args.data)?;
+    let mut config =
+        config(&args.listen, &args.data).map_err(|wrong| Failure { exit: Exit::Usage, ..wrong })?;
     config.default_partitions = args.partitions;
     let broker = start(config).await?;
     let address = broker.address();

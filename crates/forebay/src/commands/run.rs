@@ -73,10 +73,11 @@ async fn disk_failed(embedded: Option<&BrokerHandle>) {
 fn configuration(args: &Run) -> Result<Config, Failure> {
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
-        None => plan::from_flags(args)?,
+        None => plan::from_flags(args).map_err(Failure::of(Exit::Usage))?,
     };
     if let Some(control) = &args.control {
         config.control.listen = unplaced(control.clone());
+        config.check().map_err(Failure::of(Exit::Usage))?;
     }
     Ok(config)
 }

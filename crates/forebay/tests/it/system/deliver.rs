@@ -123,6 +123,30 @@ fn a_record_that_fails_holds_its_key_and_no_other() {
 }
 
 #[test]
+fn a_full_window_stops_its_partition_and_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("window", 2);
+    let places = kafka.fill("window", 0..6_000, 50);
+    let first = places.iter().find(|place| place.0 == 0).copied().unwrap();
+    let service = Service::start_picky(&journal, first);
+    service.answer(422);
+    let more = "hold = { records = 1000, window = 1000 }\nretry = { backoff = \"10ms..50ms\" }";
+    let gateway = gateway(directory.path(), &kafka, "window", &[service.url()], more);
+    let other: std::collections::BTreeSet<_> =
+        places.iter().filter(|place| place.0 == 1).copied().collect();
+    kafka.await_committed("window", &other);
+    eventually("the window is full", || {
+        let partition = gateway.subscription()["partitions"][0].clone();
+        (partition["window_full"] == true).then_some(())
+    });
+    service.answer(200);
+    kafka.await_committed("window", &places);
+    assert_eq!(gateway.subscription()["partitions"][0]["window_full"], false);
+    journal.assert_in_order();
+}
+
+#[test]
 fn a_service_that_is_down_costs_no_attempt_and_is_served_soon_after_its_return() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());

@@ -70,6 +70,15 @@ fn wrong_usage() {
 }
 
 #[test]
+fn a_control_address_off_loopback_by_flag_as_by_file() {
+    let target = ["--topic", "a", "--to", "http://127.0.0.1:1/"];
+    let run = ["run", "--kafka", "127.0.0.1:1", "--control", "0.0.0.0:0"];
+    let (code, error) = ends(&[&run[..], &target[..]].concat());
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("loopback only"), "{error}");
+}
+
+#[test]
 fn a_kafka_that_cannot_be_reached_leaves_the_gateway_alive_unready_and_trying() {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::default();
