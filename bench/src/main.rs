@@ -1,13 +1,16 @@
 //! The benchmark: one workload, several peers, interleaved rounds in one run.
 //!
 //! `run` starts the service that answers at once, lets each peer send it the canonical workload in
-//! turn, and prints a table and, as the last line, JSON. A peer is a file in `peers/`. The service
+//! turn, and prints a table and, as the last line, JSON. A peer is a file in `peers/`; each but the
+//! first is set against the one that is its limit: the gateway against the same client driven from
+//! memory, and that against `wrk`. The service
 //! and the peer that drives `forebay-push` from memory are subcommands of the same binary, so that
 //! each is a process of its own whose processor time can be told apart.
 #![forbid(unsafe_code)]
 
 mod cpu;
 mod peers;
+mod process;
 mod report;
 mod rounds;
 mod service;
@@ -43,7 +46,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
-        Command::Run(plan) => report::print(&plan, &rounds::run(&plan)?),
+        Command::Run(plan) => {
+            let load = cpu::load_average()?;
+            report::print(&plan, load, &rounds::run(&plan)?)
+        }
         Command::Service => service::serve(),
         Command::Raw { to, seconds, in_flight } => peers::raw::drive(to, seconds, in_flight),
     }

@@ -1,21 +1,23 @@
 //! Who is measured. A peer is a file here and a line in [`all`].
 
+mod gateway;
 pub(crate) mod raw;
 mod wrk;
 
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
 use crate::cpu;
+use crate::rounds::Plan;
+use crate::service::Service;
 
 /// What every peer is asked to do in a round.
 #[derive(Clone, Copy)]
-pub(crate) struct Round {
+pub(crate) struct Round<'a> {
     /// The service that answers at once.
-    pub(crate) service: SocketAddr,
+    pub(crate) service: &'a Service,
     pub(crate) seconds: u64,
     pub(crate) in_flight: usize,
 }
@@ -24,19 +26,28 @@ pub(crate) struct Round {
 pub(crate) struct Done {
     pub(crate) accepted: u64,
     pub(crate) seconds: f64,
-    /// Processor seconds of each of its processes, by name; the service is not among them.
+    /// Processor seconds of each of its processes, by name; the service comes last.
     pub(crate) cpu: Vec<(&'static str, f64)>,
+    /// Processor seconds of the whole machine meanwhile.
+    pub(crate) cpu_of_all: f64,
 }
 
 pub(crate) trait Peer {
     fn name(&self) -> &'static str;
+    /// The peer that it is set against: what it could be at best.
+    fn limit(&self) -> Option<&'static str>;
     /// Sends the canonical workload for the round's time; errs if any record was not accepted.
-    fn run(&mut self, round: Round) -> anyhow::Result<Done>;
+    fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done>;
 }
 
-/// In the table's order; the first is what the others are set against.
-pub(crate) fn all() -> anyhow::Result<Vec<Box<dyn Peer>>> {
-    Ok(vec![Box::new(wrk::Wrk::new()?), Box::new(raw::Raw)])
+/// In the table's order.
+pub(crate) fn all(plan: &Plan) -> anyhow::Result<Vec<Box<dyn Peer>>> {
+    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(wrk::Wrk::new()?), Box::new(raw::Raw)];
+    peers.push(Box::new(gateway::Gateway::start("gateway", &plan.forebay()?, plan.backlog())?));
+    if let Some(forebay) = &plan.other {
+        peers.push(Box::new(gateway::Gateway::start("other", forebay, plan.backlog())?));
+    }
+    Ok(peers)
 }
 
 /// The last line that a client prints.
@@ -48,18 +59,28 @@ struct Said {
 }
 
 /// Runs a client that is one process and ends with a line of JSON.
-fn run_client(name: &'static str, command: &mut Command) -> anyhow::Result<Done> {
-    let before = cpu::of_ended_children()?;
+fn run_client(
+    name: &'static str,
+    command: &mut Command,
+    service: &Service,
+) -> anyhow::Result<Done> {
+    let read = || anyhow::Ok((cpu::of_ended_children()?, service.cpu()?, cpu::of_all()?));
+    let before = read()?;
     let output = command
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("starting {name}: {:?}", command.get_program()))?;
-    let used = cpu::of_ended_children()? - before;
+    let after = read()?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{name} ended with {}: {text}", output.status);
     let last = text.trim_end().lines().last().unwrap_or_default();
     let said: Said =
         serde_json::from_str(last).with_context(|| format!("{name} printed {text}"))?;
     ensure!(said.failed == 0, "{name}: {} records were not accepted", said.failed);
-    Ok(Done { accepted: said.accepted, seconds: said.seconds, cpu: vec![(name, used)] })
+    Ok(Done {
+        accepted: said.accepted,
+        seconds: said.seconds,
+        cpu: vec![(name, after.0 - before.0), ("service", after.1 - before.1)],
+        cpu_of_all: after.2 - before.2,
+    })
 }

@@ -35,7 +35,8 @@ impl Spread {
     }
 }
 
-pub(crate) fn print(plan: &Plan, results: &[Turns]) -> anyhow::Result<()> {
+/// `load`: the load average when the run began.
+pub(crate) fn print(plan: &Plan, load: f64, results: &[Turns]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -45,26 +46,29 @@ pub(crate) fn print(plan: &Plan, results: &[Turns]) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "{:<10}{:>12}{:>20}{:>9}   CPU seconds per million records",
-        "peer", "records/s", "min .. max", "ratio"
+        "{:<10}{:>11}{:>18}{:>14}{:>15}   CPU seconds per million records",
+        "peer", "records/s", "min .. max", "ratio", "min .. max"
     )?;
-    let first = results.first().context("there are no peers")?;
     let mut peers = Map::new();
-    for Turns { peer, turns } in results {
+    for of_peer in results {
+        let Turns { peer, turns, .. } = of_peer;
         let rate = Spread::of(turns.iter().map(|turn| turn.per_second))?;
-        // Each turn against the one of its own round, so that a slow moment cancels out.
-        let ratio = Spread::of(
-            turns.iter().zip(&first.turns).map(|(turn, base)| turn.per_second / base.per_second),
-        )?;
+        let ratio = ratio(of_peer, results)?;
         let cpu = cpu(turns)?;
         let shown: Vec<String> =
             cpu.iter().map(|(name, cpu)| format!("{name} {:.2}", cpu.median)).collect();
+        let (to, spread) = match &ratio {
+            Some((to, ratio)) => (
+                format!("{:.2} of {to}", ratio.median),
+                format!("{:.2} .. {:.2}", ratio.least, ratio.most),
+            ),
+            None => Default::default(),
+        };
         writeln!(
             out,
-            "{peer:<10}{:>12.0}{:>20}{:>9.2}   {}",
+            "{peer:<10}{:>11.0}{:>18}{to:>14}{spread:>15}   {}",
             rate.median,
             format!("{:.0} .. {:.0}", rate.least, rate.most),
-            ratio.median,
             shown.join(", ")
         )?;
         let cpu: Map<String, Value> =
@@ -73,11 +77,19 @@ pub(crate) fn print(plan: &Plan, results: &[Turns]) -> anyhow::Result<()> {
             (*peer).to_owned(),
             json!({
                 "records_per_second": rate.json(),
-                "ratio": ratio.json(),
+                "ratio_to": ratio.as_ref().map(|(to, _)| *to),
+                "ratio": ratio.as_ref().map(|(_, ratio)| ratio.json()),
                 "cpu_seconds_per_million": cpu,
             }),
         );
     }
+    let others = Spread::of(results.iter().flat_map(|of| of.turns.iter().map(|turn| turn.others)))?;
+    writeln!(
+        out,
+        "load average {load:.2} at the start; other processes had {:.2} processors (median), \
+         {:.2} at most",
+        others.median, others.most
+    )?;
     let report = json!({
         "workload": {
             "value_bytes": VALUE_BYTES,
@@ -87,11 +99,21 @@ pub(crate) fn print(plan: &Plan, results: &[Turns]) -> anyhow::Result<()> {
         },
         "rounds": plan.rounds,
         "seconds": plan.seconds,
-        "ratio_to": first.peer,
+        "load_average": load,
+        "other_processors": others.json(),
         "peers": peers,
     });
     writeln!(out, "{report}")?;
     Ok(())
+}
+
+/// Each turn against its limit's of the same round, so that a slow moment cancels out.
+fn ratio(peer: &Turns, all: &[Turns]) -> anyhow::Result<Option<(&'static str, Spread)>> {
+    let Some(limit) = peer.limit else { return Ok(None) };
+    let to = all.iter().find(|other| other.peer == limit).context("the limit is not measured")?;
+    let turns = peer.turns.iter().zip(&to.turns);
+    let ratios = turns.map(|(turn, limit)| turn.per_second / limit.per_second);
+    Ok(Some((limit, Spread::of(ratios)?)))
 }
 
 /// Every process of the peer, with its spread over the rounds.

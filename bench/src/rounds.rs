@@ -1,14 +1,14 @@
 //! Interleaved rounds: in each, every peer runs once, so that what the machine does meanwhile
 //! falls on all of them alike.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-
-use crate::cpu;
 use crate::peers::{self, Peer, Round};
+use crate::service::Service;
+
+/// Of a gateway, in a second: more than any machine at hand can.
+const BACKLOG_PER_SECOND: u64 = 100_000;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct Plan {
@@ -21,11 +21,34 @@ pub(crate) struct Plan {
     /// Requests out at the same time, each on its own connection
     #[arg(long, default_value_t = 256)]
     pub(crate) in_flight: usize,
+    /// Records for the gateway to drain [default: enough for a turn of 100000 a second]
+    #[arg(long)]
+    backlog: Option<u64>,
+    /// The forebay to measure [default: beside this program]
+    #[arg(long, value_name = "PATH")]
+    forebay: Option<PathBuf>,
+    /// Another build of forebay, measured beside it as the peer `other`
+    #[arg(long, value_name = "PATH")]
+    pub(crate) other: Option<PathBuf>,
+}
+
+impl Plan {
+    pub(crate) fn forebay(&self) -> anyhow::Result<PathBuf> {
+        Ok(match &self.forebay {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name("forebay"),
+        })
+    }
+
+    pub(crate) fn backlog(&self) -> u64 {
+        self.backlog.unwrap_or(BACKLOG_PER_SECOND * (self.seconds + 1))
+    }
 }
 
 /// All turns of one peer.
 pub(crate) struct Turns {
     pub(crate) peer: &'static str,
+    pub(crate) limit: Option<&'static str>,
     pub(crate) turns: Vec<Turn>,
 }
 
@@ -33,26 +56,27 @@ pub(crate) struct Turn {
     pub(crate) per_second: f64,
     /// Processor seconds for a million records, by process; the service comes last.
     pub(crate) cpu_per_million: Vec<(&'static str, f64)>,
+    /// Processors that were busy with something else, on average.
+    pub(crate) others: f64,
 }
 
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
     let service = Service::start()?;
-    let round =
-        Round { service: service.address, seconds: plan.seconds, in_flight: plan.in_flight };
-    let mut peers = peers::all()?;
-    let mut results: Vec<Turns> =
-        peers.iter().map(|peer| Turns { peer: peer.name(), turns: Vec::new() }).collect();
+    let round = Round { service: &service, seconds: plan.seconds, in_flight: plan.in_flight };
+    let mut peers = peers::all(plan)?;
+    let empty =
+        |peer: &Box<dyn Peer>| Turns { peer: peer.name(), limit: peer.limit(), turns: Vec::new() };
+    let mut results: Vec<Turns> = peers.iter().map(empty).collect();
     let count = peers.len();
     for number in 0..plan.rounds {
         // Nobody always goes first.
         for at in (0..count).map(|at| (at + number) % count) {
-            let turn = turn(peers[at].as_mut(), &service, round)?;
-            let name = results[at].peer;
+            let turn = turn(peers[at].as_mut(), round)?;
+            let (number, name, rate) = (number + 1, results[at].peer, turn.per_second);
+            let others = turn.others;
             writeln!(
                 std::io::stderr(),
-                "round {}: {name:>8} {:>9.0}/s",
-                number + 1,
-                turn.per_second
+                "round {number}: {name:>8} {rate:>9.0}/s, others had {others:.2} processors"
             )?;
             results[at].turns.push(turn);
         }
@@ -60,44 +84,13 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
     Ok(results)
 }
 
-fn turn(peer: &mut dyn Peer, service: &Service, round: Round) -> anyhow::Result<Turn> {
-    let before = cpu::of(service.child.id())?;
+fn turn(peer: &mut dyn Peer, round: Round<'_>) -> anyhow::Result<Turn> {
     let done = peer.run(round)?;
-    let served = cpu::of(service.child.id())? - before;
-    let mut cpu = done.cpu;
-    cpu.push(("service", served));
+    let ours: f64 = done.cpu.iter().map(|(_, used)| used).sum();
     let millions = done.accepted as f64 / 1e6;
     Ok(Turn {
         per_second: done.accepted as f64 / done.seconds,
-        cpu_per_million: cpu.into_iter().map(|(name, used)| (name, used / millions)).collect(),
+        others: (done.cpu_of_all - ours).max(0.0) / done.seconds,
+        cpu_per_million: done.cpu.into_iter().map(|(name, used)| (name, used / millions)).collect(),
     })
-}
-
-/// The service's process, which ends with this.
-struct Service {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Service {
-    fn start() -> anyhow::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("service")
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting the service")?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().context("the service has no output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().context("the service did not say where it listens")?;
-        Ok(Self { child, address })
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself, which the round has then told.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -36,6 +36,16 @@ impl Workload {
         }
     }
 
+    /// Key and value of the `index`-th record.
+    pub(crate) fn parts(&self, index: usize) -> (&[u8], &[u8]) {
+        (self.keys[index % KEYS].as_bytes(), &self.value)
+    }
+
+    /// The partition of the `index`-th record: one key, one partition.
+    pub(crate) fn partition(index: usize) -> usize {
+        index % KEYS % PARTITIONS
+    }
+
     /// The `index`-th record, and where it is from.
     pub(crate) fn record(&self, index: usize) -> (&Origin, Record<'_, NoHeaders>) {
         let key = &self.keys[index % KEYS];
@@ -47,6 +57,6 @@ impl Workload {
             headers: std::iter::empty(),
             attempt: 1,
         };
-        (&self.origins[index % KEYS % PARTITIONS], record)
+        (&self.origins[Self::partition(index)], record)
     }
 }

@@ -25,12 +25,16 @@ impl Peer for Raw {
         "raw"
     }
 
-    fn run(&mut self, round: Round) -> anyhow::Result<Done> {
+    fn limit(&self) -> Option<&'static str> {
+        Some("wrk")
+    }
+
+    fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("raw").arg("--to").arg(round.service.to_string());
+        command.arg("raw").arg("--to").arg(round.service.address.to_string());
         command.arg("--seconds").arg(round.seconds.to_string());
         command.arg("--in-flight").arg(round.in_flight.to_string());
-        run_client(self.name(), &mut command)
+        run_client(self.name(), &mut command, round.service)
     }
 }
 

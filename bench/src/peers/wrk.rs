@@ -28,8 +28,12 @@ impl Peer for Wrk {
         "wrk"
     }
 
-    fn run(&mut self, round: Round) -> anyhow::Result<Done> {
-        let url = format!("http://{}/records", round.service);
+    fn limit(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done> {
+        let url = format!("http://{}/records", round.service.address);
         let path = self.scripts.path().join("record.lua");
         std::fs::write(&path, script(&Endpoint::parse(&url, "v1")?)?)?;
         let mut command = Command::new("wrk");
@@ -37,7 +41,8 @@ impl Peer for Wrk {
         command.arg("--connections").arg(round.in_flight.to_string());
         command.arg("--duration").arg(format!("{}s", round.seconds));
         command.arg("--script").arg(&path).arg(&url);
-        run_client(self.name(), &mut command).context("is the package wrk installed?")
+        run_client(self.name(), &mut command, round.service)
+            .context("is the package wrk installed?")
     }
 }
 

@@ -1,0 +1,196 @@
+//! The whole way of a record: a topic on the embedded broker, filled beforehand, that the gateway
+//! drains into the service. Broker and gateway are processes of their own, of one `forebay` binary.
+//!
+//! Measured is a stretch in the middle of the draining, by what the service says it has accepted.
+//! Every round is a group of its own, so that it begins at the start of the same backlog.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use forebay_kafka::{NewTopic, Producer, Properties, Send, SendError};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::{Done, Peer, Round};
+use crate::cpu;
+use crate::process::Process;
+use crate::service::{Count, Service};
+use crate::workload::{PARTITIONS, Workload};
+
+const TOPIC: &str = "payments";
+/// For each thing that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// From the first record on, before measuring begins.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+pub(crate) struct Gateway {
+    name: &'static str,
+    forebay: PathBuf,
+    broker: Process,
+    kafka: String,
+    /// Records in the topic.
+    backlog: u64,
+    rounds: u32,
+    directory: TempDir,
+}
+
+/// What `forebay` writes once it listens; of it, what is needed here.
+#[derive(Deserialize)]
+struct Ready {
+    kafka: String,
+}
+
+impl Gateway {
+    /// Starts a broker and fills its topic.
+    pub(crate) fn start(name: &'static str, forebay: &Path, backlog: u64) -> anyhow::Result<Self> {
+        let directory = TempDir::new().context("a directory for the broker's data")?;
+        let ready = directory.path().join("broker.json");
+        let mut command = command(forebay, "broker", &ready);
+        command.arg("--data").arg(directory.path().join("data"));
+        command.args(["--listen", "127.0.0.1:0"]);
+        let mut broker = Process::spawn("the broker", &mut command)?;
+        let Ready { kafka } = wait_ready(&mut broker, &ready)?;
+        fill(&kafka, backlog).context("filling the topic")?;
+        Ok(Self { name, forebay: forebay.to_owned(), broker, kafka, backlog, rounds: 0, directory })
+    }
+
+    fn configuration(&self, round: Round<'_>) -> String {
+        format!(
+            "[kafka]\n\
+             \"bootstrap.servers\" = \"{}\"\n\
+             [control]\n\
+             listen = \"127.0.0.1:0\"\n\
+             [[subscription]]\n\
+             name = \"payments\"\n\
+             topics = [\"{TOPIC}\"]\n\
+             group = \"round-{}\"\n\
+             [subscription.target]\n\
+             url = \"http://{}/records\"\n\
+             in_flight = {}\n",
+            self.kafka, self.rounds, round.service.address, round.in_flight
+        )
+    }
+
+    fn read(&self, gateway: &Process, service: &Service) -> anyhow::Result<Reading> {
+        let count = service.count()?;
+        let cpu = [gateway.cpu()?, self.broker.cpu()?, service.cpu()?];
+        Ok(Reading { count, cpu, cpu_of_all: cpu::of_all()? })
+    }
+}
+
+struct Reading {
+    count: Count,
+    /// Of gateway, broker and service.
+    cpu: [f64; 3],
+    cpu_of_all: f64,
+}
+
+impl Peer for Gateway {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn limit(&self) -> Option<&'static str> {
+        Some("raw")
+    }
+
+    fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done> {
+        self.rounds += 1;
+        let stem = self.directory.path().join(format!("round-{}", self.rounds));
+        let (config, ready) = (stem.with_extension("toml"), stem.with_extension("json"));
+        std::fs::write(&config, self.configuration(round))?;
+        let idle = round.service.count()?.accepted;
+        let mut command = command(&self.forebay, "run", &ready);
+        let mut gateway = Process::spawn("the gateway", command.arg("--config").arg(&config))?;
+        let begin = Instant::now();
+        while round.service.count()?.accepted == idle {
+            gateway.expect_running()?;
+            ensure!(begin.elapsed() < PATIENCE, "the gateway delivers nothing");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(WARM_UP);
+        let first = self.read(&gateway, round.service)?;
+        std::thread::sleep(Duration::from_secs(round.seconds));
+        let last = self.read(&gateway, round.service)?;
+        gateway.expect_running()?;
+        ensure!(
+            last.count.accepted - idle + round.in_flight as u64 <= self.backlog,
+            "the backlog of {} records was drained before the round was over; give more",
+            self.backlog
+        );
+        let names = ["gateway", "broker", "service"].into_iter();
+        let cpu = last.cpu.iter().zip(first.cpu).map(|(last, first)| last - first);
+        Ok(Done {
+            accepted: last.count.accepted - first.count.accepted,
+            seconds: last.count.seconds - first.count.seconds,
+            cpu: names.zip(cpu).collect(),
+            cpu_of_all: last.cpu_of_all - first.cpu_of_all,
+        })
+    }
+}
+
+fn command(forebay: &Path, name: &str, ready: &Path) -> Command {
+    let mut command = Command::new(forebay);
+    command.env("FOREBAY_LOG", "warn").arg(name).arg("--ready-file").arg(ready);
+    command
+}
+
+fn wait_ready(process: &mut Process, path: &Path) -> anyhow::Result<Ready> {
+    let begin = Instant::now();
+    while !path.exists() {
+        process.expect_running()?;
+        ensure!(begin.elapsed() < PATIENCE, "{} does not appear", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let text = std::fs::read_to_string(path)?;
+    serde_json::from_str(&text).with_context(|| format!("{} holds {text}", path.display()))
+}
+
+fn fill(kafka: &str, records: u64) -> anyhow::Result<()> {
+    let given = [("bootstrap.servers".to_owned(), kafka.to_owned())].into();
+    let properties = Properties::parse(&given)
+        .map_err(|refused| anyhow::anyhow!("properties refused: {refused:?}"))?;
+    let topic = NewTopic {
+        name: TOPIC.to_owned(),
+        partitions: PARTITIONS as i32,
+        replication: -1,
+        configs: std::collections::BTreeMap::new(),
+    };
+    forebay_kafka::Admin::new(&properties, PATIENCE)?.create_topic(&topic)?;
+    let producer = Producer::new(&properties, "backlog")?;
+    let failed = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let workload = Workload::new();
+    for index in 0..usize::try_from(records)? {
+        let (key, value) = workload.parts(index);
+        let record = Send {
+            topic: TOPIC,
+            partition: Some(Workload::partition(index) as i32),
+            key: Some(key),
+            value: Some(value),
+            headers: &[],
+            timestamp_ms: None,
+        };
+        let heard = std::sync::Arc::clone(&failed);
+        let mut delivery: forebay_kafka::Delivery = Box::new(move |result| {
+            if let Err(error) = result {
+                heard.lock().expect("nobody panics with it").get_or_insert(error);
+            }
+        });
+        loop {
+            match producer.send(record, delivery) {
+                Ok(()) => break,
+                Err(SendError::Full(back)) => delivery = back,
+                Err(SendError::Refused(error)) => return Err(error.into()),
+            }
+            producer.wait_for_room(PATIENCE);
+        }
+    }
+    producer.flush(PATIENCE)?;
+    let failed = failed.lock().expect("nobody panics with it").take();
+    match failed {
+        Some(error) => bail!(error),
+        None => Ok(()),
+    }
+}
