@@ -40,13 +40,23 @@ pub(crate) trait Peer {
     fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done>;
 }
 
-/// In the table's order.
+/// Those that are asked for, in the table's order.
 pub(crate) fn all(plan: &Plan) -> anyhow::Result<Vec<Box<dyn Peer>>> {
-    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(wrk::Wrk::new()?), Box::new(raw::Raw)];
-    peers.push(Box::new(gateway::Gateway::start("gateway", &plan.forebay()?, plan.backlog())?));
-    if let Some(forebay) = &plan.other {
-        peers.push(Box::new(gateway::Gateway::start("other", forebay, plan.backlog())?));
+    let mut peers: Vec<Box<dyn Peer>> = Vec::new();
+    if plan.wants("wrk") {
+        peers.push(Box::new(wrk::Wrk::new()?));
     }
+    if plan.wants("raw") {
+        peers.push(Box::new(raw::Raw));
+    }
+    if plan.wants("gateway") {
+        let forebay = plan.forebay()?;
+        peers.push(Box::new(gateway::Gateway::start("gateway", "raw", &forebay, plan.backlog())?));
+    }
+    if let Some(forebay) = &plan.other {
+        peers.push(Box::new(gateway::Gateway::start("other", "gateway", forebay, plan.backlog())?));
+    }
+    ensure!(!peers.is_empty(), "no peer is named so; there are wrk, raw and gateway");
     Ok(peers)
 }
 

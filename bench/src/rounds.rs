@@ -27,6 +27,9 @@ pub(crate) struct Plan {
     /// The forebay to measure [default: beside this program]
     #[arg(long, value_name = "PATH")]
     forebay: Option<PathBuf>,
+    /// Measure only this peer; may be given more than once
+    #[arg(long, value_name = "PEER")]
+    only: Vec<String>,
     /// Another build of forebay, measured beside it as the peer `other`
     #[arg(long, value_name = "PATH")]
     pub(crate) other: Option<PathBuf>,
@@ -38,6 +41,10 @@ impl Plan {
             Some(path) => path.clone(),
             None => std::env::current_exe()?.with_file_name("forebay"),
         })
+    }
+
+    pub(crate) fn wants(&self, peer: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == peer)
     }
 
     pub(crate) fn backlog(&self) -> u64 {

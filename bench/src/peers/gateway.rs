@@ -27,6 +27,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) struct Gateway {
     name: &'static str,
+    limit: &'static str,
     forebay: PathBuf,
     broker: Process,
     kafka: String,
@@ -44,7 +45,12 @@ struct Ready {
 
 impl Gateway {
     /// Starts a broker and fills its topic.
-    pub(crate) fn start(name: &'static str, forebay: &Path, backlog: u64) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        name: &'static str,
+        limit: &'static str,
+        forebay: &Path,
+        backlog: u64,
+    ) -> anyhow::Result<Self> {
         let directory = TempDir::new().context("a directory for the broker's data")?;
         let ready = directory.path().join("broker.json");
         let mut command = command(forebay, "broker", &ready);
@@ -53,7 +59,16 @@ impl Gateway {
         let mut broker = Process::spawn("the broker", &mut command)?;
         let Ready { kafka } = wait_ready(&mut broker, &ready)?;
         fill(&kafka, backlog).context("filling the topic")?;
-        Ok(Self { name, forebay: forebay.to_owned(), broker, kafka, backlog, rounds: 0, directory })
+        Ok(Self {
+            name,
+            limit,
+            forebay: forebay.to_owned(),
+            broker,
+            kafka,
+            backlog,
+            rounds: 0,
+            directory,
+        })
     }
 
     fn configuration(&self, round: Round<'_>) -> String {
@@ -93,7 +108,7 @@ impl Peer for Gateway {
     }
 
     fn limit(&self) -> Option<&'static str> {
-        Some("raw")
+        Some(self.limit)
     }
 
     fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done> {

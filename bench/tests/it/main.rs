@@ -1,0 +1,46 @@
+//! The harness ends with what scripts read, in a run too short to say anything about speed.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The processes whose time is told, by peer.
+const PEERS: [(&str, &[&str]); 3] = [
+    ("wrk", &["wrk", "service"]),
+    ("raw", &["raw", "service"]),
+    ("gateway", &["gateway", "broker", "service"]),
+];
+
+/// Built where the harness looks for it: beside itself.
+fn build_forebay() {
+    let mut build = Command::new(env!("CARGO"));
+    let built = build.args(["build", "--quiet", "--package", "forebay"]).status();
+    assert!(built.unwrap().success());
+    let harness = Path::new(env!("CARGO_BIN_EXE_forebay-bench"));
+    assert!(harness.with_file_name("forebay").exists());
+}
+
+#[test]
+fn a_run_ends_with_one_line_of_json_that_has_every_peer() {
+    build_forebay();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_forebay-bench"));
+    run.args(["run", "--rounds", "1", "--seconds", "1", "--in-flight", "16"]);
+    let output = run.args(["--backlog", "100000"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    for (peer, processes) in PEERS {
+        let found = &report["peers"][peer];
+        for spread in ["median", "min", "max"] {
+            assert!(found["records_per_second"][spread].as_f64() > Some(0.0), "{peer}: {text}");
+            for process in processes {
+                let cpu = &found["cpu_seconds_per_million"][process][spread];
+                assert!(cpu.as_f64() >= Some(0.0), "{peer}, {process}: {text}");
+            }
+        }
+    }
+    assert_eq!(report["peers"]["gateway"]["ratio_to"], "raw");
+    assert_eq!(report["peers"]["raw"]["ratio_to"], "wrk");
+}
