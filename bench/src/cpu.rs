@@ -13,12 +13,28 @@ pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
     process("/proc/self/stat", [15, 16])
 }
 
-/// Seconds that all processors together have worked for processes, or were taken by a hypervisor.
-pub(crate) fn of_all() -> anyhow::Result<f64> {
+/// Seconds of all processors together.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine {
+    /// Work for processes.
+    pub(crate) worked: f64,
+    /// What a hypervisor gave to others while there was work.
+    pub(crate) stolen: f64,
+}
+
+pub(crate) fn of_machine() -> anyhow::Result<Machine> {
     let text = std::fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
     let fields: Vec<&str> = text.split_whitespace().collect();
     // The first line: `cpu`, then user, nice, system, idle, iowait, irq, softirq, steal.
-    ticks(&fields, &[1, 2, 3, 8])
+    Ok(Machine { worked: ticks(&fields, &[1, 2, 3])?, stolen: ticks(&fields, &[8])? })
+}
+
+impl std::ops::Sub for Machine {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self { worked: self.worked - earlier.worked, stolen: self.stolen - earlier.stolen }
+    }
 }
 
 /// Processes that were running or wanted to, on average over the last minute.
@@ -52,9 +68,9 @@ mod tests {
 
     #[test]
     fn work_shows_in_the_time_of_the_process_that_did_it() {
-        let (before, all) = (of(std::process::id()).unwrap(), of_all().unwrap());
+        let (before, all) = (of(std::process::id()).unwrap(), of_machine().unwrap());
         while of(std::process::id()).unwrap() < before + 0.05 {}
-        assert!(of_all().unwrap() > all);
+        assert!((of_machine().unwrap() - all).worked > 0.0);
         assert!(of_ended_children().unwrap() < before + 10.0);
         assert!(of(0).is_err());
     }

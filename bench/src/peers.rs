@@ -28,8 +28,8 @@ pub(crate) struct Done {
     pub(crate) seconds: f64,
     /// Processor seconds of each of its processes, by name; the service comes last.
     pub(crate) cpu: Vec<(&'static str, f64)>,
-    /// Processor seconds of the whole machine meanwhile.
-    pub(crate) cpu_of_all: f64,
+    /// Of the whole machine meanwhile.
+    pub(crate) machine: cpu::Machine,
 }
 
 pub(crate) trait Peer {
@@ -74,7 +74,7 @@ fn run_client(
     command: &mut Command,
     service: &Service,
 ) -> anyhow::Result<Done> {
-    let read = || anyhow::Ok((cpu::of_ended_children()?, service.cpu()?, cpu::of_all()?));
+    let read = || anyhow::Ok((cpu::of_ended_children()?, service.cpu()?, cpu::of_machine()?));
     let before = read()?;
     let output = command
         .stderr(Stdio::inherit())
@@ -91,6 +91,6 @@ fn run_client(
         accepted: said.accepted,
         seconds: said.seconds,
         cpu: vec![(name, after.0 - before.0), ("service", after.1 - before.1)],
-        cpu_of_all: after.2 - before.2,
+        machine: after.2 - before.2,
     })
 }

@@ -83,12 +83,14 @@ pub(crate) fn print(plan: &Plan, load: f64, results: &[Turns]) -> anyhow::Result
             }),
         );
     }
-    let others = Spread::of(results.iter().flat_map(|of| of.turns.iter().map(|turn| turn.others)))?;
+    let over_all =
+        |figure: fn(&Turn) -> f64| Spread::of(results.iter().flat_map(|of| &of.turns).map(figure));
+    let (others, stolen) = (over_all(|turn| turn.others)?, over_all(|turn| turn.stolen)?);
     writeln!(
         out,
-        "load average {load:.2} at the start; other processes had {:.2} processors (median), \
-         {:.2} at most",
-        others.median, others.most
+        "load average {load:.2} at the start; of the processors, other processes had {:.2} \
+         (at most {:.2}), the hypervisor {:.2} (at most {:.2})",
+        others.median, others.most, stolen.median, stolen.most
     )?;
     let report = json!({
         "workload": {
@@ -100,7 +102,8 @@ pub(crate) fn print(plan: &Plan, load: f64, results: &[Turns]) -> anyhow::Result
         "rounds": plan.rounds,
         "seconds": plan.seconds,
         "load_average": load,
-        "other_processors": others.json(),
+        "processors_of_others": others.json(),
+        "processors_stolen": stolen.json(),
         "peers": peers,
     });
     writeln!(out, "{report}")?;

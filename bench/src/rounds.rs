@@ -65,6 +65,8 @@ pub(crate) struct Turn {
     pub(crate) cpu_per_million: Vec<(&'static str, f64)>,
     /// Processors that were busy with something else, on average.
     pub(crate) others: f64,
+    /// Processors that a hypervisor withheld, on average.
+    pub(crate) stolen: f64,
 }
 
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
@@ -80,10 +82,11 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
         for at in (0..count).map(|at| (at + number) % count) {
             let turn = turn(peers[at].as_mut(), round)?;
             let (number, name, rate) = (number + 1, results[at].peer, turn.per_second);
-            let others = turn.others;
+            let Turn { others, stolen, .. } = turn;
             writeln!(
                 std::io::stderr(),
-                "round {number}: {name:>8} {rate:>9.0}/s, others had {others:.2} processors"
+                "round {number}: {name:>8} {rate:>9.0}/s; of the processors, others had \
+                 {others:.2}, the hypervisor {stolen:.2}"
             )?;
             results[at].turns.push(turn);
         }
@@ -97,7 +100,8 @@ fn turn(peer: &mut dyn Peer, round: Round<'_>) -> anyhow::Result<Turn> {
     let millions = done.accepted as f64 / 1e6;
     Ok(Turn {
         per_second: done.accepted as f64 / done.seconds,
-        others: (done.cpu_of_all - ours).max(0.0) / done.seconds,
+        others: (done.machine.worked - ours).max(0.0) / done.seconds,
+        stolen: done.machine.stolen / done.seconds,
         cpu_per_million: done.cpu.into_iter().map(|(name, used)| (name, used / millions)).collect(),
     })
 }

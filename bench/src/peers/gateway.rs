@@ -91,7 +91,7 @@ impl Gateway {
     fn read(&self, gateway: &Process, service: &Service) -> anyhow::Result<Reading> {
         let count = service.count()?;
         let cpu = [gateway.cpu()?, self.broker.cpu()?, service.cpu()?];
-        Ok(Reading { count, cpu, cpu_of_all: cpu::of_all()? })
+        Ok(Reading { count, cpu, machine: cpu::of_machine()? })
     }
 }
 
@@ -99,7 +99,7 @@ struct Reading {
     count: Count,
     /// Of gateway, broker and service.
     cpu: [f64; 3],
-    cpu_of_all: f64,
+    machine: cpu::Machine,
 }
 
 impl Peer for Gateway {
@@ -141,7 +141,7 @@ impl Peer for Gateway {
             accepted: last.count.accepted - first.count.accepted,
             seconds: last.count.seconds - first.count.seconds,
             cpu: names.zip(cpu).collect(),
-            cpu_of_all: last.cpu_of_all - first.cpu_of_all,
+            machine: last.machine - first.machine,
         })
     }
 }
