@@ -17,6 +17,10 @@ const MESSAGES_MAX: usize = 10_000_000;
 /// librdkafka raises `fetch.max.bytes` to its `message.max.bytes`; below, it says so in a log.
 const FETCH_MIN: usize = 1_000_000;
 
+/// Java's default of `max.partition.fetch.bytes`. What a fetch brings of one partition beyond its
+/// queue's share holds up the others behind it, until it is thrown away and fetched again.
+const PARTITION_FETCH: usize = 1 << 20;
+
 /// Joins the group, commits, fetches nothing.
 pub(super) fn member(
     config: &IntakeConfig,
@@ -41,12 +45,9 @@ pub(super) fn fetcher(
     shared: &Arc<Shared>,
 ) -> Result<EventConsumer, KafkaError> {
     let mut client = common(config);
-    let fetch = |asked: Option<&str>| {
-        let asked = asked.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
-        asked.min(config.bytes_max.max(FETCH_MIN))
-    };
-    let whole = fetch(client.get("fetch.max.bytes"));
-    let partition = fetch(client.get("fetch.message.max.bytes")).min(whole);
+    let asked = |name| client.get(name).and_then(|text| text.parse().ok());
+    let whole = asked("fetch.max.bytes").unwrap_or(usize::MAX).min(config.bytes_max.max(FETCH_MIN));
+    let partition = asked("fetch.message.max.bytes").unwrap_or(PARTITION_FETCH).min(whole);
     client
         .set("fetch.max.bytes", whole.to_string())
         .set("fetch.message.max.bytes", partition.to_string())
