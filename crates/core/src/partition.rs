@@ -27,6 +27,8 @@ pub(crate) struct Partition<P> {
     /// Whether the subscription's turn queue, or its attention queue, names this partition.
     pub(crate) in_turn: bool,
     pub(crate) attended: bool,
+    /// What was last entered for it among the subscription's looks.
+    pub(crate) look: Option<Instant>,
     pub(crate) stage: Stage,
     pub(crate) committed: CommitPoint,
     committing: Option<CommitPoint>,
@@ -110,6 +112,7 @@ impl<P> Partition<P> {
             in_flight: 0,
             in_turn: false,
             attended: false,
+            look: None,
             stage: Stage::Claiming,
             committed: start,
             committing: None,

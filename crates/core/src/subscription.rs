@@ -429,7 +429,11 @@ impl<P: Clone> Subscription<P> {
                     }
                     partition.attended = false;
                     self.attention.pop_front();
-                    self.looks.extend(look.map(|look| (look, id)));
+                    // Nearly every settled record asks for the look that is set already.
+                    if look.is_some() && look != partition.look {
+                        partition.look = look;
+                        self.looks.extend(look.map(|look| (look, id)));
+                    }
                 }
             }
         }

@@ -28,7 +28,7 @@ use crate::snapshot::{Hold, KafkaState};
 
 mod snapshot;
 
-type Payload = Rc<KafkaRecord>;
+type Payload = KafkaRecord;
 type Delivery = forebay_core::Delivery<Payload>;
 
 /// How long leaving the group may take once everything is drained.
@@ -136,8 +136,9 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
             },
         }
         runner.take_events();
-        runner.answer_fetches();
-        runner.drive_all();
+        let now = runner.clock.now();
+        runner.answer_fetches(now);
+        runner.drive_all(now);
         if runner.is_drained() {
             break;
         }
@@ -147,8 +148,7 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
 
 impl Runner {
     /// Does what the core wants until it wants a delivery, which is the caller's to make.
-    fn drive(self: &Rc<Self>) -> Option<Delivery> {
-        let now = self.clock.now();
+    fn drive(self: &Rc<Self>, now: Instant) -> Option<Delivery> {
         loop {
             let output = self.core.borrow_mut().poll(now);
             match output {
@@ -162,7 +162,7 @@ impl Runner {
                         seated.wanted = Some(Wanted { tenure, records, bytes });
                     }
                     drop(seats);
-                    self.answer_fetch(partition);
+                    self.answer_fetch(partition, now);
                 }
                 Some(Output::Released { partition }) => self.released(partition),
                 None => break,
@@ -173,8 +173,8 @@ impl Runner {
     }
 
     /// Gives every delivery that may go to a slot of its own.
-    fn drive_all(self: &Rc<Self>) {
-        while let Some(delivery) = self.drive() {
+    fn drive_all(self: &Rc<Self>, now: Instant) {
+        while let Some(delivery) = self.drive(now) {
             if let Err(delivery) = self.slots.give(delivery) {
                 tokio::task::spawn_local(slot(self.clone(), delivery));
             }
@@ -196,7 +196,11 @@ impl Runner {
     }
 
     fn handle(&self, input: Input<Payload>) {
-        self.core.borrow_mut().handle(input, self.clock.now());
+        self.handle_at(input, self.clock.now());
+    }
+
+    fn handle_at(&self, input: Input<Payload>, now: Instant) {
+        self.core.borrow_mut().handle(input, now);
     }
 
     fn take_events(self: &Rc<Self>) {
@@ -360,14 +364,14 @@ impl Runner {
     }
 
     /// Answers every open fetch whose queue has records.
-    fn answer_fetches(&self) {
+    fn answer_fetches(&self, now: Instant) {
         let seats = self.seats.borrow().len();
         for index in 0..seats {
-            self.answer_fetch(PartitionId(index as u32));
+            self.answer_fetch(PartitionId(index as u32), now);
         }
     }
 
-    fn answer_fetch(&self, id: PartitionId) {
+    fn answer_fetch(&self, id: PartitionId, now: Instant) {
         let mut seats = self.seats.borrow_mut();
         let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
         let Some(Wanted { tenure, records, bytes }) = seated.wanted else { return };
@@ -378,11 +382,11 @@ impl Runner {
         seated.wanted = None;
         drop(seats);
         let records = taken.into_iter().map(core_record).collect();
-        self.handle(Input::Fetched { partition: id, tenure, records });
+        self.handle_at(Input::Fetched { partition: id, tenure, records }, now);
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Answer {
-        let record = &*delivery.payload;
+        let record = &delivery.payload;
         let value = record.value_bytes();
         let length = value.as_ref().map_or(0, |value| value.len());
         if length > self.plan.max_value_bytes {
@@ -391,11 +395,10 @@ impl Runner {
         }
         let connections = self.endpoints.borrow()[delivery.endpoint.0 as usize].clone();
         let Some(origin) = self.origin(delivery) else { return Answer::overdue() };
-        let key = record.key_bytes();
         let request = forebay_push::Record {
             offset: delivery.id.offset,
             timestamp: record.timestamp_ms,
-            key: key.as_deref(),
+            key: record.key(),
             value,
             headers: record.headers(),
             attempt: delivery.id.number,
@@ -519,12 +522,13 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
             None => runner.slots.rest().await,
         };
         let answer = runner.deliver(&delivery).await;
-        runner.handle(Input::Answered { id: delivery.id, answer });
+        let now = runner.clock.now();
+        runner.handle_at(Input::Answered { id: delivery.id, answer }, now);
         drop(delivery);
-        next = runner.drive();
+        next = runner.drive(now);
         if next.is_some() {
             // The answer may have freed more than one lane.
-            runner.drive_all();
+            runner.drive_all(now);
         }
     }
 }
@@ -542,5 +546,5 @@ fn core_record(record: KafkaRecord) -> Record<Payload> {
         hasher.write(key);
         hasher.finish()
     });
-    Record { offset: Offset(record.offset), key, bytes: record.size(), payload: Rc::new(record) }
+    Record { offset: Offset(record.offset), key, bytes: record.size(), payload: record }
 }
