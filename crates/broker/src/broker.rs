@@ -183,6 +183,7 @@ fn close(node: Arc<Node>) -> Result<(), ShutdownError> {
 
 /// The last owner's value. Work that was handed to other threads may hold on for a moment after
 /// its connection has ended.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when the last owner lets go")]
 fn sole<T>(mut shared: Arc<T>) -> Result<T, ShutdownError> {
     for _ in 0..10_000 {
         match Arc::try_unwrap(shared) {

@@ -7,7 +7,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use forebay_gateway::{Gone, Handle, KafkaState, Snapshot};
+use forebay_gateway::{ENDPOINTS_MAX, Gone, Handle, KafkaState, Snapshot};
 use forebay_push::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,8 +59,14 @@ pub(crate) async fn livez() -> &'static str {
 pub(crate) async fn readyz(State(all): State<Subscriptions>) -> Response {
     let mut waits = Vec::new();
     for snapshot in snapshots(&all).await {
+        let held = snapshot.partitions.iter().find_map(|held| {
+            Some(format!("{} stands still: {}", held.partition, held.hold.as_ref()?))
+        });
         let reason = match snapshot.kafka {
-            KafkaState::Reachable => continue,
+            KafkaState::Reachable => match held {
+                None => continue,
+                Some(held) => held,
+            },
             KafkaState::Connecting => "Kafka has not answered yet".to_owned(),
             KafkaState::Unreachable { reason }
             | KafkaState::Unavailable { reason }
@@ -103,6 +109,11 @@ pub(crate) async fn set_endpoints(
 ) -> Result<Json<Shown>, Refusal> {
     let handle = find(&all, &name)?;
     let Json(NewEndpoints { endpoints }) = body?;
+    if !(1..=ENDPOINTS_MAX).contains(&endpoints.len()) {
+        let count = endpoints.len();
+        let message = format!("a target has 1 to {ENDPOINTS_MAX} endpoints, not {count}");
+        return Err(Refusal::Invalid(message));
+    }
     let parsed = endpoints.iter().map(|url| Endpoint::parse(url, forebay_gateway::REVISION));
     let parsed: Result<Vec<_>, _> = parsed.collect();
     handle.endpoints(parsed.map_err(|error| Refusal::Invalid(error.to_string()))?).await?;

@@ -148,6 +148,13 @@ pub const METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "forebay_partition_window_full",
+        kind: MetricKind::Gauge,
+        help: "1 while nothing more is fetched, for `hold.window` records lie beyond the commit point.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, |partition| Some(i64::from(partition.window_full))),
+    },
+    Metric {
         name: "forebay_endpoint_well",
         kind: MetricKind::Gauge,
         help: "1 while the endpoint gets deliveries, 0 while it is at fault or leaving.",

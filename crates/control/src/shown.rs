@@ -47,6 +47,7 @@ struct Partition {
     held: usize,
     held_bytes: usize,
     in_flight: usize,
+    window_full: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +122,7 @@ impl From<&PartitionSnapshot> for Partition {
             held: partition.held,
             held_bytes: partition.held_bytes,
             in_flight: partition.in_flight,
+            window_full: partition.window_full,
             hold: partition.hold.as_ref().map(ToString::to_string),
             blocked: partition.blocked.as_ref().map(Blocked::from),
         }

@@ -12,6 +12,10 @@ use crate::rules::{Backoff, Rules};
 use crate::time::Instant;
 use crate::verdict::Verdict;
 
+/// The longest pause that a service may ask for: one that asks for a year would hold its key, and
+/// the partition's commit point with it, for that year.
+const ASKED_MAX: Duration = Duration::from_secs(600);
+
 impl Backoff {
     /// Upper bound of the pause after the `failures`-th failure in a row, counted from 1.
     fn bound(self, failures: u32) -> Duration {
@@ -19,10 +23,10 @@ impl Backoff {
         self.first.saturating_mul(1 << doublings).min(self.most)
     }
 
-    /// The pause itself; never shorter than what the service asked for.
+    /// The pause itself; never shorter than what the service asked for, up to [`ASKED_MAX`].
     pub(crate) fn pause(self, failures: u32, asked: Option<Duration>, rng: &mut Rng) -> Duration {
         let pause = rng.up_to(self.bound(failures));
-        asked.map_or(pause, |asked| asked.saturating_add(pause))
+        asked.map_or(pause, |asked| asked.min(ASKED_MAX).saturating_add(pause))
     }
 }
 
@@ -98,5 +102,7 @@ mod tests {
         let mut rng = Rng::new(7);
         let asked = Duration::from_secs(90);
         assert!(BACKOFF.pause(1, Some(asked), &mut rng) >= asked);
+        let pause = BACKOFF.pause(1, Some(Duration::MAX), &mut rng);
+        assert!(pause >= ASKED_MAX && pause < 2 * ASKED_MAX, "{pause:?}");
     }
 }

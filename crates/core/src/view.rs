@@ -30,6 +30,8 @@ pub struct PartitionView {
     pub held: usize,
     pub held_bytes: usize,
     pub in_flight: usize,
+    /// Nothing more is fetched, for as many records as may lie beyond the commit point do.
+    pub window_full: bool,
     /// The oldest unsettled record, where it has failed before.
     pub blocked: Option<Blocked>,
 }

@@ -7,6 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Order;
 use crate::logs::LogFormat;
 
+pub(crate) mod cluster;
+pub(crate) mod consume;
+pub(crate) mod groups;
+pub(crate) mod produce;
+pub(crate) mod topics;
+
 /// Reads Kafka with a fixed intake and pushes records to services that scale freely.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 100)]
@@ -29,6 +35,38 @@ pub(crate) enum Command {
     /// Checks a configuration file and prints what it comes to
     #[command(after_help = "Example:\n  forebay check-config forebay.toml")]
     CheckConfig(CheckConfig),
+    /// The main job on real flights, with scaling and crashes, judged by the services' journals
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(Demo),
+    /// The service that the demo delivers to
+    #[command(hide = true)]
+    DemoService(DemoService),
+    /// Writes records to a topic from a file or standard input
+    #[command(after_help = produce::EXAMPLES)]
+    Produce(produce::Produce),
+    /// Prints records of a topic
+    #[command(after_help = consume::EXAMPLES)]
+    Consume(consume::Consume),
+    /// Lists, describes, makes and deletes topics
+    #[command(after_help = topics::EXAMPLES)]
+    Topics(topics::Topics),
+    /// Lists and describes consumer groups
+    #[command(after_help = groups::EXAMPLES)]
+    Groups(groups::Groups),
+}
+
+impl Command {
+    /// Services tell what they do; tools only what goes wrong.
+    pub(crate) fn log_level(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
+            // It draws where logs would go, and says itself what goes wrong.
+            Self::Demo(_) => "off",
+            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => {
+                "warn,librdkafka=error"
+            }
+        }
+    }
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -39,6 +77,12 @@ const BROKER_EXAMPLES: &str = "\
 Examples:
   forebay broker --data /var/lib/forebay --listen 127.0.0.1:9092
   forebay broker --data /tmp/trial --listen 127.0.0.1:0 --ready-file /tmp/ready.json";
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  forebay demo
+  forebay demo --output json
+  forebay demo --kafka localhost:9092
+  forebay demo --input orders.csv --key customer --rate 1000";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -65,6 +109,8 @@ pub(crate) struct Run {
     pub(crate) control: Option<String>,
     #[command(flatten)]
     pub(crate) ready: ReadyFile,
+    #[command(flatten)]
+    pub(crate) child: Child,
 }
 
 #[derive(Debug, Args)]
@@ -76,10 +122,12 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub(crate) listen: String,
     /// Partitions of topics that come into being when they are asked for
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) partitions: i32,
     #[command(flatten)]
     pub(crate) ready: ReadyFile,
+    #[command(flatten)]
+    pub(crate) child: Child,
 }
 
 #[derive(Debug, Args)]
@@ -92,4 +140,61 @@ pub(crate) struct ReadyFile {
     /// Gets a JSON object with addresses and pid once everything listens
     #[arg(long = "ready-file", value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
+}
+
+/// For processes that must not outlive whoever started them.
+#[derive(Debug, Args)]
+pub(crate) struct Child {
+    /// Ends once standard input closes
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Runs on this cluster instead of the embedded broker, with a topic of its own
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) kafka: Option<String>,
+    /// CSV file to replay instead of the flights; may be compressed with zstd
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) input: Option<PathBuf>,
+    /// Column whose value is a record's key
+    #[arg(long, value_name = "COLUMN", requires = "input")]
+    pub(crate) key: Option<String>,
+    /// Records a second [default: all of them in 64 s, at most 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+    /// Replays no more than fits into this time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seconds: Option<u32>,
+    /// Has the gateway keep no order, so that promises are broken
+    #[arg(long, hide = true)]
+    pub(crate) without_order: bool,
+    /// What to print at the end
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For programs; stable
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoService {
+    #[arg(long)]
+    pub(crate) journal: PathBuf,
+    /// How long the work on a record takes
+    #[arg(long)]
+    pub(crate) work_ms: u64,
+    /// Records that are worked on at a time
+    #[arg(long)]
+    pub(crate) workers: usize,
+    #[command(flatten)]
+    pub(crate) ready: ReadyFile,
+    #[command(flatten)]
+    pub(crate) child: Child,
 }

@@ -5,13 +5,24 @@ use crate::exit::{Exit, Failure, Outcome};
 
 mod broker;
 mod check_config;
+mod consume;
+mod demo;
+mod groups;
+mod produce;
 mod run;
+mod topics;
 
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::Run(args) => block_on(run::run(args)),
         Command::Broker(args) => block_on(broker::run(args)),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::DemoService(args) => block_on(demo::service::run(args)),
+        Command::Produce(args) => produce::run(&args),
+        Command::Consume(args) => consume::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Groups(args) => groups::run(&args),
     }
 }
 

@@ -146,6 +146,7 @@ pub(crate) struct Retry {
 pub(crate) struct Hold {
     pub(crate) records: Spanned<usize>,
     pub(crate) bytes: Spanned<Size>,
+    pub(crate) window: Spanned<usize>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -175,7 +176,11 @@ impl Default for Retry {
 
 impl Default for Hold {
     fn default() -> Self {
-        Self { records: unplaced(20_000), bytes: unplaced(Size(64 << 20)) }
+        Self {
+            records: unplaced(20_000),
+            bytes: unplaced(Size(64 << 20)),
+            window: unplaced(1_000_000),
+        }
     }
 }
 
@@ -226,12 +231,15 @@ impl Config {
     pub(crate) fn parse(source: Source) -> Result<Self, ConfigError> {
         let mut config: Self =
             toml::from_str(&source.text).map_err(|error| source.refuses(&error))?;
-        let problems = check::check(&config);
-        if !problems.is_empty() {
-            return Err(source.found(problems));
-        }
         config.source = source;
+        config.check()?;
         Ok(config)
+    }
+
+    /// Again, after flags have changed something.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let problems = check::check(self);
+        if problems.is_empty() { Ok(()) } else { Err(self.source.found(problems)) }
     }
 
     /// The whole configuration with every default filled in; secrets stay hidden.

@@ -11,9 +11,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// `FOREBAY_LOG` sets levels, e.g. `debug` or `forebay_gateway=debug`; `info` by default.
-pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("FOREBAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// `FOREBAY_LOG` sets levels, e.g. `debug` or `forebay_gateway=debug`, else they are `level`.
+pub(crate) fn start(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_env("FOREBAY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {

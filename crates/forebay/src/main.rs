@@ -8,16 +8,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod cli;
+mod cluster;
 mod commands;
 mod config;
 mod exit;
+mod input;
 mod logs;
+mod output;
 mod process;
 
 fn main() -> ExitCode {
     abort_on_panic();
     let cli = cli::Cli::parse();
-    logs::start(cli.log);
+    logs::start(cli.log, cli.command.log_level());
     match commands::run(cli.command) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -17,5 +17,8 @@ pub use snapshot::{
     BlockedSnapshot, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
 };
 
+/// Endpoints that a target may list: each is looked at when one is chosen or shown.
+pub const ENDPOINTS_MAX: usize = 1_000;
+
 /// The name of a target's only revision.
 pub const REVISION: &str = "default";

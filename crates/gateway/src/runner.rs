@@ -64,6 +64,7 @@ struct Seat {
 
 struct Seated {
     queue: Arc<PartitionQueue>,
+    topic_id: Option<Arc<str>>,
     wanted: Option<Wanted>,
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
@@ -278,6 +279,7 @@ impl Runner {
         }
         self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
             queue: assigned.queue,
+            topic_id: assigned.topic_id,
             wanted: None,
             committing: None,
             origin: None,
@@ -425,7 +427,7 @@ impl Runner {
             subscription: &self.plan.name,
             group: &self.plan.intake.group,
             topic: &partition.topic,
-            topic_id: None,
+            topic_id: seated.topic_id.as_deref(),
             partition: partition.partition,
             tenure: delivery.id.tenure,
         }));

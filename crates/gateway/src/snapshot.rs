@@ -55,6 +55,8 @@ pub struct PartitionSnapshot {
     pub held: usize,
     pub held_bytes: usize,
     pub in_flight: usize,
+    /// Nothing more is fetched until the oldest unsettled record is settled: `hold.window`.
+    pub window_full: bool,
     pub blocked: Option<BlockedSnapshot>,
 }
 
@@ -102,8 +104,8 @@ impl std::fmt::Display for Hold {
             ),
             Self::OutOfRange { offset, log_start, log_end } => write!(
                 f,
-                "offset {offset} is not in the log, which holds {log_start} to {log_end}: \
-                 records were deleted before they were read"
+                "offset {offset} is not in the log, which holds {log_start} to {log_end}: records were \
+                 deleted before they were read, or the topic was made anew; then restart"
             ),
         }
     }

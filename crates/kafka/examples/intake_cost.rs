@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use forebay_kafka::{
@@ -77,10 +77,10 @@ fn read(
     topic: &str,
     records: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (wake, woken) = channel();
+    let (wake, woken) = sync_channel(1);
     let waker = Arc::new(move || {
-        // The reader is gone when all is read.
-        let _ = wake.send(());
+        // One call that waits is enough; and the reader is gone when all is read.
+        let _ = wake.try_send(());
     });
     let config = IntakeConfig {
         properties: properties.clone(),

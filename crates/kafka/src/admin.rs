@@ -167,22 +167,11 @@ impl Admin {
     }
 
     /// `None`: there is no such topic.
+    ///
+    /// It asks for all topics: asking for one by name makes it, where brokers create topics by
+    /// themselves.
     pub fn describe_topic(&self, topic: &str) -> Result<Option<TopicDescription>, KafkaError> {
-        let doing = format!("describe topic {topic}");
-        let asked = self.asked(&doing);
-        let metadata = self
-            .client
-            .client()
-            .fetch_metadata(Some(topic), self.timeout)
-            .map_err(|error| asked.error(&error))?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Ok(None);
-        };
-        match found.error().map(Code::from) {
-            None => Ok(Some(described(found))),
-            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
-            Some(code) => Err(asked.failed(code, None)),
-        }
+        Ok(self.topics()?.into_iter().find(|known| known.name == topic))
     }
 
     pub fn topic_configs(&self, topic: &str) -> Result<Vec<ConfigEntry>, KafkaError> {

@@ -54,7 +54,16 @@ pub struct Connection {
     opened: Instant,
     used: Instant,
     exchanges: u64,
+    doubted: bool,
+    lost_unheard: bool,
     spare: Option<HeaderMap>,
+}
+
+/// The driver while an exchange holds it.
+struct Driving {
+    driver: Option<Box<Driver>>,
+    /// Some byte of the final answer came; interim ones do not count.
+    heard: bool,
 }
 
 /// Why no connection was opened: in any case not a byte of a request was sent.
@@ -128,6 +137,8 @@ impl Connection {
             opened: now,
             used: now,
             exchanges: 0,
+            doubted: false,
+            lost_unheard: false,
             spare: None,
         })
     }
@@ -143,32 +154,38 @@ impl Connection {
         if now >= deadline {
             return Exchange::Answer(too_late());
         }
-        self.wire.begin(self.exchanges > 0 && now - self.used >= PROBE_AFTER);
+        let probe = self.doubted || now - self.used >= PROBE_AFTER;
+        self.wire.begin(self.exchanges > 0 && probe);
         self.exchanges += 1;
         if self.alarm.deadline() > deadline {
             self.alarm.as_mut().reset(deadline);
         }
-        let mut driver = self.driver.take();
-        let answer = self.answer(&mut driver, request, deadline).await;
+        let mut driving = Driving { driver: self.driver.take(), heard: false };
+        let answer = self.answer(&mut driving, request, deadline).await;
         self.used = Instant::now();
         match answer {
             Ok(answer) => {
-                self.driver = driver;
+                self.driver = driving.driver;
                 Exchange::Answer(answer)
             }
-            Err(lost) => lost.judge(self.wire.sent()),
+            Err(lost) => {
+                driving.end();
+                let exchange = lost.judge(self.wire.sent());
+                self.lost_unheard = !driving.heard && is_lost(&exchange);
+                exchange
+            }
         }
     }
 
     async fn answer(
         &mut self,
-        driver: &mut Option<Box<Driver>>,
+        driving: &mut Driving,
         request: Request,
         deadline: Instant,
     ) -> Result<Answer, Lost> {
         let mut response = pin!(self.sender.send_request(request.0));
         let head: Response<Incoming> = std::future::poll_fn(|cx| {
-            drive(driver, cx);
+            driving.poll(cx);
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(response.map_err(Lost::Http));
             }
@@ -177,12 +194,13 @@ impl Connection {
         })
         .await?;
 
+        driving.heard = true;
         let (head, body) = head.into_parts();
         let mut text = Vec::new();
         if !body.is_end_stream() {
-            let whole = self.read_body(driver, body, deadline, &mut text).await?;
+            let whole = self.read_body(driving, body, deadline, &mut text).await?;
             if !whole {
-                *driver = None;
+                driving.driver = None;
             }
         }
         let answer = verdict::read(head.status, &head.headers, &text, SystemTime::now);
@@ -193,7 +211,7 @@ impl Connection {
     /// Keeps the first bytes in `text`; false where the body passes what is read of it.
     async fn read_body(
         &mut self,
-        driver: &mut Option<Box<Driver>>,
+        driving: &mut Driving,
         body: Incoming,
         deadline: Instant,
         text: &mut Vec<u8>,
@@ -216,7 +234,7 @@ impl Connection {
                     Poll::Ready(None) => return Poll::Ready(Ok(true)),
                     Poll::Pending => {
                         // The body ends with the driver that fed it, so it is asked once more.
-                        if drive(driver, cx) {
+                        if driving.poll(cx) {
                             continue;
                         }
                         ready!(ring(self.alarm.as_mut(), deadline, cx));
@@ -228,7 +246,7 @@ impl Connection {
         .await?;
         // The driver learns only now that it may go back to rest.
         if whole && !self.sender.is_ready() {
-            std::future::poll_fn(|cx| Poll::Ready(drive(driver, cx))).await;
+            std::future::poll_fn(|cx| Poll::Ready(driving.poll(cx))).await;
         }
         Ok(whole)
     }
@@ -243,6 +261,10 @@ impl Connection {
         self.opened.elapsed()
     }
 
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
+    }
+
     /// When the last exchange ended.
     pub fn used(&self) -> Instant {
         self.used
@@ -251,6 +273,16 @@ impl Connection {
     /// Exchanges begun.
     pub fn exchanges(&self) -> u64 {
         self.exchanges
+    }
+
+    /// Lets the kernel be asked before the next exchange, however short the rest was.
+    pub(crate) fn set_doubted(&mut self, doubted: bool) {
+        self.doubted = doubted;
+    }
+
+    /// Whether the connection was lost after a request was sent and before a byte of its final answer.
+    pub(crate) fn was_lost_unheard(&self) -> bool {
+        self.lost_unheard
     }
 
     /// The last answer's map, for another request.
@@ -282,15 +314,24 @@ async fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, Op
     Err(last)
 }
 
-/// Moves the connection on; true where it has just ended.
-fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) -> bool {
-    let Some(driving) = driver else { return false };
-    if Pin::new(driving.as_mut()).poll(cx).is_pending() {
-        return false;
+impl Driving {
+    /// Moves the connection on; true where it has just ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(driver) = &mut self.driver else { return false };
+        if Pin::new(driver.as_mut()).poll(cx).is_pending() {
+            return false;
+        }
+        // A request that the driver still holds is given back only when it is dropped.
+        self.end();
+        true
     }
-    // A request that the driver still holds is given back only when it is dropped.
-    *driver = None;
-    true
+
+    /// Closes the connection, and looks for an answer that was begun.
+    fn end(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            self.heard |= !driver.into_parts().read_buf.is_empty();
+        }
+    }
 }
 
 /// Ready once the deadline has passed.
@@ -325,6 +366,11 @@ impl Lost {
         let verdict = Verdict::Unknown(cause);
         Exchange::Answer(Answer { verdict, status: None, reason: Some(reason.into()) })
     }
+}
+
+fn is_lost(exchange: &Exchange) -> bool {
+    let lost = Verdict::Unknown(UnknownCause::ConnectionLost);
+    matches!(exchange, Exchange::Answer(answer) if answer.verdict == lost)
 }
 
 /// Whether the peer spoke, but no HTTP.

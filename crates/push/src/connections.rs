@@ -1,4 +1,5 @@
-//! The connections to one endpoint: those at rest are kept, the last used is taken first.
+//! The connections to one endpoint: those at rest are kept, the last used is taken first. Where the
+//! endpoint has a habit of leaving them, they are closed before it does.
 //!
 //! [`Connections::deliver`] is all that a delivery slot needs. The number of connections in use is
 //! the number of deliveries under way, which is the caller's to bound.
@@ -11,6 +12,7 @@ use forebay_core::{Answer, TargetFault};
 use tokio::time::Instant;
 
 use crate::connection::{fault, too_late};
+use crate::reuse::{Loss, Reuse};
 use crate::{Connection, DoesNotFit, Endpoint, Exchange, Origin, Record, RequestWriter};
 
 /// Bounds on connections and requests.
@@ -52,12 +54,13 @@ pub struct Connections {
     writer: RefCell<RequestWriter>,
     /// The last used at the back.
     resting: RefCell<VecDeque<Connection>>,
+    reuse: RefCell<Reuse>,
 }
 
 impl Connections {
     pub fn new(endpoint: Endpoint, limits: Limits) -> Self {
         let writer = RefCell::new(RequestWriter::new(limits.max_header_bytes));
-        Self { endpoint, limits, writer, resting: RefCell::default() }
+        Self { endpoint, limits, writer, resting: RefCell::default(), reuse: RefCell::default() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -92,7 +95,13 @@ impl Connections {
         }
         if let Some(mut connection) = self.take(now) {
             // One that was left while at rest says nothing of the endpoint, so a new one is tried.
+            let (opened, exchanges) = (connection.opened(), connection.exchanges());
+            let rest = now.saturating_duration_since(connection.used());
             if let Exchange::Answer(answer) = connection.exchange(request, deadline).await {
+                if connection.was_lost_unheard() {
+                    let loss = Loss { opened, exchanges, rest };
+                    self.reuse.borrow_mut().lost(loss, connection.used());
+                }
                 self.put(connection);
                 return Ok(answer);
             }
@@ -117,40 +126,59 @@ impl Connections {
     /// they come across; where there are none, it is for the caller to do now and then.
     pub fn prune(&self) {
         let now = Instant::now();
+        let max_idle = self.max_idle(now);
         let mut resting = self.resting.borrow_mut();
-        while resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
+        while resting.front().is_some_and(|oldest| is_stale(oldest, max_idle, now)) {
             resting.pop_front();
         }
     }
 
-    fn is_stale(&self, connection: &Connection, now: Instant) -> bool {
-        now.saturating_duration_since(connection.used()) > self.limits.max_idle
+    fn max_idle(&self, now: Instant) -> Duration {
+        let learned = self.reuse.borrow().max_idle(now);
+        learned.map_or(self.limits.max_idle, |learned| learned.min(self.limits.max_idle))
     }
 
     fn take(&self, now: Instant) -> Option<Connection> {
+        let max_idle = self.max_idle(now);
         let mut resting = self.resting.borrow_mut();
-        let connection = resting.pop_back()?;
-        if self.is_stale(&connection, now) {
+        let mut connection = resting.pop_back()?;
+        // Those that came to rest before a limit was learned may have passed it.
+        while self.is_spent(&connection, now) {
+            connection = resting.pop_back()?;
+        }
+        if is_stale(&connection, max_idle, now) {
             // All others have rested for longer.
             resting.clear();
             return None;
         }
-        if resting.front().is_some_and(|oldest| self.is_stale(oldest, now)) {
+        if resting.front().is_some_and(|oldest| is_stale(oldest, max_idle, now)) {
             resting.pop_front();
         }
+        connection.set_doubted(self.reuse.borrow().is_doubtful(now));
         Some(connection)
+    }
+
+    fn is_spent(&self, connection: &Connection, now: Instant) -> bool {
+        let learned = self.reuse.borrow().max_exchanges(now);
+        [self.limits.max_exchanges, learned]
+            .into_iter()
+            .flatten()
+            .any(|most| connection.exchanges() >= most)
     }
 
     fn put(&self, mut connection: Connection) {
         if let Some(headers) = connection.take_spare() {
             self.writer.borrow_mut().recycle(headers);
         }
-        let limits = &self.limits;
-        let spent = limits.max_age.is_some_and(|most| connection.age() >= most)
-            || limits.max_exchanges.is_some_and(|most| connection.exchanges() >= most);
+        let spent = self.is_spent(&connection, connection.used())
+            || self.limits.max_age.is_some_and(|most| connection.age() >= most);
         let mut resting = self.resting.borrow_mut();
-        if connection.is_usable() && !spent && resting.len() < limits.max_resting {
+        if connection.is_usable() && !spent && resting.len() < self.limits.max_resting {
             resting.push_back(connection);
         }
     }
+}
+
+fn is_stale(connection: &Connection, max_idle: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(connection.used()) > max_idle
 }

@@ -13,6 +13,7 @@ mod connection;
 mod connections;
 mod contract;
 mod endpoint;
+mod reuse;
 mod socket;
 pub mod verdict;
 

@@ -12,6 +12,7 @@
 //! topics by id.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use forebay_log::Appended;
@@ -23,8 +24,9 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::partition_errors::code;
 use crate::api::{Api, Call, Refused, Reply, Serving, decode, encode};
+use crate::clock::now_ms;
 use crate::node::Node;
-use crate::partition::Partition;
+use crate::partition::{Partition, PartitionError};
 use crate::shape::{Field, I16, I32, Kind, ON};
 use crate::topics::Topic;
 
@@ -95,7 +97,24 @@ fn append(topic: Option<&Topic>, acks: i16, part: PartitionProduceData) -> Outco
     let records = part.records.unwrap_or_default();
     match partition.append(&records) {
         Ok(appended) => Ok((partition, appended)),
-        Err(error) => Err((code(&error), error.to_string())),
+        Err(error) => {
+            let code = code(&error);
+            if code == ResponseError::KafkaStorageError {
+                tell_storage_failed(&error);
+            }
+            Err((code, error.to_string()))
+        }
+    }
+}
+
+/// Producers try again and again, and time out with no word of the disk: the log must have it, but
+/// not each time.
+fn tell_storage_failed(error: &PartitionError) {
+    static TOLD_AT: AtomicI64 = AtomicI64::new(0);
+    let (now, told) = (now_ms(), TOLD_AT.load(Ordering::Relaxed));
+    let due = now - told > 10_000;
+    if due && TOLD_AT.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        tracing::error!(%error, "records are refused, for the disk does not take them");
     }
 }
 

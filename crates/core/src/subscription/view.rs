@@ -17,7 +17,7 @@ impl<P: Clone> Subscription<P> {
     pub fn view(&self) -> View {
         let partitions = self.seats.iter().filter_map(|seat| seat.partition.as_ref());
         View {
-            partitions: partitions.map(Partition::view).collect(),
+            partitions: partitions.map(|partition| partition.view(self.rules.window_max)).collect(),
             endpoints: self.pool.endpoints().iter().map(Endpoint::view).collect(),
             counts: self.counts,
             in_flight: self.in_flight,
@@ -26,7 +26,7 @@ impl<P: Clone> Subscription<P> {
 }
 
 impl<P> Partition<P> {
-    fn view(&self) -> PartitionView {
+    fn view(&self, window_max: usize) -> PartitionView {
         PartitionView {
             partition: self.id,
             tenure: self.tenure,
@@ -40,6 +40,7 @@ impl<P> Partition<P> {
             held: self.load.records,
             held_bytes: self.load.bytes,
             in_flight: self.in_flight,
+            window_full: self.ledger.window() >= window_max,
             blocked: self.blocked(),
         }
     }

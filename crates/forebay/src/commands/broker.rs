@@ -7,18 +7,22 @@ use forebay_broker::{Broker as KafkaBroker, BrokerConfig, BrokerHandle, StartErr
 
 use crate::cli::Broker;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::process::{Ready, Signals};
+use crate::process::{Ready, Signals, end_with_stdin};
 
 pub(crate) async fn run(args: Broker) -> Outcome {
     let mut signals = Signals::listen().map_err(Failure::of(Exit::Usage))?;
-    let mut config = config(&args.listen, &args.data)?;
+    if args.child.until_stdin_closes {
+        end_with_stdin();
+    }
+    let mut config =
+        config(&args.listen, &args.data).map_err(|wrong| Failure { exit: Exit::Usage, ..wrong })?;
     config.default_partitions = args.partitions;
     let broker = start(config).await?;
     let address = broker.address();
     tracing::info!("the broker listens on {address}, data in {}", args.data.display());
     if let Some(path) = &args.ready.path {
         let kafka = Some(address.to_string());
-        Ready { kafka, control: None, pid: std::process::id() }.write(path)?;
+        Ready { kafka, pid: std::process::id(), ..Ready::default() }.write(path)?;
     }
     let exit = tokio::select! {
         exit = signals.next() => exit,

@@ -8,10 +8,13 @@ use crate::cli::Run;
 use crate::commands::broker;
 use crate::config::{Config, plan, unplaced};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::process::{Ready, Signals};
+use crate::process::{Ready, Signals, end_with_stdin};
 
 pub(crate) async fn run(args: Run) -> Outcome {
     let mut signals = Signals::listen().map_err(Failure::of(Exit::Usage))?;
+    if args.child.until_stdin_closes {
+        end_with_stdin();
+    }
     let config = configuration(&args)?;
     if config.subscriptions.is_empty() {
         let message = "the configuration has no [[subscription]], so there is nothing to run";
@@ -39,7 +42,8 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let serving = tokio::spawn(control.serve(gateway.handles().to_vec()));
     if let Some(path) = &args.ready.path {
         let pid = std::process::id();
-        Ready { kafka: Some(servers), control: Some(address), pid }.write(path)?;
+        Ready { kafka: Some(servers), control: Some(address), pid, ..Ready::default() }
+            .write(path)?;
     }
 
     let exit = tokio::select! {
@@ -69,10 +73,11 @@ async fn disk_failed(embedded: Option<&BrokerHandle>) {
 fn configuration(args: &Run) -> Result<Config, Failure> {
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
-        None => plan::from_flags(args)?,
+        None => plan::from_flags(args).map_err(Failure::of(Exit::Usage))?,
     };
     if let Some(control) = &args.control {
         config.control.listen = unplaced(control.clone());
+        config.check().map_err(Failure::of(Exit::Usage))?;
     }
     Ok(config)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use forebay_gateway::ENDPOINTS_MAX;
 use toml::Spanned;
 
 use super::problem::Problem;
@@ -49,9 +50,7 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if subscription.name.get_ref().is_empty() {
         problems.push(Problem::at(subscription.name.span(), "a subscription needs a name"));
     }
-    if topics.get_ref().is_empty() || topics.get_ref().iter().any(String::is_empty) {
-        problems.push(Problem::at(topics.span(), "name at least one topic, and none by ``"));
-    }
+    topic_names(topics, problems);
     endpoints(target, problems);
     let target = target.get_ref();
     if target.deadline.get_ref().0.is_zero() {
@@ -65,6 +64,13 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
     }
+    if *hold.records.get_ref() > 10_000_000 {
+        problems.push(Problem::at(hold.records.span(), "`hold.records` is at most 10000000"));
+    }
+    if !(*hold.records.get_ref()..=100_000_000).contains(hold.window.get_ref()) {
+        let message = "`hold.window` is at least `hold.records`, and at most 100000000";
+        problems.push(Problem::at(hold.window.span(), message));
+    }
     if hold.records.get_ref() < target.in_flight.get_ref() {
         let message = format!(
             "`hold.records` is below `target.in_flight` ({}): it would never be reached",
@@ -72,8 +78,31 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
         );
         problems.push(Problem::at(hold.records.span(), message));
     }
-    if hold.bytes.get_ref().0 < 1 << 20 {
-        problems.push(Problem::at(hold.bytes.span(), "`hold.bytes` is at least 1MiB"));
+    if !(1 << 20..=1 << 36).contains(&hold.bytes.get_ref().0) {
+        let message = "`hold.bytes` is between 1MiB and 64GiB";
+        problems.push(Problem::at(hold.bytes.span(), message));
+    }
+}
+
+/// Kafka's own rule for names; a pattern is not one.
+fn topic_names(topics: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
+    let names = topics.get_ref();
+    if names.is_empty() {
+        problems.push(Problem::at(topics.span(), "name at least one topic"));
+    }
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
+            let message = format!(
+                "`{name}` is no topic's name, which has 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`; \
+                 patterns are not taken"
+            );
+            problems.push(Problem::at(topics.span(), message));
+        }
+        if names[..index].contains(name) {
+            let message = format!("the topic `{name}` is named twice");
+            problems.push(Problem::at(topics.span(), message));
+        }
     }
 }
 
@@ -85,6 +114,10 @@ fn endpoints(target: &Spanned<Target>, problems: &mut Vec<Problem>) {
     }
     if inner.url.is_none() && inner.endpoints.is_empty() {
         let message = "a target needs `url` or `endpoints`: where records are delivered";
+        problems.push(Problem::at(target.span(), message));
+    }
+    if inner.endpoints.len() > ENDPOINTS_MAX {
+        let message = format!("a target has at most {ENDPOINTS_MAX} endpoints");
         problems.push(Problem::at(target.span(), message));
     }
     let mut seen = BTreeMap::new();

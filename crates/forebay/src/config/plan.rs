@@ -105,7 +105,7 @@ fn rules(subscription: &Subscription, target: &Target) -> Rules {
         in_flight_max: *target.in_flight.get_ref(),
         records_max,
         bytes_max: subscription.hold.bytes.get_ref().0 / 2,
-        window_max: 10 * subscription.hold.records.get_ref(),
+        window_max: *subscription.hold.window.get_ref(),
         deadline: target.deadline.get_ref().0,
         grace: target.grace.0,
         backoff: Backoff {

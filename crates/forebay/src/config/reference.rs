@@ -113,6 +113,13 @@ pub(crate) const OPTIONS: &[Documented] = &[
     ),
     option("subscription.hold.bytes", "\"64MiB\"", "Bytes in memory, shared out likewise."),
     option(
+        "subscription.hold.window",
+        "1000000",
+        "Records of one partition, settled or not, that may lie beyond its oldest unsettled one; \
+         each costs some 32 bytes. Past it the partition is fetched no further, which is shown: \
+         a record that fails for ever holds its key at once, and its partition in the end.",
+    ),
+    option(
         "subscription.commit.interval",
         "\"100ms\"",
         "Least pause between two commits of a partition; what was settled since the last one is \

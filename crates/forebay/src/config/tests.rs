@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 const WHOLE: &str = r#"
@@ -66,6 +68,27 @@ fn an_address_that_cannot_be_delivered_to_is_refused() {
 }
 
 #[test]
+fn what_is_no_topic_is_refused() {
+    let list = |names: &str| refused("topics = [\"payments\"]", &format!("topics = [{names}]"));
+    assert!(list("\"^pay.*\"").contains("patterns are not taken"));
+    assert!(list("\"a\", \"a\"").contains("named twice"));
+    assert!(list("").contains("at least one topic"));
+}
+
+#[test]
+fn bounds_on_memory_are_themselves_bounded() {
+    let hold = |hold: &str| {
+        refused(
+            "[subscription.target]",
+            &format!("[subscription.hold]\n{hold}\n[subscription.target]"),
+        )
+    };
+    assert!(hold("records = 9223372036854775807").contains("at most 10000000"));
+    assert!(hold("bytes = \"8000000GiB\"").contains("64GiB"));
+    assert!(hold("window = 5").contains("at least `hold.records`"));
+}
+
+#[test]
 fn two_subscriptions_with_one_group_are_refused() {
     let second = "\n[[subscription]]\nname = \"other\"\ngroup = \"payments\"\ntopics = [\"x\"]\n\
                   target = { url = \"http://h/\" }\n";
@@ -128,9 +151,7 @@ fn the_reference_pages_are_up_to_date() {
     for (name, page) in
         [("configuration.md", reference::options()), ("metrics.md", reference::metrics())]
     {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../docs/reference")
-            .join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
         if std::env::var_os("FOREBAY_WRITE_DOCS").is_some() {
             std::fs::write(&path, &page).unwrap();
         }

@@ -1,3 +1,6 @@
 //! Tests of the binary as its users run it.
 
+mod demo;
+mod harness;
 mod system;
+mod tools;

@@ -51,10 +51,15 @@ impl Runner {
             tenure: view.map_or(0, |view| view.tenure.0),
             stage: view.map_or(PartitionStage::Claiming, |view| view.stage),
             commit_point: view.map_or(-1, |view| view.commit_point.0),
-            log_end: self.intake.watermarks(partition).map(|marks| marks.log_end),
+            // What was read is there, whatever was last heard of the log's end.
+            log_end: self
+                .intake
+                .watermarks(partition)
+                .map(|marks| marks.log_end.max(view.map_or(0, |view| view.position.0))),
             held: view.map_or(0, |view| view.held),
             held_bytes: view.map_or(0, |view| view.held_bytes),
             in_flight: view.map_or(0, |view| view.in_flight),
+            window_full: view.is_some_and(|view| view.window_full),
             blocked: view
                 .and_then(|view| view.blocked.as_ref())
                 .map(|blocked| self.blocked(blocked)),

@@ -43,6 +43,8 @@ pub enum IntakeEvent {
 /// A partition that was assigned.
 pub struct Assigned {
     pub partition: TopicPartition,
+    /// The topic's id as Kafka prints it (KIP-516); `None` from brokers before 2.8.
+    pub topic_id: Option<Arc<str>>,
     pub queue: Arc<PartitionQueue>,
     /// The group's committed offset, with its metadata.
     pub stored: Option<Stored>,

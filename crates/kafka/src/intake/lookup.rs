@@ -11,12 +11,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::events::Stored;
 use super::shared::{Command, Shared};
 use super::{IntakeConfig, StartPolicy};
 use crate::error::{Asked, KafkaError};
+use crate::native::admin::AdminClient;
 use crate::native::client::EventConsumer;
 use crate::native::{Row, rows};
 use crate::record::TopicPartition;
@@ -47,6 +49,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) ends: Ends,
+    pub(super) topic_id: Option<Arc<str>>,
     pub(super) stored: Option<Stored>,
     pub(super) start: Option<i64>,
 }
@@ -111,6 +114,7 @@ impl Lookup {
 
     fn start(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Found>, KafkaError> {
         let topics: BTreeSet<Arc<str>> = partitions.iter().map(|p| p.topic.clone()).collect();
+        let ids = self.topic_ids(&topics)?;
         let mut counts = BTreeMap::new();
         for topic in topics {
             let highest = partitions.iter().filter(|p| p.topic == topic).map(|p| p.partition);
@@ -141,9 +145,25 @@ impl Lookup {
                         }
                     },
                 };
-                Found { ends, stored, start }
+                let topic_id = ids.get(&*ends.partition.topic).cloned();
+                Found { ends, topic_id, stored, start }
             })
             .collect())
+    }
+
+    fn topic_ids(
+        &self,
+        topics: &BTreeSet<Arc<str>>,
+    ) -> Result<BTreeMap<String, Arc<str>>, KafkaError> {
+        let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let doing = format!("look up the ids of topics {}", names.join(", "));
+        let client = self.member.base().client().native_client();
+        match AdminClient::new(client, PATIENCE).topic_ids(&names) {
+            Ok(ids) => Ok(ids.into_iter().map(|(name, id)| (name, id.into())).collect()),
+            // Before 2.8 there are none.
+            Err((Code::UnsupportedFeature | Code::UnsupportedVersion, _)) => Ok(BTreeMap::new()),
+            Err((code, reason)) => Err(self.asked(&doing).failed(code, Some(reason))),
+        }
     }
 
     /// Whether a partition without a commit was added after the group had begun with its topic.

@@ -42,6 +42,7 @@ const NAP: Duration = Duration::from_millis(100);
 /// Events served in a row before commands and timers get their turn.
 const BURST: usize = 1_000;
 
+#[expect(clippy::disallowed_methods, reason = "a partition has one open question at a time")]
 pub(super) fn spawn(
     config: IntakeConfig,
     shared: Arc<Shared>,

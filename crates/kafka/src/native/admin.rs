@@ -233,6 +233,35 @@ impl<'a> AdminClient<'a> {
         )?
     }
 
+    /// The id of each topic that has one, as Kafka prints it (KIP-516); brokers before 2.8 give
+    /// none. Unlike asking for metadata, this never makes a topic.
+    pub(crate) fn topic_ids(&self, topics: &[&str]) -> Result<Vec<(String, String)>, Failed> {
+        let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
+        let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
+        // SAFETY: the names are alive and are copied.
+        let wanted = unsafe {
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len())
+        };
+        let wanted = Guard::new(wanted, sys::rd_kafka_TopicCollection_destroy)?;
+        self.ask(
+            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            |client, options, queue| {
+                // SAFETY: the collection lives until the event is there.
+                unsafe { sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue) };
+            },
+            |event| {
+                // SAFETY: the event is alive and of this kind, and so is what it gives.
+                unsafe {
+                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
+                    listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
+                        .into_iter()
+                        .filter_map(|topic| topic_id(topic))
+                        .collect()
+                }
+            },
+        )
+    }
+
     pub(crate) fn describe_groups(&self, groups: &[&str]) -> Result<Vec<NativeGroup>, Failed> {
         let groups = groups.iter().map(|group| native(group)).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<*const c_char> = groups.iter().map(|group| group.as_ptr()).collect();
@@ -383,6 +412,25 @@ unsafe fn listed<T>(array: impl FnOnce(*mut usize) -> *mut *const T) -> Vec<*con
     }
     // SAFETY: as the caller promises.
     unsafe { std::slice::from_raw_parts(first, count) }.to_vec()
+}
+
+/// # Safety
+/// It is a valid description.
+unsafe fn topic_id(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+    // SAFETY: as the caller promises; what it gives is its own.
+    unsafe {
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+        let none = id.is_null()
+            || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
+        if none {
+            return None;
+        }
+        let name = text(sys::rd_kafka_TopicDescription_name(topic))?;
+        // librdkafka uses base64's first alphabet, Kafka the one for URLs.
+        let id = text(sys::rd_kafka_Uuid_base64str(id))?.replace('+', "-").replace('/', "_");
+        Some((name, id))
+    }
 }
 
 /// # Safety

@@ -43,6 +43,7 @@ impl Broker {
         Self::start_in(&directory, port, Some(temporary))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "another process can only be asked again")]
     fn start_in(directory: &Path, port: Option<u16>, temporary: Option<tempfile::TempDir>) -> Self {
         let ready = directory.join("ready.json");
         let _ = std::fs::remove_file(&ready);

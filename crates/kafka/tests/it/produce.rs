@@ -1,6 +1,6 @@
 //! Producing, and reading back without a group.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn plain(topic: &str) -> Send<'_> {
 fn a_delivery_tells_where_the_record_is() {
     let topic = topic("deliver", 2);
     let producer = cluster::producer(servers());
-    let (told, hear) = channel();
+    let (told, hear) = sync_channel(1);
     let told = Mutex::new(told);
     let delivery: Delivery = Box::new(move |result| {
         told.lock().expect("no panics").send(result).expect("the test waits");

@@ -2,7 +2,7 @@
 //! nothing else.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,11 @@ impl Owned {
 
 impl Worker {
     pub(crate) fn start(config: IntakeConfig) -> Self {
-        let (wake, woken) = channel();
+        let (wake, woken) = sync_channel(1);
         let wake = Mutex::new(wake);
         let waker = Arc::new(move || {
-            // The test may be over.
-            let _ = wake.lock().expect("no panics in here").send(());
+            // One call that waits is enough; and the test may be over.
+            let _ = wake.lock().expect("no panics in here").try_send(());
         });
         let intake = Intake::start(config, waker).expect("an intake");
         Self { intake, woken, owned: BTreeMap::new(), events: VecDeque::new() }

@@ -19,7 +19,7 @@ fn unsyncable() -> (Arc<File>, io::PipeReader) {
 
 #[test]
 fn a_failed_sync_is_told_once_and_nothing_is_acknowledged_any_more() {
-    let (told, failures) = mpsc::channel();
+    let (told, failures) = mpsc::sync_channel(1);
     let syncer = group(move |error| told.send(error.kind()).unwrap());
     let bad = syncer.partition(|end| panic!("{end} was not synced"));
     let good = syncer.partition(|end| panic!("{end} comes after the failure"));

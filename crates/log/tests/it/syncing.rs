@@ -18,7 +18,7 @@ fn syncer(durability: Durability) -> Syncer {
 fn an_append_becomes_visible_once_it_is_synced_and_the_waiter_is_told() {
     let dir = scratch();
     let syncer = syncer(GROUP);
-    let (told, ends) = mpsc::channel();
+    let (told, ends) = mpsc::sync_channel(1_000);
     let handle = syncer.partition(move |end| told.send(end).unwrap());
     let mut log =
         PartitionLog::open(dir.path(), tiny(), Recovery::Tail, handle.clone(), NOW).unwrap();
@@ -35,7 +35,7 @@ fn many_writers_all_get_their_acknowledgement() {
     let syncer = syncer(GROUP);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            let (told, ends) = mpsc::channel();
+            let (told, ends) = mpsc::sync_channel(1_000);
             let handle = syncer.partition(move |end| told.send(end).unwrap());
             scope.spawn(move || {
                 let dir = scratch();

@@ -25,11 +25,11 @@ const LOST: Verdict = Verdict::Unknown(UnknownCause::ConnectionLost);
 
 #[tokio::test]
 async fn the_service_gets_the_record_byte_for_byte() {
-    let (seen, mut requests) = mpsc::unbounded_channel();
+    let (seen, mut requests) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let seen = seen.clone();
         async move {
-            seen.send(peer.request().await.unwrap()).unwrap();
+            seen.send(peer.request().await.unwrap()).await.unwrap();
             peer.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
         }
     })
@@ -50,11 +50,11 @@ async fn the_service_gets_the_record_byte_for_byte() {
 
 #[tokio::test]
 async fn an_empty_record_says_that_its_body_is_empty() {
-    let (seen, mut requests) = mpsc::unbounded_channel();
+    let (seen, mut requests) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let seen = seen.clone();
         async move {
-            seen.send(peer.request().await.unwrap()).unwrap();
+            seen.send(peer.request().await.unwrap()).await.unwrap();
             peer.say("HTTP/1.1 204 No Content\r\n\r\n").await;
         }
     })
@@ -164,7 +164,7 @@ async fn headers_past_their_bounds_are_unknown() {
 async fn a_huge_body_leaves_the_status_standing_and_is_not_read_through() {
     for head in ["HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"]
     {
-        let (sent, mut taken) = mpsc::unbounded_channel();
+        let (sent, mut taken) = mpsc::channel(64);
         let service = Service::start(move |mut peer| {
             let sent = sent.clone();
             async move {
@@ -174,7 +174,7 @@ async fn a_huge_body_leaves_the_status_standing_and_is_not_read_through() {
                 while bytes < 1 << 30 && peer.say([b'x'; 4096]).await {
                     bytes += 4096;
                 }
-                sent.send(bytes).unwrap();
+                sent.send(bytes).await.unwrap();
             }
         })
         .await;

@@ -68,13 +68,13 @@ async fn no_connection_by_the_deadline_is_a_target_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_by_the_deadline_is_unknown_and_closes_the_connection() {
-    let (closed, mut seen) = mpsc::unbounded_channel();
+    let (closed, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let closed = closed.clone();
         async move {
             peer.request().await;
             peer.closed().await;
-            closed.send(()).unwrap();
+            closed.send(()).await.unwrap();
         }
     })
     .await;
@@ -241,14 +241,14 @@ async fn a_service_that_hangs_up_at_once_never_accepts() {
 
 #[tokio::test]
 async fn giving_a_delivery_up_closes_its_connection() {
-    let (reached, mut seen) = mpsc::unbounded_channel();
+    let (reached, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let reached = reached.clone();
         async move {
             peer.request().await;
-            reached.send("request").unwrap();
+            reached.send("request").await.unwrap();
             peer.closed().await;
-            reached.send("end").unwrap();
+            reached.send("end").await.unwrap();
         }
     })
     .await;
@@ -265,14 +265,14 @@ async fn giving_a_delivery_up_closes_its_connection() {
 
 #[tokio::test]
 async fn an_exchange_given_up_closes_its_connection_and_nothing_more_is_sent() {
-    let (reached, mut seen) = mpsc::unbounded_channel();
+    let (reached, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let reached = reached.clone();
         async move {
             while peer.request().await.is_some() {
-                reached.send("request").unwrap();
+                reached.send("request").await.unwrap();
             }
-            reached.send("end").unwrap();
+            reached.send("end").await.unwrap();
         }
     })
     .await;

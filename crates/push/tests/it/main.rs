@@ -2,6 +2,7 @@
 
 mod answers;
 mod arbitrary;
+mod habits;
 mod lost;
 mod reuse;
 mod service;

@@ -56,14 +56,14 @@ async fn a_connection_that_the_service_announces_to_close_is_not_used_again() {
 
 #[tokio::test]
 async fn a_connection_closed_while_at_rest_costs_no_delivery() {
-    let (closed, mut seen) = mpsc::unbounded_channel();
+    let (closed, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let closed = closed.clone();
         async move {
             peer.request().await;
             peer.say(OK).await;
             drop(peer);
-            closed.send(()).unwrap();
+            closed.send(()).await.unwrap();
         }
     })
     .await;
@@ -80,7 +80,7 @@ async fn a_connection_closed_while_at_rest_costs_no_delivery() {
 async fn a_connection_closed_just_after_its_answer_sends_nothing_or_is_unknown_at_once() {
     let leave = Arc::new(Notify::new());
     let told = Arc::clone(&leave);
-    let (closed, mut seen) = mpsc::unbounded_channel();
+    let (closed, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let (told, closed) = (Arc::clone(&told), closed.clone());
         async move {
@@ -88,7 +88,7 @@ async fn a_connection_closed_just_after_its_answer_sends_nothing_or_is_unknown_a
             peer.say(OK).await;
             told.notified().await;
             drop(peer);
-            closed.send(()).unwrap();
+            closed.send(()).await.unwrap();
         }
     })
     .await;
@@ -113,7 +113,7 @@ async fn a_connection_closed_just_after_its_answer_sends_nothing_or_is_unknown_a
 fn the_kernel_is_asked_about_a_connection_where_the_runtime_was_not_told() {
     // The service runs on a runtime of its own, so that nothing but the probe can learn of its end.
     let elsewhere = tokio::runtime::Runtime::new().unwrap();
-    let (closed, seen) = std::sync::mpsc::channel();
+    let (closed, seen) = std::sync::mpsc::sync_channel(1);
     let service = elsewhere.block_on(Service::start(move |mut peer| {
         let closed = closed.clone();
         async move {
@@ -130,6 +130,7 @@ fn the_kernel_is_asked_about_a_connection_where_the_runtime_was_not_told() {
         assert_eq!(first, Exchange::Answer(Answer::accepted(200)));
         // Blocks the runtime on purpose: it must not get to hear of the end by itself.
         seen.recv().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "blocking is the point")]
         std::thread::sleep(Duration::from_millis(5));
         let second = connection.exchange(request(&service.endpoint), in_time()).await;
         assert!(matches!(second, Exchange::NotSent { .. }), "{second:?}");
@@ -153,7 +154,7 @@ async fn bytes_that_nobody_asked_for_never_become_the_next_answer() {
 
 #[tokio::test]
 async fn bytes_that_arrive_while_at_rest_end_the_connection() {
-    let (said, mut seen) = mpsc::unbounded_channel();
+    let (said, mut seen) = mpsc::channel(64);
     let service = Service::start(move |mut peer| {
         let said = said.clone();
         async move {
@@ -161,7 +162,7 @@ async fn bytes_that_arrive_while_at_rest_end_the_connection() {
                 peer.say("HTTP/1.1 422 No\r\ncontent-length: 0\r\n\r\n").await;
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 peer.say(OK).await;
-                said.send(()).unwrap();
+                said.send(()).await.unwrap();
             }
         }
     })

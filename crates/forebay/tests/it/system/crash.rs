@@ -73,7 +73,7 @@ fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open
     assert_eq!(journal.accepted(), places, "nothing is lost");
     journal.assert_in_order();
     let repeated = journal.repeated();
-    println!("{} records, {KILLS} kills, {repeated} repeated of {may_repeat}", places.len());
+    eprintln!("{} records, {KILLS} kills, {repeated} repeated of {may_repeat}", places.len());
     assert!(repeated <= may_repeat, "{repeated} repeated, at most {may_repeat} lay open");
     let mut tenures: BTreeMap<i32, i64> = BTreeMap::new();
     for seen in journal.read() {
@@ -118,6 +118,6 @@ fn a_broker_killed_again_and_again_keeps_what_it_acknowledged() {
         places.is_subset(&journal.accepted()).then_some(())
     });
     journal.assert_in_order();
-    println!("{} records acknowledged, {KILLS} kills", places.len());
+    eprintln!("{} records acknowledged, {KILLS} kills", places.len());
     assert_eq!(gateway.terminate(), 0);
 }

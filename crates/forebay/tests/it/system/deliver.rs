@@ -80,7 +80,10 @@ fn a_delivery_carries_what_the_contract_says() {
         assert_eq!(header(0, name).as_deref(), Some(value), "{name}");
     }
     assert_eq!(seen[0].body, b"one");
-    assert!(header(0, "idempotency-key").unwrap().starts_with("carries/carries/"));
+    let idempotency = header(0, "idempotency-key").unwrap();
+    let parts: Vec<_> = idempotency.split('/').collect();
+    assert_eq!((parts[0], parts[1], parts[3], parts[4]), ("carries", "carries", "0", "0"));
+    assert_eq!(parts[2].len(), 22, "a topic's id is 16 bytes in base64url: {idempotency}");
     assert!(seen[0].tenure > 1_700_000_000_000, "a tenure is at least the time in ms");
     assert_eq!(header(1, "forebay-key"), None);
     assert_eq!(header(1, "forebay-value").as_deref(), Some("null"));
@@ -117,6 +120,30 @@ fn a_record_that_fails_holds_its_key_and_no_other() {
     kafka.await_committed("holds", &places);
     journal.assert_in_order();
     assert_eq!(journal.accepted(), places);
+}
+
+#[test]
+fn a_full_window_stops_its_partition_and_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("window", 2);
+    let places = kafka.fill("window", 0..6_000, 50);
+    let first = places.iter().find(|place| place.0 == 0).copied().unwrap();
+    let service = Service::start_picky(&journal, first);
+    service.answer(422);
+    let more = "hold = { records = 1000, window = 1000 }\nretry = { backoff = \"10ms..50ms\" }";
+    let gateway = gateway(directory.path(), &kafka, "window", &[service.url()], more);
+    let other: std::collections::BTreeSet<_> =
+        places.iter().filter(|place| place.0 == 1).copied().collect();
+    kafka.await_committed("window", &other);
+    eventually("the window is full", || {
+        let partition = gateway.subscription()["partitions"][0].clone();
+        (partition["window_full"] == true).then_some(())
+    });
+    service.answer(200);
+    kafka.await_committed("window", &places);
+    assert_eq!(gateway.subscription()["partitions"][0]["window_full"], false);
+    journal.assert_in_order();
 }
 
 #[test]
@@ -199,6 +226,34 @@ fn order_by_partition_has_one_record_in_flight_and_no_order_has_many() {
         assert_eq!(offsets.is_sorted(), most == 1, "{order}: {offsets:?}");
         assert_eq!(journal.accepted(), places);
     }
+}
+
+#[test]
+fn the_embedded_broker_runs_in_the_same_process_where_the_file_says_so() {
+    let (directory, journal) = (tempfile::tempdir().unwrap(), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    let text = format!(
+        "[kafka]\nembedded = true\n[broker]\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n\
+         [control]\nlisten = \"127.0.0.1:0\"\n[[subscription]]\nname = \"inside\"\n\
+         topics = [\"inside\"]\ntarget = {{ url = {:?} }}\n",
+        directory.path().join("kafka"),
+        service.url()
+    );
+    let config = file(directory.path(), &text);
+    let start = || Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    let first = start();
+    let kafka = Kafka { broker: None, address: first.address("kafka") };
+    kafka.create("inside", 2);
+    let mut places = kafka.fill("inside", 0..100, 10);
+    kafka.await_committed("inside", &places);
+    assert_eq!(first.terminate(), 0);
+    let second = start();
+    let kafka = Kafka { broker: None, address: second.address("kafka") };
+    places.extend(kafka.fill("inside", 100..200, 10));
+    kafka.await_committed("inside", &places);
+    assert_eq!(journal.accepted(), places);
+    assert_eq!(journal.repeated(), 0);
+    assert_eq!(second.terminate(), 0);
 }
 
 #[test]

@@ -101,6 +101,11 @@ impl Forebay {
         http(&self.address("control"), "GET", path, "")
     }
 
+    /// POST of JSON to the control API: status and body.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        http(&self.address("control"), "POST", path, body)
+    }
+
     /// The one subscription that it runs.
     pub(crate) fn subscription(&self) -> Value {
         let (_, body) = self.get("/api/v1/subscriptions");
@@ -112,7 +117,7 @@ impl Forebay {
     pub(crate) fn set_endpoints(&self, name: &str, urls: &[String]) {
         let body = serde_json::json!({ "endpoints": urls }).to_string();
         let path = format!("/api/v1/subscriptions/{name}/endpoints");
-        let (status, answer) = http(&self.address("control"), "POST", &path, &body);
+        let (status, answer) = self.post(&path, &body);
         assert_eq!(status, 200, "{answer}");
     }
 }
@@ -126,17 +131,6 @@ impl Drop for Forebay {
             eprintln!("--- {}\n{}", self.ready, self.log());
         }
     }
-}
-
-/// Runs the binary to its end: exit code and standard error.
-pub(crate) fn ends(args: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_forebay"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary starts");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code().unwrap_or(-1), error)
 }
 
 /// Writes a configuration and returns its path.

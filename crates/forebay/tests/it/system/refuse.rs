@@ -6,8 +6,15 @@ use std::time::Duration;
 use super::deliver::gateway;
 use super::journal::Journal;
 use super::kafka::Kafka;
-use super::process::{Forebay, ends, eventually, file, pause};
+use super::process::{Forebay, eventually, file, pause};
 use super::service::Service;
+use crate::harness::forebay;
+
+/// Exit code and standard error.
+fn ends(args: &[&str]) -> (i32, String) {
+    let ran = forebay(args);
+    (ran.code, ran.err)
+}
 
 /// Runs `forebay run` on a configuration, which is refused.
 fn refused(text: &str) -> (i32, String) {
@@ -60,6 +67,15 @@ fn wrong_usage() {
     let (code, error) = ends(&["run", "--kafka", "127.0.0.1:1"]);
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("--topic"), "{error}");
+}
+
+#[test]
+fn a_control_address_off_loopback_by_flag_as_by_file() {
+    let target = ["--topic", "a", "--to", "http://127.0.0.1:1/"];
+    let run = ["run", "--kafka", "127.0.0.1:1", "--control", "0.0.0.0:0"];
+    let (code, error) = ends(&[&run[..], &target[..]].concat());
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("loopback only"), "{error}");
 }
 
 #[test]

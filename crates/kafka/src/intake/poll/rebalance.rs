@@ -91,7 +91,7 @@ impl Poller {
         self.no_starts = None;
         self.run.flush(&mut self.slots, self.share);
         let mut starts = Vec::new();
-        for Found { ends, stored, start } in found {
+        for Found { ends, topic_id, stored, start } in found {
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
                 continue;
@@ -105,6 +105,7 @@ impl Poller {
             self.unavailable.remove(&ends.partition.topic);
             self.tell([IntakeEvent::Assigned(Assigned {
                 partition: ends.partition,
+                topic_id,
                 queue,
                 stored,
                 start,

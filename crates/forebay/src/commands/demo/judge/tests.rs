@@ -1,0 +1,237 @@
+//! Each promise broken on purpose, so that a verdict of "kept" says something.
+
+use super::*;
+
+const MS: u64 = 1_000_000;
+
+/// Three records of one key, one of another, one without; sent a millisecond apart.
+fn sent() -> Vec<Sent> {
+    let keys = [Some("N1"), Some("N1"), Some("N2"), None, Some("N1")];
+    let record = |(place, key): (usize, Option<&str>)| Sent {
+        partition: 0,
+        offset: place as i64,
+        key: key.map(str::to_owned),
+        digest: 100 + place as u64,
+        acknowledged: place as u64 * MS,
+    };
+    keys.into_iter().enumerate().map(record).collect()
+}
+
+fn delivery(sent: &Sent, started: u64, accepted: u64) -> Delivery {
+    Delivery {
+        instance: 0,
+        partition: sent.partition,
+        offset: sent.offset,
+        key: sent.key.clone(),
+        digest: sent.digest,
+        tenure: 1,
+        started: started * MS,
+        accepted: Some(accepted * MS),
+    }
+}
+
+/// Each record delivered once, one after another, from 10 ms on.
+fn well(sent: &[Sent]) -> Vec<Delivery> {
+    let each = sent.iter().zip((10..).step_by(2));
+    each.map(|(sent, at)| delivery(sent, at, at + 1)).collect()
+}
+
+fn gateway_killed(at: u64, commit_point: i64) -> Kill {
+    Kill::Gateway { at: at * MS, commit_points: BTreeMap::from([(0, commit_point)]) }
+}
+
+#[test]
+fn what_is_delivered_once_and_in_order_is_kept() {
+    let sent = sent();
+    let verdict = judge(&sent, &well(&sent), &[]);
+    let expected = Verdict {
+        delivered: 5,
+        // The first record waited from 0 ms to 11 ms.
+        longest_stop: Stop { length: 11 * MS, began: 0 },
+        last_accepted: 19 * MS,
+        ..Verdict::default()
+    };
+    assert_eq!(verdict, expected);
+    assert!(verdict.is_kept());
+}
+
+#[test]
+fn a_record_that_was_never_accepted_is_lost() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[2].accepted = None;
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!((verdict.lost, verdict.delivered), (1, 4));
+    assert!(!verdict.is_kept());
+    deliveries.remove(2);
+    assert_eq!(judge(&sent, &deliveries, &[]).lost, 1);
+}
+
+#[test]
+fn a_record_with_other_content_or_another_key_is_foreign_and_lost() {
+    let sent = sent();
+    for change in [|it: &mut Delivery| it.digest = 7, |it: &mut Delivery| it.key = None] {
+        let mut deliveries = well(&sent);
+        change(&mut deliveries[2]);
+        let verdict = judge(&sent, &deliveries, &[]);
+        assert_eq!((verdict.lost, verdict.foreign), (1, 1));
+        assert!(!verdict.is_kept());
+    }
+}
+
+#[test]
+fn a_delivery_of_what_was_never_sent_breaks_the_verdict() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(Delivery { offset: 99, ..delivery(&sent[0], 30, 31) });
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!((verdict.foreign, verdict.lost), (1, 0));
+    assert!(!verdict.is_kept());
+}
+
+#[test]
+fn a_record_that_comes_twice_without_a_kill_is_an_unexplained_duplicate() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(delivery(&sent[4], 30, 31));
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!((verdict.duplicated, verdict.unexplained.len(), verdict.delivered), (1, 1, 5));
+    assert!(!verdict.is_kept());
+}
+
+#[test]
+fn the_gateways_kill_explains_what_was_not_committed_and_nothing_else() {
+    let sent = sent();
+    let judged = |kill: Kill, tenure| {
+        let mut deliveries: Vec<_> = well(&sent);
+        for delivery in &mut deliveries {
+            delivery.started += 3_000 * MS;
+            delivery.accepted = delivery.accepted.map(|time| time + 3_000 * MS);
+        }
+        deliveries.push(Delivery { tenure, ..delivery(&sent[3], 3_030, 3_031) });
+        judge(&sent, &deliveries, &[kill])
+    };
+    let explained = judged(gateway_killed(3_025, 3), 2);
+    assert_eq!((explained.duplicated, explained.unexplained.len()), (1, 0));
+    assert!(explained.is_kept());
+    let unexplained = |kill, tenure| judged(kill, tenure).unexplained.len();
+    assert_eq!(unexplained(gateway_killed(3_025, 4), 2), 1, "it was committed");
+    assert_eq!(unexplained(gateway_killed(3_025, 3), 1), 1, "the same gateway sent both");
+    assert_eq!(unexplained(gateway_killed(1_500, 3), 2), 1, "killed long before both");
+    assert_eq!(unexplained(gateway_killed(3_040, 3), 2), 1, "killed after both");
+}
+
+#[test]
+fn a_request_that_was_read_after_its_gateway_was_killed_is_still_of_that_gateway() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 30, 31) });
+    assert!(judge(&sent, &deliveries, &[gateway_killed(15, 4)]).is_kept());
+}
+
+#[test]
+fn a_kill_explains_one_repetition_only() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 30, 31) });
+    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 32, 33) });
+    let verdict = judge(&sent, &deliveries, &[gateway_killed(25, 0)]);
+    assert_eq!((verdict.duplicated, verdict.unexplained.len()), (1, 1));
+}
+
+#[test]
+fn a_services_kill_explains_its_own_last_answers_and_nothing_else() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(Delivery { instance: 1, ..delivery(&sent[4], 2_000, 2_001) });
+    let judged = |instance, at| {
+        judge(&sent, &deliveries, &[Kill::Service { instance, at: at * MS }]).unexplained.len()
+    };
+    assert_eq!(judged(0, 20), 0);
+    assert_eq!(judged(1, 20), 1, "another service was killed");
+    assert_eq!(judged(0, 1_500), 1, "the answer was out long before");
+    assert_eq!(judged(0, 2_500), 1, "killed after both");
+}
+
+#[test]
+fn a_later_record_of_a_key_that_is_accepted_first_is_out_of_order() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[1] = delivery(&sent[1], 30, 31);
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!((verdict.out_of_order, verdict.overlapping), (1, 0));
+    assert!(!verdict.is_kept());
+}
+
+#[test]
+fn records_of_different_keys_and_without_a_key_have_no_order() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[2] = delivery(&sent[2], 30, 31);
+    deliveries[3] = delivery(&sent[3], 40, 41);
+    assert!(judge(&sent, &deliveries, &[]).is_kept());
+}
+
+#[test]
+fn a_record_that_comes_again_is_not_out_of_order_by_that() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[0], 30, 31) });
+    assert!(judge(&sent, &deliveries, &[gateway_killed(25, 0)]).is_kept());
+}
+
+#[test]
+fn records_that_reached_kafka_in_another_order_than_the_inputs_are_out_of_order() {
+    let mut sent = sent();
+    (sent[0].offset, sent[1].offset) = (1, 0);
+    let mut deliveries = well(&sent);
+    deliveries[0] = delivery(&sent[0], 12, 13);
+    deliveries[1] = delivery(&sent[1], 10, 11);
+    assert_eq!(judge(&sent, &deliveries, &[]).out_of_order, 1);
+}
+
+#[test]
+fn two_deliveries_of_a_key_at_the_same_time_overlap() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[1] = Delivery { instance: 1, ..delivery(&sent[1], 10, 12) };
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!((verdict.overlapping, verdict.out_of_order), (1, 0));
+    assert!(!verdict.is_kept());
+    deliveries[1].tenure = 2;
+    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 0, "tenures are apart");
+}
+
+#[test]
+fn a_record_without_a_key_overlaps_with_itself_only() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(delivery(&sent[3], 16, 18));
+    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 1);
+}
+
+#[test]
+fn an_unanswered_delivery_is_at_work_until_its_service_is_killed() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    let mut unanswered = delivery(&sent[0], 5, 0);
+    unanswered.accepted = None;
+    deliveries.push(unanswered);
+    let killed = |at| [Kill::Service { instance: 0, at: at * MS }];
+    assert_eq!(judge(&sent, &deliveries, &killed(9)).overlapping, 0);
+    assert_eq!(judge(&sent, &deliveries, &killed(11)).overlapping, 1);
+    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 3, "still at work for all we know");
+}
+
+#[test]
+fn time_counts_as_a_stop_only_while_a_record_waits() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    let mut later = sent.clone();
+    later[4].acknowledged = 5_000 * MS;
+    deliveries[4] = delivery(&sent[4], 5_003, 5_004);
+    assert_eq!(judge(&later, &deliveries, &[]).longest_stop.length, 11 * MS);
+    deliveries[4] = delivery(&sent[4], 5_019, 5_020);
+    let stop = Stop { length: 20 * MS, began: 5_000 * MS };
+    assert_eq!(judge(&later, &deliveries, &[]).longest_stop, stop);
+}

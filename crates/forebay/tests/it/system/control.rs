@@ -1,0 +1,81 @@
+//! The control API answers what its page says.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::deliver::gateway;
+use super::journal::Journal;
+use super::kafka::Kafka;
+use super::process::eventually;
+use super::service::Service;
+
+const PAGE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/control-api.md"));
+
+/// The names in backticks in the first column of the page's tables.
+fn documented() -> Vec<String> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
+    let firsts = rows.filter_map(|row| row.split(" | ").next());
+    let names = firsts.flat_map(|first| first.split(", "));
+    names.map(|name| name.trim_matches(['`', ' ']).to_owned()).collect()
+}
+
+#[test]
+fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start_picky(&journal, (0, 0));
+    service.answer(500);
+    kafka.create("shown", 1);
+    kafka.fill("shown", 0..3, 3);
+    let gateway = gateway(directory.path(), &kafka, "shown", &[service.url()], "");
+    let shown = eventually("a record blocks", || {
+        let shown = gateway.subscription();
+        (!shown["partitions"][0]["blocked"].is_null()).then_some(shown)
+    });
+
+    let (requests, fields): (Vec<_>, Vec<_>) =
+        documented().into_iter().partition(|name| name.contains(' '));
+    assert_eq!(requests.len(), 6, "{requests:?}");
+    for request in requests.iter().filter_map(|request| request.strip_prefix("GET ")) {
+        let (status, body) = gateway.get(&request.replace("NAME", "shown"));
+        assert_eq!(status, 200, "{request}: {body}");
+    }
+
+    let fields: BTreeSet<String> = fields.into_iter().collect();
+    let known: BTreeSet<String> = shown.as_object().unwrap().keys().cloned().collect();
+    let lists = BTreeSet::from(["partitions".to_owned(), "endpoints".to_owned()]);
+    let shown_fields: BTreeSet<_> = known.difference(&lists).cloned().collect();
+    // What is shown at times only.
+    let at_times = ["kafka_reason", "partitions[].hold", "partitions[].blocked", "partitions[]"];
+    let at_times = at_times.into_iter().chain(["endpoints[]"]).map(str::to_owned).collect();
+    assert_eq!(fields.difference(&at_times).cloned().collect::<BTreeSet<_>>(), shown_fields);
+    for part in ["/partitions/0", "/partitions/0/blocked", "/endpoints/0"] {
+        for name in shown.pointer(part).and_then(Value::as_object).unwrap().keys() {
+            assert!(PAGE.contains(&format!("`{name}`")) || name == "blocked", "{part}/{name}");
+        }
+    }
+}
+
+#[test]
+fn wrong_requests_say_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(&journal, Duration::ZERO);
+    kafka.create("asked", 1);
+    let gateway = gateway(directory.path(), &kafka, "asked", &[service.url()], "");
+    let (status, body) = gateway.get("/api/v1/subscriptions/askde");
+    assert_eq!((status, body.contains("there are: asked")), (404, true), "{body}");
+    let path = "/api/v1/subscriptions/asked/endpoints";
+    for (wrong, said) in [
+        ("{\"endpoints\": [\"ftp://x/\"]}", "only http"),
+        ("{\"endpoint\": []}", "endpoints"),
+        ("nothing", "JSON"),
+    ] {
+        let (status, body) = gateway.post(path, wrong);
+        assert_eq!(status, 400, "{wrong}: {body}");
+        assert!(body.contains(said), "{wrong}: {body}");
+    }
+}
