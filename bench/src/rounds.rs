@@ -73,9 +73,12 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
     let service = Service::start()?;
     let round = Round { service: &service, seconds: plan.seconds, in_flight: plan.in_flight };
     let mut peers = peers::all(plan)?;
-    let empty =
-        |peer: &Box<dyn Peer>| Turns { peer: peer.name(), limit: peer.limit(), turns: Vec::new() };
-    let mut results: Vec<Turns> = peers.iter().map(empty).collect();
+    let empty = peers.iter().map(|peer| Turns {
+        peer: peer.name(),
+        limit: peer.limit(),
+        turns: Vec::new(),
+    });
+    let mut results: Vec<Turns> = empty.collect();
     let count = peers.len();
     for number in 0..plan.rounds {
         // Nobody always goes first.

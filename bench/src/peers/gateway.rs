@@ -124,11 +124,11 @@ impl Peer for Gateway {
         while round.service.count()?.accepted == idle {
             gateway.expect_running()?;
             ensure!(begin.elapsed() < PATIENCE, "the gateway delivers nothing");
-            std::thread::sleep(Duration::from_millis(10));
+            pause(Duration::from_millis(10));
         }
-        std::thread::sleep(WARM_UP);
+        pause(WARM_UP);
         let first = self.read(&gateway, round.service)?;
-        std::thread::sleep(Duration::from_secs(round.seconds));
+        pause(Duration::from_secs(round.seconds));
         let last = self.read(&gateway, round.service)?;
         gateway.expect_running()?;
         ensure!(
@@ -147,6 +147,11 @@ impl Peer for Gateway {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "measuring takes time, and nothing else waits")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 fn command(forebay: &Path, name: &str, ready: &Path) -> Command {
     let mut command = Command::new(forebay);
     command.env("FOREBAY_LOG", "warn").arg(name).arg("--ready-file").arg(ready);
@@ -158,7 +163,7 @@ fn wait_ready(process: &mut Process, path: &Path) -> anyhow::Result<Ready> {
     while !path.exists() {
         process.expect_running()?;
         ensure!(begin.elapsed() < PATIENCE, "{} does not appear", path.display());
-        std::thread::sleep(Duration::from_millis(10));
+        pause(Duration::from_millis(10));
     }
     let text = std::fs::read_to_string(path)?;
     serde_json::from_str(&text).with_context(|| format!("{} holds {text}", path.display()))
