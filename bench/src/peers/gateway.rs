@@ -3,7 +3,6 @@
 //!
 //! Measured is a stretch in the middle of the draining, by what the service says it has accepted.
 //! Every round is a group of its own, so that it begins at the start of the same backlog.
-#![expect(clippy::disallowed_methods, reason = "a round lasts as long as it is told to")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
