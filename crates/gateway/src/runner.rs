@@ -256,6 +256,10 @@ impl Runner {
     }
 
     fn assigned(&self, assigned: Assigned) {
+        if self.stopping.borrow().is_some() {
+            // It would never be drained; leaving gives it back.
+            return;
+        }
         let id = self.seat(&assigned.partition);
         self.rebalances.set(self.rebalances.get() + 1);
         self.kafka.replace(KafkaState::Reachable);

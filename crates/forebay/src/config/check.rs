@@ -1,6 +1,6 @@
 //! What no single value shows: contradictions between values, and names that must be unique.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use forebay_gateway::ENDPOINTS_MAX;
@@ -21,7 +21,7 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
     for subscription in &config.subscriptions {
         one(subscription.get_ref(), &mut problems);
     }
-    unique(config, "name", &mut problems, |subscription| Some(&subscription.name));
+    names(config, &mut problems);
     groups(config, &mut problems);
     problems
 }
@@ -120,12 +120,12 @@ fn endpoints(target: &Spanned<Target>, problems: &mut Vec<Problem>) {
         let message = format!("a target has at most {ENDPOINTS_MAX} endpoints");
         problems.push(Problem::at(target.span(), message));
     }
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for url in inner.urls() {
         if let Err(error) = forebay_push::Endpoint::parse(url.get_ref(), "default") {
             problems.push(Problem::at(url.span(), error.to_string()));
         }
-        if seen.insert(url.get_ref(), ()).is_some() {
+        if !seen.insert(url.get_ref()) {
             let message = format!("the endpoint `{}` is listed twice", url.get_ref());
             problems.push(Problem::at(url.span(), message));
         }
@@ -150,17 +150,12 @@ fn groups(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-fn unique<'a>(
-    config: &'a Config,
-    what: &str,
-    problems: &mut Vec<Problem>,
-    pick: impl Fn(&'a Subscription) -> Option<&'a Spanned<String>>,
-) {
-    let mut seen = BTreeMap::new();
-    for value in config.subscriptions.iter().filter_map(|entry| pick(entry.get_ref())) {
-        if seen.insert(value.get_ref(), ()).is_some() {
-            let message = format!("another subscription has the {what} `{}`", value.get_ref());
-            problems.push(Problem::at(value.span(), message));
+fn names(config: &Config, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for name in config.subscriptions.iter().map(|entry| &entry.get_ref().name) {
+        if !seen.insert(name.get_ref()) {
+            let message = format!("another subscription has the name `{}`", name.get_ref());
+            problems.push(Problem::at(name.span(), message));
         }
     }
 }

@@ -98,6 +98,15 @@ fn two_subscriptions_with_one_group_are_refused() {
 }
 
 #[test]
+fn two_subscriptions_with_one_name_are_refused() {
+    let second = "\n[[subscription]]\nname = \"payments\"\ngroup = \"other\"\n\
+                  topics = [\"x\"]\ntarget = { url = \"http://h/\" }\n";
+    let error = parse(&format!("{WHOLE}{second}")).unwrap_err();
+    assert!(error.contains("another subscription has the name `payments`"), "{error}");
+    assert!(error.starts_with("forebay.toml:13: "), "{error}");
+}
+
+#[test]
 fn the_control_api_stays_on_loopback() {
     let error = refused("[kafka]", "[control]\nlisten = \"0.0.0.0:8080\"\n[kafka]");
     assert!(error.contains("loopback only"), "{error}");
