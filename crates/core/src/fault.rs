@@ -32,6 +32,20 @@ pub enum Fault {
     UnknownIsSuccess,
     /// P5: the tenure of an answer is not looked at.
     TenureIgnored,
+    /// P6: a record is settled before its dead letter is written.
+    SettledBeforeDeadLetter,
+    /// Blame: a failure is charged to the record without any evidence.
+    ChargedWithoutEvidence,
+    /// Blame: what was accepted before the failure is evidence.
+    OldEvidenceCounts,
+    /// Blame: what another endpoint accepted is evidence.
+    EvidenceFromElsewhere,
+    /// Blame: a target that fails most of what it gets is not held.
+    BrokenTargetNotHeld,
+    /// Blame: records are given up without a budget.
+    BudgetForgotten,
+    /// Once: a record that may have been processed is sent again where once is the most.
+    OnceMoreThanOnce,
     /// P8: a new tenure starts one record before the stored commit point.
     CommitGoesBack,
     /// P9: a retry that waits for a free slot asks to be woken now.
@@ -44,6 +58,8 @@ pub enum Fault {
     ReleaseBeforeCommit,
     /// P12: an endpoint at fault gets deliveries without a pause.
     NoProbePause,
+    /// P12: a held target gets deliveries between its probes.
+    HoldLeaks,
     /// P12: a target fault counts as an attempt.
     FaultBurnsAttempt,
     /// Tenure: a new tenure starts with the number of the last one.

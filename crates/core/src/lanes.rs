@@ -20,8 +20,10 @@ pub(crate) struct Lanes<T> {
     slots: Slab<Seat<T>>,
     lanes: Slab<Lane>,
     by_key: HashMap<u64, LaneId, BuildHasherDefault<Prehashed>>,
-    /// Open lanes whose head may go, first come first served.
-    ready: VecDeque<LaneId>,
+    /// Open lanes whose head was never sent, first come first served.
+    fresh: VecDeque<LaneId>,
+    /// Open lanes whose head came back.
+    again: VecDeque<LaneId>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl<T> Lanes<T> {
             slots: Slab::new(),
             lanes: Slab::new(),
             by_key: HashMap::default(),
-            ready: VecDeque::new(),
+            fresh: VecDeque::new(),
+            again: VecDeque::new(),
         }
     }
 
@@ -72,7 +75,7 @@ impl<T> Lanes<T> {
         if let Some(key) = key {
             self.by_key.insert(key, lane);
         }
-        self.ready.push_back(lane);
+        self.fresh.push_back(lane);
         slot
     }
 
@@ -81,8 +84,22 @@ impl<T> Lanes<T> {
         self.push(None, item)
     }
 
-    pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+    /// Records in all lanes.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    pub(crate) fn has_again(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// The key of the lane that a record is in.
+    pub(crate) fn key(&self, slot: Slot) -> Option<u64> {
+        self.lanes[self.slots[slot].lane].key
     }
 
     pub(crate) fn get(&self, slot: Slot) -> &T {
@@ -93,12 +110,28 @@ impl<T> Lanes<T> {
         &mut self.slots[slot].item
     }
 
-    /// Sends off the head of the lane that waited longest.
-    pub(crate) fn start(&mut self) -> Option<Slot> {
-        let lane = &mut self.lanes[self.ready.pop_front()?];
+    /// Sends off the head of the lane that waited longest among those never sent.
+    pub(crate) fn start_fresh(&mut self) -> Option<Slot> {
+        let lane = self.fresh.pop_front()?;
+        Some(self.start(lane))
+    }
+
+    /// Sends off the head of the lane that waited longest among those that came back.
+    pub(crate) fn start_again(&mut self) -> Option<Slot> {
+        let lane = self.again.pop_front()?;
+        Some(self.start(lane))
+    }
+
+    /// The head that [`Lanes::start_again`] would send.
+    pub(crate) fn peek_again(&self) -> Option<Slot> {
+        Some(self.lanes[*self.again.front()?].head)
+    }
+
+    fn start(&mut self, lane: LaneId) -> Slot {
+        let lane = &mut self.lanes[lane];
         assert_eq!(lane.state, State::Ready, "P1: a lane in the ready queue is ready");
         lane.state = State::InFlight;
-        Some(lane.head)
+        lane.head
     }
 
     /// The head came back unsettled; its lane waits.
@@ -114,7 +147,7 @@ impl<T> Lanes<T> {
         assert_eq!(lane.state, State::Shut, "only a shut lane reopens");
         lane.state = State::Ready;
         let lane = self.slots[slot].lane;
-        self.ready.push_back(lane);
+        self.again.push_back(lane);
     }
 
     /// Removes the head, which is in flight or shut; the next of its key may go.
@@ -127,7 +160,7 @@ impl<T> Lanes<T> {
                 let lane = &mut self.lanes[id];
                 lane.head = next;
                 lane.state = State::Ready;
-                self.ready.push_back(id);
+                self.fresh.push_back(id);
             }
             None => {
                 let lane = self.lanes.remove(id);
@@ -153,7 +186,8 @@ impl<T> Lanes<T> {
     /// Asserts that the parts agree.
     pub(crate) fn check(&self) {
         let ready = self.lanes.iter().filter(|(_, lane)| lane.state == State::Ready).count();
-        assert_eq!(ready, self.ready.len(), "each ready lane is queued once");
+        let queued = self.fresh.len() + self.again.len();
+        assert_eq!(ready, queued, "each ready lane is queued once");
         let mut seats = 0;
         for (id, lane) in &self.lanes {
             let mut at = Some(lane.head);

@@ -8,12 +8,17 @@
 
 extern crate alloc;
 
+mod blame;
+mod budget;
 mod credit;
 mod fault;
+mod hold;
 mod lanes;
 mod ledger;
+mod limiter;
 mod partition;
 mod pool;
+mod rate;
 mod record;
 mod retry;
 mod rng;
@@ -25,10 +30,16 @@ mod verdict;
 mod view;
 
 pub use fault::{Fault, Planted};
+pub use hold::HoldTarget;
+pub use partition::{Stuck, Why};
+pub use pool::Ejection;
 pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
 pub use route::RevisionId;
-pub use rules::{Backoff, Order, Rules};
-pub use subscription::{Delivery, Input, Output, Subscription};
+pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules};
+pub use subscription::{Command, CommandError, DeadLetter, Delivery, Input, Output, Subscription};
 pub use time::Instant;
 pub use verdict::{Answer, TargetFault, UnknownCause, Verdict};
-pub use view::{Blocked, Counts, EndpointState, EndpointView, PartitionStage, PartitionView, View};
+pub use view::{
+    Blocked, BlockedState, Counts, EndpointState, EndpointView, HoldView, PartitionStage,
+    PartitionView, View,
+};

@@ -6,13 +6,14 @@
 //! when a lane reopens, is decided by the subscription.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::lanes::{Lanes, Slot};
 use crate::ledger::Ledger;
 use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
-use crate::rules::{Order, Rules};
+use crate::rules::{Guarantee, Order, Rules};
 use crate::time::Instant;
 use crate::verdict::Answer;
 
@@ -24,8 +25,14 @@ pub(crate) struct Partition<P> {
     pub(crate) lanes: Lanes<Held<P>>,
     pub(crate) load: Load,
     pub(crate) in_flight: usize,
-    /// Whether the subscription's turn queue, or its attention queue, names this partition.
-    pub(crate) in_turn: bool,
+    /// Dead letters that Kafka has not acknowledged.
+    pub(crate) leaving: usize,
+    /// Fetched, and not delivered before it is committed: at most once.
+    withheld: Vec<Record<P>>,
+    /// Whether the subscription's queues name this partition: of first deliveries, of others, and
+    /// of what wants attention.
+    pub(crate) in_fresh: bool,
+    pub(crate) in_again: bool,
     pub(crate) attended: bool,
     /// What was last entered for it among the subscription's looks.
     pub(crate) look: Option<Instant>,
@@ -72,11 +79,24 @@ pub(crate) enum HeldState {
         sent: Instant,
         deadline: Instant,
     },
-    /// Failed; goes again at `until`.
+    /// Failed; looked at again at `until`.
     Shut {
         until: Instant,
         unknown: Option<Unknown>,
     },
+    /// On its way to the dead letter topic, or about to be.
+    Leaving,
+    /// Given up, and waits for an operator.
+    Stuck(Stuck),
+}
+
+/// What an operator has to decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuck {
+    /// The rules say that a record given up is held.
+    Rule,
+    /// The budget of records given up is spent.
+    Budget,
 }
 
 /// Where a record may still be at work, and since when nothing more will be heard of it.
@@ -86,11 +106,51 @@ pub(crate) struct Unknown {
     pub(crate) since: Instant,
 }
 
-/// The last failed delivery of a record, for people.
+/// What is known of a record that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
+    /// The last endpoint, and what it answered.
     pub(crate) endpoint: EndpointId,
     pub(crate) answer: Answer,
+    pub(crate) answered: Instant,
+    /// When it failed for the first time.
+    pub(crate) first: Instant,
+    /// Whether it failed at more than one endpoint.
+    pub(crate) elsewhere: bool,
+    /// Back-pressure and target faults in a row.
+    pub(crate) declined: u32,
+    /// Failures, and waits for evidence, since the last charge.
+    pub(crate) uncharged: u32,
+    pub(crate) charge: Charge,
+    /// Set when the dead letter topic is where it goes.
+    pub(crate) given_up: Option<Why>,
+}
+
+/// Whether the last failure is the record's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Charge {
+    /// To be decided by evidence.
+    Open,
+    Charged,
+    /// The target's fault.
+    Waived,
+}
+
+/// Why a record was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Rejected,
+    /// It failed as often as it may.
+    Exhausted,
+    /// An operator said so.
+    Command,
+}
+
+/// Which kinds of lanes are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) fresh: bool,
+    pub(crate) again: bool,
 }
 
 /// What a partition wants from the world next.
@@ -110,7 +170,10 @@ impl<P> Partition<P> {
             lanes: Lanes::new(),
             load: Load::default(),
             in_flight: 0,
-            in_turn: false,
+            leaving: 0,
+            withheld: Vec::new(),
+            in_fresh: false,
+            in_again: false,
             attended: false,
             look: None,
             stage: Stage::Claiming,
@@ -121,7 +184,17 @@ impl<P> Partition<P> {
         }
     }
 
-    pub(crate) fn track(&mut self, record: Record<P>, rules: &Rules) {
+    /// Takes what was fetched.
+    pub(crate) fn take(&mut self, records: Vec<Record<P>>, rules: &Rules) {
+        records.iter().for_each(|record| self.load.add(record.bytes));
+        if rules.guarantee == Guarantee::AtMostOnce {
+            self.withheld.extend(records);
+        } else {
+            records.into_iter().for_each(|record| self.track(record, rules));
+        }
+    }
+
+    fn track(&mut self, record: Record<P>, rules: &Rules) {
         let key = match rules.order {
             Order::Key => record.key,
             Order::Partition => Some(0),
@@ -136,7 +209,6 @@ impl<P> Partition<P> {
             state: HeldState::Queued,
             failure: None,
         };
-        self.load.add(held.bytes);
         let slot = if rules.planted.is(Fault::KeyForgotten) {
             self.lanes.push_unlinked(held)
         } else {
@@ -145,13 +217,18 @@ impl<P> Partition<P> {
         self.ledger.track(record.offset, slot);
     }
 
-    pub(crate) fn may_deliver(&self, rules: &Rules) -> bool {
+    /// Whether first deliveries, and whether others, may go out.
+    pub(crate) fn may_deliver(&self, rules: &Rules) -> Ready {
         let stage = match self.stage {
             Stage::Claiming => rules.planted.is(Fault::DeliverBeforeClaim),
             Stage::Active => true,
-            Stage::Draining { .. } => rules.planted.is(Fault::DeliverWhileDraining),
+            // What is committed and not delivered would be lost.
+            Stage::Draining { .. } => {
+                rules.guarantee == Guarantee::AtMostOnce
+                    || rules.planted.is(Fault::DeliverWhileDraining)
+            }
         };
-        stage && self.lanes.has_ready()
+        Ready { fresh: stage && self.lanes.has_fresh(), again: stage && self.lanes.has_again() }
     }
 
     /// The slot of the delivery, where it is the one in flight and not an earlier one (P5).
@@ -181,7 +258,7 @@ impl<P> Partition<P> {
                 .and_then(|point| self.commit_step(now, point))
                 .or_else(|| self.fetch_step(credit, rules)),
             Stage::Draining { deadline, give_up } => {
-                let waits = self.in_flight > 0 && now < deadline;
+                let waits = self.is_at_work(rules) && now < deadline;
                 let unsaved = self.dirty(rules).is_some() || self.committing.is_some();
                 if waits || (unsaved && now < give_up && !self.hasty(rules)) {
                     return self.dirty(rules).and_then(|point| self.commit_step(now, point));
@@ -204,6 +281,13 @@ impl<P> Partition<P> {
         };
         let looks = [commit, stage].into_iter().flatten();
         looks.filter(|look| *look > now).min()
+    }
+
+    /// Whether answers are awaited; at most once, also what is committed and may still be sent.
+    fn is_at_work(&self, rules: &Rules) -> bool {
+        let owes = rules.guarantee == Guarantee::AtMostOnce
+            && (self.committing.is_some() || self.load.records > self.withheld.len());
+        self.in_flight + self.leaving > 0 || owes
     }
 
     pub(crate) fn commit_sent(&mut self, point: CommitPoint) {
@@ -240,6 +324,10 @@ impl<P> Partition<P> {
         if self.stage == Stage::Claiming {
             self.stage = Stage::Active;
         }
+        if self.withheld.last().is_some_and(|last| last.offset.done() <= point) {
+            let safe = core::mem::take(&mut self.withheld);
+            safe.into_iter().for_each(|record| self.track(record, rules));
+        }
     }
 
     pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
@@ -261,23 +349,37 @@ impl<P> Partition<P> {
     pub(crate) fn check(&self) {
         self.lanes.check();
         let mut load = Load::default();
-        let mut in_flight = 0;
+        let (mut in_flight, mut leaving) = (0, 0);
+        self.withheld.iter().for_each(|record| load.add(record.bytes));
         for (offset, slot) in self.ledger.unsettled() {
             let held = self.lanes.get(*slot);
             assert_eq!(held.offset, offset, "ledger and lanes name the same record");
             load.add(held.bytes);
             in_flight += usize::from(matches!(held.state, HeldState::InFlight { .. }));
+            leaving += usize::from(held.state == HeldState::Leaving);
         }
         assert_eq!(load, self.load, "what is held is what is counted");
         assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
+        assert_eq!(leaving, self.leaving, "dead letters that are out are counted");
         if let Some((oldest, _)) = self.ledger.oldest() {
             assert!(self.ledger.commit_point().0 <= oldest.0, "P2: nothing unsettled is passed");
         }
     }
 
+    /// Where the next record is read.
+    pub(crate) fn position(&self) -> CommitPoint {
+        self.withheld.last().map_or(self.ledger.end(), |last| last.offset.done())
+    }
+
     /// The point to commit, where it lies beyond what is committed.
     fn dirty(&self, rules: &Rules) -> Option<CommitPoint> {
-        let point = self.point(rules);
+        let point = match rules.guarantee {
+            Guarantee::AtLeastOnce => self.point(rules),
+            // While it drains, what is not committed yet is the next owner's.
+            Guarantee::AtMostOnce if self.is_draining() => return None,
+            Guarantee::Automatic if self.is_draining() => self.ledger.commit_point(),
+            Guarantee::AtMostOnce | Guarantee::Automatic => self.position(),
+        };
         (point > self.committed).then_some(point)
     }
 

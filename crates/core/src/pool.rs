@@ -1,16 +1,28 @@
 //! Which endpoint gets a delivery.
 //!
-//! The less loaded of two chosen at random ("The Power of Two Choices", Mitzenmacher 2001), among
-//! the endpoints that are well. An endpoint at fault is left alone but for one probe at a time,
-//! each a pause after the last; where no endpoint is well, the probes are all there is (P12).
+//! The cheaper of two chosen at random ("The Power of Two Choices", Mitzenmacher 2001) among the
+//! endpoints that are well and below their own limit. The cost is what a delivery can expect to
+//! wait there: the endpoint's latency, which rises with a single slow answer and falls only with
+//! time (peak EWMA, as in Finagle's balancer), for each that is in flight. An endpoint that is new
+//! or back looks dearer for its first seconds, so that it warms up.
+//!
+//! An endpoint at fault gets one probe each pause and nothing else; where none is well, the probes
+//! are all there is (P12). One that fails or lags where the others do not is ejected for a while,
+//! at most half of them, and let in again after a trial that goes well.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::limiter::{Bounds, Limiter};
 use crate::record::EndpointId;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::verdict::{TargetFault, Verdict};
+use crate::verdict::Verdict;
+
+mod endpoint;
+
+pub use endpoint::Ejection;
+pub(crate) use endpoint::{Endpoint, Health};
 
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -18,91 +30,113 @@ pub(crate) struct Pool {
     endpoints: Vec<Endpoint>,
     /// Indexes of the endpoints that are listed and well.
     well: Vec<usize>,
-    probe_interval: Duration,
+    rules: PoolRules,
 }
 
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) id: EndpointId,
-    pub(crate) in_flight: usize,
-    pub(crate) health: Health,
-    /// False once the target's list no longer names it; it stays until its answers are in.
-    pub(crate) listed: bool,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolRules {
+    /// Pause between two probes of an endpoint at fault.
+    pub(crate) probe_interval: Duration,
+    /// Deliveries that one endpoint may have in flight.
+    pub(crate) in_flight_max: usize,
+    /// Whether endpoints are ejected. One balancer address for many instances never is.
+    pub(crate) ejects: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    Well,
-    AtFault { fault: TargetFault, probe_at: Instant, probing: bool },
+/// How a delivery to an endpoint ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) verdict: Verdict,
+    pub(crate) took: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(probe_interval: Duration) -> Self {
-        Self { endpoints: Vec::new(), well: Vec::new(), probe_interval }
+    pub(crate) fn new(rules: PoolRules) -> Self {
+        Self { endpoints: Vec::new(), well: Vec::new(), rules }
+    }
+
+    /// Takes changed rules; endpoints keep what was learnt of them.
+    pub(crate) fn set_rules(&mut self, rules: PoolRules) {
+        self.rules = rules;
+        let bounds = self.bounds();
+        for endpoint in &mut self.endpoints {
+            endpoint.limiter.set_bounds(bounds);
+        }
     }
 
     /// Takes a changed list. Endpoints that stay keep their state.
-    pub(crate) fn set(&mut self, listed: &[EndpointId]) {
+    pub(crate) fn set(&mut self, listed: &[EndpointId], now: Instant) {
         for endpoint in &mut self.endpoints {
             endpoint.listed = listed.contains(&endpoint.id);
         }
+        let bounds = self.bounds();
         for &id in listed {
             if let Err(at) = self.endpoints.binary_search_by_key(&id, |endpoint| endpoint.id) {
-                let new = Endpoint { id, in_flight: 0, health: Health::Well, listed: true };
+                let new = Endpoint::new(id, Limiter::new(bounds), now);
                 self.endpoints.insert(at, new);
             }
         }
-        self.tidy();
+        self.tidy(now);
     }
 
-    /// Chooses an endpoint and counts the delivery as its own; `None` where none may be tried now.
-    pub(crate) fn pick(&mut self, now: Instant, rng: &mut Rng) -> Option<EndpointId> {
-        let chosen = self.due_probe(now).or_else(|| self.lighter_of_two(rng))?;
+    /// Chooses an endpoint, another than `avoided` where there is a choice, and counts the delivery
+    /// as its own; `None` where none may be tried now.
+    pub(crate) fn pick(
+        &mut self,
+        avoided: Option<EndpointId>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Option<EndpointId> {
+        let chosen = self.due_probe(now).or_else(|| self.cheaper_of_two(avoided, now, rng))?;
+        let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[chosen];
         endpoint.in_flight += 1;
-        if let Health::AtFault { probing, .. } = &mut endpoint.health {
-            *probing = true;
-        }
+        endpoint.probed(probe_at);
         Some(endpoint.id)
     }
 
-    /// From when on an endpoint can be picked: at any time where one is well, else when the next
-    /// probe falls due; `None` where only an answer or another list can help.
+    /// From when on an endpoint can be picked: at any time where one is well and below its limit,
+    /// else when the next probe falls due; `None` where only an answer or another list can help.
     pub(crate) fn next_pick(&self) -> Option<Instant> {
-        if self.well.is_empty() { self.next_probe() } else { Some(Instant::ZERO) }
+        match self.well.iter().any(|at| self.endpoints[*at].has_room()) {
+            true => Some(Instant::ZERO),
+            false => self.next_probe(),
+        }
+    }
+
+    /// Whether any endpoint is well.
+    pub(crate) fn has_well(&self) -> bool {
+        !self.well.is_empty()
     }
 
     pub(crate) fn next_probe(&self) -> Option<Instant> {
-        let probes = self.endpoints.iter().filter_map(|endpoint| match endpoint.health {
-            Health::AtFault { probe_at, probing: false, .. } if endpoint.listed => Some(probe_at),
-            Health::AtFault { .. } | Health::Well => None,
-        });
-        probes.min()
+        self.endpoints.iter().filter_map(Endpoint::probe_at).min()
     }
 
     /// A delivery ended.
-    pub(crate) fn ended(&mut self, id: EndpointId, verdict: Verdict, now: Instant) {
+    pub(crate) fn ended(&mut self, id: EndpointId, ending: Ending, now: Instant) {
         let at = self.index(id).expect("an endpoint stays while it has deliveries in flight");
-        let probe_at = now + self.probe_interval;
+        let usual = self.usual_latency(at);
+        let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[at];
-        endpoint.in_flight -= 1;
         let before = endpoint.health;
-        endpoint.health = match (verdict, before) {
-            (Verdict::TargetFault(fault), _) => Health::AtFault { fault, probe_at, probing: false },
-            (Verdict::Unknown(_), Health::AtFault { fault, .. }) => {
-                Health::AtFault { fault, probe_at, probing: false }
-            }
-            (Verdict::Unknown(_), Health::Well) => Health::Well,
-            (
-                Verdict::Accept
-                | Verdict::Retry { .. }
-                | Verdict::Reject { .. }
-                | Verdict::BackPressure { .. },
-                _,
-            ) => Health::Well,
-        };
-        if endpoint.health != before || !endpoint.listed {
-            self.tidy();
+        endpoint.ended(ending, usual, probe_at, now);
+        if self.rules.ejects
+            && let Some(why) = self.stands_out(at)
+        {
+            self.endpoints[at].eject(why, now);
+        }
+        if self.endpoints[at].health != before || !self.endpoints[at].listed {
+            self.tidy(now);
+        }
+    }
+
+    /// A delivery was given up: nobody will hear its answer.
+    pub(crate) fn gave_up(&mut self, id: EndpointId, now: Instant) {
+        let at = self.index(id).expect("an endpoint stays while it has deliveries in flight");
+        self.endpoints[at].in_flight -= 1;
+        if !self.endpoints[at].listed {
+            self.tidy(now);
         }
     }
 
@@ -120,32 +154,78 @@ impl Pool {
         self.endpoints.binary_search_by_key(&id, |endpoint| endpoint.id).ok()
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds { first: self.rules.in_flight_max, most: self.rules.in_flight_max }
+    }
+
     fn due_probe(&self, now: Instant) -> Option<usize> {
         if self.well.len() == self.endpoints.len() {
             return None;
         }
-        self.endpoints.iter().position(|endpoint| match endpoint.health {
-            Health::AtFault { probe_at, probing, .. } => {
-                endpoint.listed && !probing && probe_at <= now
-            }
-            Health::Well => false,
-        })
+        let due = |endpoint: &Endpoint| endpoint.probe_at().is_some_and(|probe| probe <= now);
+        self.endpoints.iter().position(due)
     }
 
-    fn lighter_of_two(&self, rng: &mut Rng) -> Option<usize> {
+    fn cheaper_of_two(
+        &self,
+        avoided: Option<EndpointId>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Option<usize> {
         let count = self.well.len();
         if count <= 1 {
-            return self.well.first().copied();
+            return self.well.first().copied().filter(|at| self.endpoints[*at].has_room());
         }
         let one = rng.below(count);
         let other = (one + 1 + rng.below(count - 1)) % count;
         let (one, other) = (self.well[one], self.well[other]);
-        let lighter = self.endpoints[one].in_flight <= self.endpoints[other].in_flight;
-        Some(if lighter { one } else { other })
+        let cost = |at: usize| {
+            let endpoint = &self.endpoints[at];
+            (!endpoint.has_room(), Some(endpoint.id) == avoided, endpoint.cost(now))
+        };
+        let cheaper = if cost(one) <= cost(other) { one } else { other };
+        if self.endpoints[cheaper].has_room() {
+            return Some(cheaper);
+        }
+        self.well.iter().copied().find(|at| self.endpoints[*at].has_room())
     }
 
-    fn tidy(&mut self) {
+    /// What a delivery to the other endpoints takes: the median of those that are well.
+    fn usual_latency(&self, but: usize) -> Option<Duration> {
+        if self.well.len() + usize::from(self.endpoints[but].health != Health::Well) < 2 {
+            return None;
+        }
+        let others = self.well.iter().filter(|at| **at != but);
+        let mut latencies: Vec<_> =
+            others.filter_map(|at| self.endpoints[*at].usual_latency()).collect();
+        latencies.sort_unstable();
+        latencies.get(latencies.len().saturating_sub(1) / 2).copied()
+    }
+
+    /// Whether an endpoint that was well is much worse than the others.
+    fn stands_out(&self, at: usize) -> Option<Ejection> {
+        let endpoint = &self.endpoints[at];
+        let ejected = self.endpoints.iter().filter(|one| one.listed && one.is_ejected()).count();
+        let listed = self.endpoints.iter().filter(|one| one.listed).count();
+        let may = endpoint.listed && endpoint.health == Health::Well && 2 * (ejected + 1) <= listed;
+        if !may {
+            return None;
+        }
+        let others = self.well.iter().filter(|other| **other != at);
+        let others_do = others.map(|other| &self.endpoints[*other]).any(Endpoint::answers_well);
+        if others_do && endpoint.answers_badly() {
+            return Some(Ejection::Failing);
+        }
+        endpoint.lags().then_some(Ejection::Slow)
+    }
+
+    fn tidy(&mut self, now: Instant) {
         self.endpoints.retain(|endpoint| endpoint.listed || endpoint.in_flight > 0);
+        let well = |one: &&mut Endpoint| one.listed && one.health == Health::Well;
+        if self.endpoints.iter_mut().find(well).is_none() {
+            // Better one that fails now and then than none.
+            self.endpoints.iter_mut().for_each(|endpoint| endpoint.pardon(now));
+        }
         self.well.clear();
         let well = self.endpoints.iter().enumerate();
         let well = well.filter(|(_, endpoint)| endpoint.listed && endpoint.health == Health::Well);

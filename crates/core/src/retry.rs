@@ -1,20 +1,25 @@
 //! When a record that failed is tried again.
 //!
-//! Capped exponential backoff with full jitter ("Exponential Backoff And Jitter", AWS 2015):
-//! many lanes that failed together come back spread out.
+//! Capped exponential backoff with full jitter ("Exponential Backoff And Jitter", AWS 2015): many
+//! lanes that failed together come back spread out. And a budget for all of them together: what is
+//! sent again is a share of what is sent, so that retries alone can't bring a target down.
 
 use core::time::Duration;
 
-use crate::fault::Fault;
-use crate::partition::Held;
+use crate::rate::Bucket;
 use crate::rng::Rng;
-use crate::rules::{Backoff, Rules};
+use crate::rules::Backoff;
 use crate::time::Instant;
-use crate::verdict::Verdict;
 
 /// The longest pause that a service may ask for: one that asks for a year would hold its key, and
 /// the partition's commit point with it, for that year.
 const ASKED_MAX: Duration = Duration::from_secs(600);
+/// Retries are one in so many of the first deliveries,
+const SHARE: u64 = 5;
+/// and so many a second besides, for where hardly anything is sent,
+const RATE: u64 = 10;
+/// and so many at once after a while without any.
+const BURST: u64 = 100;
 
 impl Backoff {
     /// Upper bound of the pause after the `failures`-th failure in a row, counted from 1.
@@ -30,47 +35,26 @@ impl Backoff {
     }
 }
 
-/// A delivery that has just ended.
-pub(crate) struct Flight {
-    pub(crate) deadline: Instant,
-    /// Whether its endpoint has left the list, and so ends its work.
-    pub(crate) left: bool,
-}
+/// How many deliveries may be retries.
+#[derive(Debug)]
+pub(crate) struct Retries(Bucket);
 
-impl Flight {
-    /// When the same record may go again; `None` where it is settled.
-    ///
-    /// Back-pressure and target faults charge the record nothing. An unknown answer keeps the lane
-    /// shut until the service can no longer be at work on the record.
-    pub(crate) fn again_at<P>(
-        &self,
-        verdict: Verdict,
-        held: &mut Held<P>,
-        now: Instant,
-        rules: &Rules,
-        rng: &mut Rng,
-    ) -> Option<Instant> {
-        match verdict {
-            Verdict::Accept => None,
-            Verdict::Retry { after, .. } => {
-                held.charged += 1;
-                Some(now + rules.backoff.pause(held.charged, after, rng))
-            }
-            Verdict::Reject { .. } => {
-                held.charged += 1;
-                Some(now + rules.backoff.pause(held.charged, None, rng))
-            }
-            Verdict::BackPressure { after } => {
-                Some(now + rules.backoff.pause(held.deliveries, after, rng))
-            }
-            Verdict::TargetFault(_) => {
-                held.charged += u32::from(rules.planted.is(Fault::FaultBurnsAttempt));
-                Some(now)
-            }
-            Verdict::Unknown(_) if rules.planted.is(Fault::UnknownOpensLane) => Some(now),
-            Verdict::Unknown(_) if self.left => Some(now + rules.grace),
-            Verdict::Unknown(_) => Some(self.deadline.max(now) + rules.grace),
-        }
+impl Retries {
+    pub(crate) fn new() -> Self {
+        Self(Bucket::new(RATE, BURST))
+    }
+
+    /// When the next retry may go.
+    pub(crate) fn next(&self, now: Instant) -> Instant {
+        self.0.next(now)
+    }
+
+    pub(crate) fn first_sent(&mut self) {
+        self.0.earn(SHARE);
+    }
+
+    pub(crate) fn retry_sent(&mut self, now: Instant) {
+        self.0.take(now);
     }
 }
 
@@ -104,5 +88,20 @@ mod tests {
         assert!(BACKOFF.pause(1, Some(asked), &mut rng) >= asked);
         let pause = BACKOFF.pause(1, Some(Duration::MAX), &mut rng);
         assert!(pause >= ASKED_MAX && pause < 2 * ASKED_MAX, "{pause:?}");
+    }
+
+    #[test]
+    fn retries_are_a_share_of_what_is_sent() {
+        let mut retries = Retries::new();
+        let mut sent = 0;
+        for first in 0..10_000_u64 {
+            let now = Instant::from_micros(first);
+            retries.first_sent();
+            while retries.next(now) == now {
+                retries.retry_sent(now);
+                sent += 1;
+            }
+        }
+        assert!((2_000..=2_200).contains(&sent), "{sent}");
     }
 }

@@ -9,8 +9,13 @@ use crate::fault::Planted;
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub order: Order,
-    /// Deliveries that may be unanswered at once.
+    pub guarantee: Guarantee,
+    /// Deliveries that may be unanswered at once, to begin with.
+    pub in_flight: usize,
+    /// As far as that may grow where more is accepted for it; no less than `in_flight`.
     pub in_flight_max: usize,
+    /// Deliveries that may be sent in a second; none is no bound.
+    pub rate_max: Option<u32>,
     /// Records that may be held: fetched and not yet settled. Each partition may have one in any
     /// case, so that none starves.
     pub records_max: usize,
@@ -23,6 +28,16 @@ pub struct Rules {
     /// How long a lane stays shut after a deadline, for a service that is still at work.
     pub grace: Duration,
     pub backoff: Backoff,
+    /// Failures charged to a record after which it is given up; at least 1.
+    pub attempts: u32,
+    /// Whether there is a dead letter topic.
+    pub dead_letters: bool,
+    pub on_exhausted: GiveUp,
+    pub on_reject: GiveUp,
+    /// How long a failed record waits uncharged for evidence; none is for ever.
+    pub evidence_wait: Option<Duration>,
+    /// Whether endpoints that are much worse than the others are put aside for a while.
+    pub ejects: bool,
     /// Pause between two deliveries to an endpoint that is at fault.
     pub probe_interval: Duration,
     /// Least pause between two commits of a partition.
@@ -35,6 +50,30 @@ pub struct Rules {
     pub last_commit: Duration,
     /// A fault planted on purpose; [`Planted::NONE`] in everything that is shipped.
     pub planted: Planted,
+}
+
+/// How often a record is processed, whatever fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// At least once: what is committed was settled.
+    AtLeastOnce,
+    /// At most once: committed before it is delivered. What was delivered and failed, or was not
+    /// delivered when the process died, is lost.
+    AtMostOnce,
+    /// Committed on a timer as soon as it was fetched, as Kafka's automatic commit does it: what
+    /// is open when the process dies is lost or repeated, as the timer would have it.
+    Automatic,
+}
+
+/// What becomes of a record that is rejected, or fails too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUp {
+    /// It goes to the dead letter topic.
+    DeadLetter,
+    /// It waits for an operator, and its key with it.
+    Hold,
+    /// It is settled, and counted.
+    Drop,
 }
 
 /// What is delivered one after another.

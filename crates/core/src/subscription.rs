@@ -7,26 +7,35 @@
 //! queues up. Each output has one kind of input that answers it; an answer that comes late, twice
 //! or for a former tenure changes nothing (P5).
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::blame::Blame;
+use crate::budget::Budget;
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
+use crate::hold::Hold;
 use crate::lanes::Slot;
-use crate::partition::{Failure, HeldState, Partition, Step, Unknown};
-use crate::pool::Pool;
-use crate::record::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
-use crate::retry::Flight;
+use crate::limiter::{Bounds, Limiter};
+use crate::partition::{HeldState, Partition, Step, Unknown, Why};
+use crate::pool::{Pool, PoolRules};
+use crate::rate::Bucket;
+use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
+use crate::retry::Retries;
 use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
 use crate::rules::Rules;
 use crate::time::Instant;
-use crate::verdict::{Answer, TargetFault, UnknownCause, Verdict};
+use crate::verdict::Answer;
 use crate::view::Counts;
 
+mod command;
+mod deliver;
+mod settle;
 mod view;
+
+pub use command::{Command, CommandError};
 
 /// All that can happen to a subscription.
 #[derive(Clone, Debug)]
@@ -46,8 +55,12 @@ pub enum Input<P> {
     Revoked { partition: PartitionId },
     /// The partition is another's already: nothing may be committed.
     Lost { partition: PartitionId },
+    /// Answers [`Output::DeadLetter`]: Kafka acknowledged it, or did not, or it can't be known.
+    DeadLettered { partition: PartitionId, tenure: Tenure, offset: Offset, written: bool },
     /// The endpoints of the target, all of them.
     Endpoints(Vec<EndpointId>),
+    /// The owner's rules have changed. Order and guarantee can't; the rest holds from now on.
+    Rules(Rules),
 }
 
 /// All that a subscription can ask for.
@@ -68,6 +81,8 @@ pub enum Output<P> {
         bytes: usize,
     },
     Deliver(Delivery<P>),
+    /// Write the record to the dead letter topic; it is settled when Kafka has it (P6).
+    DeadLetter(DeadLetter<P>),
     /// The revoked partition is drained; nothing follows for it (P11).
     Released {
         partition: PartitionId,
@@ -85,6 +100,23 @@ pub struct Delivery<P> {
     pub payload: P,
 }
 
+/// A record that was given up, and its story.
+#[derive(Clone, Debug)]
+pub struct DeadLetter<P> {
+    pub partition: PartitionId,
+    pub tenure: Tenure,
+    pub offset: Offset,
+    pub payload: P,
+    pub why: Why,
+    pub revision: RevisionId,
+    /// Failures charged to it, and all deliveries.
+    pub charged: u32,
+    pub deliveries: u32,
+    /// When it failed for the first and for the last time; none where it never was sent.
+    pub failed: Option<(Instant, Instant)>,
+    pub answer: Option<Answer>,
+}
+
 #[derive(Debug)]
 pub struct Subscription<P> {
     rules: Rules,
@@ -98,8 +130,25 @@ pub struct Subscription<P> {
     route: Route,
     pool: Pool,
     rng: Rng,
-    /// Partitions with a record that may go, in turn.
-    turn: VecDeque<PartitionId>,
+    limiter: Limiter,
+    blame: Blame,
+    budget: Budget,
+    hold: Hold,
+    retries: Retries,
+    /// Deliveries that the owner allows.
+    rate: Option<Bucket>,
+    /// Back-pressure in a row.
+    refusals: u32,
+    /// Partitions with a record that may go for the first time, in turn,
+    fresh: VecDeque<PartitionId>,
+    /// and those with one that came back.
+    again: VecDeque<PartitionId>,
+    /// Rejected records that wait for evidence, while others are on their way to bring some.
+    awaiting: VecDeque<(PartitionId, Slot)>,
+    /// Dead letters to be written.
+    leaving: VecDeque<(PartitionId, Slot)>,
+    /// Records that have failed, by when they did first.
+    troubled: BTreeSet<(Instant, PartitionId, Slot)>,
     /// Partitions that may want to commit, to fetch or to be released.
     attention: VecDeque<PartitionId>,
     /// When shut lanes reopen.
@@ -120,12 +169,12 @@ struct Seat<P> {
 
 impl<P: Clone> Subscription<P> {
     pub fn new(rules: Rules, revision: RevisionId, seed: u64) -> Self {
-        assert!(rules.in_flight_max > 0 && rules.records_max > 0 && rules.window_max > 0);
+        assert!(rules.in_flight > 0 && rules.in_flight <= rules.in_flight_max);
+        assert!(rules.records_max > 0 && rules.window_max > 0 && rules.attempts > 0);
         Self {
-            pool: Pool::new(match rules.planted.is(Fault::NoProbePause) {
-                true => Duration::ZERO,
-                false => rules.probe_interval,
-            }),
+            pool: Pool::new(pool_rules(&rules)),
+            limiter: Limiter::new(bounds(&rules)),
+            rate: rate(&rules),
             rules,
             seats: Vec::new(),
             assigned: 0,
@@ -134,7 +183,16 @@ impl<P: Clone> Subscription<P> {
             short: BTreeSet::new(),
             route: Route::single(revision),
             rng: Rng::new(seed),
-            turn: VecDeque::new(),
+            blame: Blame::new(),
+            budget: Budget::default(),
+            hold: Hold::default(),
+            retries: Retries::new(),
+            refusals: 0,
+            fresh: VecDeque::new(),
+            again: VecDeque::new(),
+            awaiting: VecDeque::new(),
+            leaving: VecDeque::new(),
+            troubled: BTreeSet::new(),
             attention: VecDeque::new(),
             reopenings: BTreeSet::new(),
             looks: BTreeSet::new(),
@@ -175,8 +233,12 @@ impl<P: Clone> Subscription<P> {
             }
             Input::Lost { .. } if self.rules.planted.is(Fault::LostIgnored) => {}
             Input::Lost { partition } => self.remove(partition, now),
+            Input::DeadLettered { partition, tenure, offset, written } => {
+                self.dead_lettered(partition, tenure, offset, written, now);
+            }
+            Input::Rules(rules) => self.take_rules(rules),
             Input::Endpoints(endpoints) => {
-                self.pool.set(&endpoints);
+                self.pool.set(&endpoints, now);
                 self.open_lanes(now, |pool, unknown| pool.has_left(unknown.endpoint));
             }
         }
@@ -185,24 +247,21 @@ impl<P: Clone> Subscription<P> {
     /// What to do next; `None` until there is new input or [`Subscription::next_wakeup`] has come.
     pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
         self.advance(now);
-        self.poll_attention(now).or_else(|| self.poll_delivery(now))
+        let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
+        quiet.or_else(|| self.poll_delivery(now))
     }
 
     /// When to poll again though nothing happened. Only what can be done then counts (P9).
     pub fn next_wakeup(&self, now: Instant) -> Option<Instant> {
         let look = self.looks.first().map(|look| look.0);
         let deadline = self.deadlines.front().map(|deadline| deadline.0);
-        // A lane is of use only with a free slot and an endpoint that may be tried.
         let forgets = self.rules.planted.is(Fault::RetryNotWoken);
         let reopening = self.reopenings.first().map(|lane| lane.0).filter(|_| !forgets);
-        let lane = if self.turn.is_empty() { reopening } else { Some(now) };
-        let free = self.in_flight < self.rules.in_flight_max;
-        let endpoint = if free { self.pool.next_pick() } else { None };
-        let delivery = lane.zip(endpoint).map(|(lane, endpoint)| lane.max(endpoint));
         let spurious = (self.rules.planted.is(Fault::WakeWithoutWork)
             && self.in_flight == self.rules.in_flight_max
-            && !self.turn.is_empty())
+            && !self.fresh.is_empty())
         .then_some(now);
+        let delivery = self.next_delivery(reopening, now);
         [look, deadline, delivery, spurious].into_iter().flatten().min()
     }
 
@@ -255,9 +314,7 @@ impl<P: Clone> Subscription<P> {
         let before = partition.taken();
         partition.fetched(rules);
         if !partition.is_draining() {
-            for record in records {
-                partition.track(record, rules);
-            }
+            partition.take(records, rules);
         }
         let after = partition.taken();
         self.taken = self.taken.minus(before).plus(after);
@@ -277,64 +334,23 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    /// A delivery ended, by its answer or its deadline.
-    fn end_flight(&mut self, id: PartitionId, slot: Slot, answer: Answer, now: Instant) {
-        let Self { seats, rules, rng, pool, counts, .. } = self;
-        let partition = seats[id.0 as usize].partition.as_mut().expect("a flight has a partition");
-        let held = partition.lanes.get_mut(slot);
-        let HeldState::InFlight { endpoint, sent, deadline } = held.state else {
-            unreachable!("only a record in flight ends a flight");
-        };
-        partition.in_flight -= 1;
-        self.in_flight -= 1;
-        counts.count(answer.verdict);
-        let answer_refused = answer.verdict == Verdict::TargetFault(TargetFault::Refused);
-        pool.ended(endpoint, answer.verdict, now);
-        let verdict = match answer.verdict {
-            Verdict::Unknown(_) if rules.planted.is(Fault::UnknownIsSuccess) => Verdict::Accept,
-            verdict => verdict,
-        };
-        let flight = Flight { deadline, left: pool.has_left(endpoint) };
-        match flight.again_at(verdict, held, now, rules, rng) {
-            None => {
-                self.taken.remove(partition.settle(slot));
-                counts.settled += 1;
-            }
-            Some(until) => {
-                held.failure = Some(Box::new(Failure { endpoint, answer }));
-                let unknown = matches!(verdict, Verdict::Unknown(_));
-                let unknown = unknown.then_some(Unknown { endpoint, since: now });
-                held.state = HeldState::Shut { until, unknown };
-                partition.lanes.shut(slot);
-                self.reopenings.insert((until, id, slot));
-            }
-        }
-        self.queue_turn(id);
-        self.consider(id);
-        self.consider_short();
-        if answer_refused {
-            // Only what had ended before this delivery was sent has ended with the process that
-            // refuses; another process may have come and gone at the address since.
-            let too_much = self.rules.planted.is(Fault::RefusalProvesTooMuch);
-            self.open_lanes(now, |_, unknown| {
-                unknown.endpoint == endpoint && (unknown.since <= sent || too_much)
-            });
-        }
-    }
-
     /// Takes the partition off all books; answers to what it had in flight will be late.
     fn remove(&mut self, id: PartitionId, now: Instant) {
         let seat = self.seats.get_mut(id.0 as usize).and_then(|seat| seat.partition.take());
         let Some(partition) = seat else { return };
         for (_, slot) in partition.ledger.unsettled() {
             if let HeldState::InFlight { endpoint, .. } = partition.lanes.get(*slot).state {
-                self.pool.ended(endpoint, Verdict::Unknown(UnknownCause::Abandoned), now);
+                self.pool.gave_up(endpoint, now);
             }
         }
         self.in_flight -= partition.in_flight;
         self.taken = self.taken.minus(partition.taken());
         self.assigned -= 1;
-        self.turn.retain(|queued| *queued != id);
+        self.fresh.retain(|queued| *queued != id);
+        self.again.retain(|queued| *queued != id);
+        self.awaiting.retain(|(partition, _)| *partition != id);
+        self.leaving.retain(|(partition, _)| *partition != id);
+        self.troubled.retain(|(_, partition, _)| *partition != id);
         self.attention.retain(|queued| *queued != id);
         self.reopenings.retain(|(_, partition, _)| *partition != id);
         self.looks.retain(|(_, partition)| *partition != id);
@@ -365,18 +381,8 @@ impl<P: Clone> Subscription<P> {
         }
         while let Some(&(at, id, slot)) = self.reopenings.first().filter(|lane| lane.0 <= now) {
             self.reopenings.remove(&(at, id, slot));
-            self.reopen(id, slot);
+            self.due(id, slot, now);
         }
-    }
-
-    fn reopen(&mut self, id: PartitionId, slot: Slot) {
-        let (partition, rules) = self.partition(id).expect("its lanes reopen no more when it goes");
-        partition.lanes.get_mut(slot).state = HeldState::Queued;
-        partition.lanes.reopen(slot);
-        if rules.planted.is(Fault::RetryGoesLast) {
-            partition.lanes.send_to_back(slot);
-        }
-        self.queue_turn(id);
     }
 
     /// Opens, after grace, the lanes whose service is known to be gone: it works on nothing.
@@ -440,54 +446,6 @@ impl<P: Clone> Subscription<P> {
         None
     }
 
-    fn poll_delivery(&mut self, now: Instant) -> Option<Output<P>> {
-        let extra = usize::from(self.rules.planted.is(Fault::OneTooManyInFlight));
-        while self.in_flight < self.rules.in_flight_max + extra {
-            let &id = self.turn.front()?;
-            let Self { seats, rules, .. } = self;
-            let partition = seats[id.0 as usize].partition.as_mut().expect("turn has one");
-            if !partition.may_deliver(rules) {
-                partition.in_turn = false;
-                self.turn.pop_front();
-                continue;
-            }
-            let endpoint = self.pool.pick(now, &mut self.rng)?;
-            self.turn.rotate_left(1);
-            return Some(Output::Deliver(self.send(id, endpoint, now)));
-        }
-        None
-    }
-
-    fn send(&mut self, id: PartitionId, endpoint: EndpointId, now: Instant) -> Delivery<P> {
-        let deadline = now + self.rules.deadline;
-        let (partition, _) = self.partition(id).expect("it has its turn");
-        let slot = partition.lanes.start().expect("it has a ready lane");
-        partition.in_flight += 1;
-        let tenure = partition.tenure;
-        let held = partition.lanes.get_mut(slot);
-        held.deliveries += 1;
-        held.state = HeldState::InFlight { endpoint, sent: now, deadline };
-        let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
-        let payload = held.payload.clone();
-        self.in_flight += 1;
-        self.counts.deliveries += 1;
-        self.deadlines.push_back((deadline, id));
-        self.drop_answered_deadlines();
-        Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
-    }
-
-    /// One delivery that hangs keeps all later deadlines queued behind its own; past twice the
-    /// bound of flights, the answered ones are dropped, so each costs a constant in the long run.
-    fn drop_answered_deadlines(&mut self) {
-        if self.deadlines.len() > 2 * self.rules.in_flight_max + 64 {
-            let Self { seats, rules, deadlines, .. } = self;
-            deadlines.retain(|(_, id)| {
-                let seat = seats[id.partition.0 as usize].partition.as_ref();
-                seat.is_some_and(|partition| partition.flight(*id, rules).is_some())
-            });
-        }
-    }
-
     fn partition(&mut self, id: PartitionId) -> Option<(&mut Partition<P>, &Rules)> {
         let partition = self.seats.get_mut(id.0 as usize)?.partition.as_mut()?;
         Some((partition, &self.rules))
@@ -498,13 +456,16 @@ impl<P: Clone> Subscription<P> {
     }
 
     fn queue_turn(&mut self, id: PartitionId) {
-        let Self { seats, rules, turn, .. } = self;
-        if let Some(partition) = &mut seats[id.0 as usize].partition
-            && !partition.in_turn
-            && partition.may_deliver(rules)
-        {
-            partition.in_turn = true;
-            turn.push_back(id);
+        let Self { seats, rules, fresh, again, .. } = self;
+        let Some(partition) = &mut seats[id.0 as usize].partition else { return };
+        let ready = partition.may_deliver(rules);
+        if ready.fresh && !partition.in_fresh {
+            partition.in_fresh = true;
+            fresh.push_back(id);
+        }
+        if ready.again && !partition.in_again {
+            partition.in_again = true;
+            again.push_back(id);
         }
     }
 
@@ -530,6 +491,24 @@ impl<P: Clone> Subscription<P> {
             attention.push_back(id);
         }
     }
+}
+
+fn bounds(rules: &Rules) -> Bounds {
+    Bounds { first: rules.in_flight, most: rules.in_flight_max }
+}
+
+fn rate(rules: &Rules) -> Option<Bucket> {
+    // A tenth of a second's worth at once: a cap is a cap, and a pause is not saved up.
+    rules.rate_max.map(|rate| Bucket::new(rate.into(), u64::from(rate) / 10))
+}
+
+fn pool_rules(rules: &Rules) -> PoolRules {
+    let probe_interval = match rules.planted.is(Fault::NoProbePause) {
+        true => Duration::ZERO,
+        false => rules.probe_interval,
+    };
+    let (in_flight_max, ejects) = (rules.in_flight_max, rules.ejects);
+    PoolRules { probe_interval, in_flight_max, ejects }
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use crate::hold::HoldTarget;
+use crate::partition::Stuck;
+use crate::pool::Ejection;
 use crate::record::{CommitPoint, EndpointId, Offset, PartitionId, Tenure};
 use crate::time::Instant;
 use crate::verdict::{TargetFault, Verdict};
@@ -15,6 +19,24 @@ pub struct View {
     pub endpoints: Vec<EndpointView>,
     pub counts: Counts,
     pub in_flight: usize,
+    /// What may be in flight now, of what was learnt.
+    pub limit: usize,
+    /// Answers that asked for less, or did not come in time.
+    pub overloads: u64,
+    pub hold: HoldView,
+    /// Records that have failed and are not settled: how many, and the oldest of them.
+    pub troubled: usize,
+    pub troubles: Vec<Blocked>,
+}
+
+/// What keeps a subscription from sending as it would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldView {
+    pub paused: bool,
+    /// The budget of records given up is spent.
+    pub overdrawn: bool,
+    /// The target is at fault, since when.
+    pub target: Option<(HoldTarget, Instant)>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,10 +65,14 @@ pub enum PartitionStage {
     Draining,
 }
 
-/// A record that holds the commit point back, and what was last heard of it.
+/// A record that failed and holds its key, and what was last heard of it.
 #[derive(Clone, Debug)]
 pub struct Blocked {
+    pub partition: PartitionId,
     pub offset: Offset,
+    pub state: BlockedState,
+    /// When it failed for the first time.
+    pub since: Instant,
     pub deliveries: u32,
     /// Failures that count as the record's own.
     pub charged: u32,
@@ -54,14 +80,37 @@ pub struct Blocked {
     pub verdict: Verdict,
     pub status: Option<u16>,
     pub reason: Option<Box<str>>,
-    /// Records behind it that are settled already.
-    pub settled_behind: usize,
+    /// Where it holds the partition's commit point back: records behind it that are settled.
+    pub settled_behind: Option<usize>,
+}
+
+/// What a record that failed is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockedState {
+    /// Its turn, or a free slot.
+    Turn,
+    /// An answer.
+    Answer,
+    /// A pause to end.
+    Pause { until: Instant },
+    /// The service may still be at work on it.
+    Unknown { until: Instant },
+    /// Evidence of whose fault it was.
+    Evidence,
+    /// Its dead letter to be written.
+    DeadLetter,
+    /// An operator.
+    Operator(Stuck),
 }
 
 #[derive(Clone, Debug)]
 pub struct EndpointView {
     pub endpoint: EndpointId,
     pub in_flight: usize,
+    /// What it may have in flight now.
+    pub limit: usize,
+    /// Smoothed over its last answers; zero before the first.
+    pub latency: Duration,
     pub state: EndpointState,
 }
 
@@ -71,6 +120,11 @@ pub enum EndpointState {
     AtFault {
         fault: TargetFault,
         probe_at: Instant,
+    },
+    /// Put aside for a while, for it is much worse than the others.
+    Ejected {
+        why: Ejection,
+        until: Instant,
     },
     /// No longer listed; its last answers are awaited.
     Leaving,
@@ -88,8 +142,18 @@ pub struct Counts {
     pub unknown: u64,
     /// Answers that came late, twice or for a former tenure, and changed nothing.
     pub late: u64,
-    /// Records that reached their end.
+    /// Records that reached their end,
     pub settled: u64,
+    /// among them: in the dead letter topic,
+    pub dead_lettered: u64,
+    /// dropped by rule,
+    pub dropped: u64,
+    /// skipped by an operator,
+    pub skipped: u64,
+    /// and failed where once is the most.
+    pub abandoned: u64,
+    /// Dead letters that Kafka did not take.
+    pub dead_letters_failed: u64,
 }
 
 impl Counts {

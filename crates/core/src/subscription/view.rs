@@ -1,11 +1,21 @@
 //! The snapshot of a subscription, drawn from its machines.
 
-use crate::partition::{Partition, Stage};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::lanes::Slot;
+use crate::partition::{HeldState, Partition, Stage};
 use crate::pool::{Endpoint, Health};
+use crate::record::Offset;
 use crate::subscription::Subscription;
+use crate::time::Instant;
 use crate::view::{
-    Blocked, Counts, EndpointState, EndpointView, PartitionStage, PartitionView, View,
+    Blocked, BlockedState, Counts, EndpointState, EndpointView, HoldView, PartitionStage,
+    PartitionView, View,
 };
+
+/// Records in trouble that a snapshot tells of, the oldest ones.
+const TROUBLES_MAX: usize = 20;
 
 impl<P: Clone> Subscription<P> {
     /// Deliveries and settlements so far.
@@ -21,7 +31,25 @@ impl<P: Clone> Subscription<P> {
             endpoints: self.pool.endpoints().iter().map(Endpoint::view).collect(),
             counts: self.counts,
             in_flight: self.in_flight,
+            limit: self.limiter.limit(),
+            overloads: self.limiter.overloads(),
+            hold: HoldView {
+                paused: self.hold.is_paused(),
+                overdrawn: self.hold.is_overdrawn(),
+                target: self.hold.target(),
+            },
+            troubled: self.troubled.len(),
+            troubles: self.troubles(),
         }
+    }
+
+    fn troubles(&self) -> Vec<Blocked> {
+        let oldest = self.troubled.iter().take(TROUBLES_MAX);
+        let blocked = oldest.filter_map(|&(_, id, slot)| {
+            let partition = self.seats[id.0 as usize].partition.as_ref()?;
+            partition.blocked_at(partition.lanes.get(slot).offset, slot)
+        });
+        blocked.collect()
     }
 }
 
@@ -36,28 +64,45 @@ impl<P> Partition<P> {
                 Stage::Draining { .. } => PartitionStage::Draining,
             },
             commit_point: self.committed,
-            position: self.ledger.end(),
+            position: self.position(),
             held: self.load.records,
             held_bytes: self.load.bytes,
             in_flight: self.in_flight,
             window_full: self.ledger.window() >= window_max,
-            blocked: self.blocked(),
+            blocked: self.ledger.oldest().and_then(|(offset, slot)| self.blocked_at(offset, *slot)),
         }
     }
 
-    fn blocked(&self) -> Option<Blocked> {
-        let (offset, slot) = self.ledger.oldest()?;
-        let held = self.lanes.get(*slot);
+    fn blocked_at(&self, offset: Offset, slot: Slot) -> Option<Blocked> {
+        let held = self.lanes.get(slot);
         let failure = held.failure.as_ref()?;
+        let state = match held.state {
+            HeldState::Queued => BlockedState::Turn,
+            HeldState::InFlight { .. } => BlockedState::Answer,
+            HeldState::Shut { until, unknown: Some(_) } => BlockedState::Unknown { until },
+            HeldState::Shut { until, unknown: None } if until == Instant::ZERO + Duration::MAX => {
+                BlockedState::Evidence
+            }
+            HeldState::Shut { until, unknown: None } => BlockedState::Pause { until },
+            HeldState::Leaving => BlockedState::DeadLetter,
+            HeldState::Stuck(stuck) => BlockedState::Operator(stuck),
+        };
         Some(Blocked {
+            partition: self.id,
             offset,
+            state,
+            since: failure.first,
             deliveries: held.deliveries,
             charged: held.charged,
             endpoint: failure.endpoint,
             verdict: failure.answer.verdict,
             status: failure.answer.status,
             reason: failure.answer.reason.clone(),
-            settled_behind: self.ledger.window() - self.load.records,
+            settled_behind: self
+                .ledger
+                .oldest()
+                .filter(|oldest| oldest.0 == offset)
+                .map(|_| self.ledger.window() - self.lanes.len()),
         })
     }
 }
@@ -67,8 +112,15 @@ impl Endpoint {
         let state = match self.health {
             _ if !self.listed => EndpointState::Leaving,
             Health::Well => EndpointState::Well,
-            Health::AtFault { fault, probe_at, .. } => EndpointState::AtFault { fault, probe_at },
+            Health::AtFault { fault, probe_at } => EndpointState::AtFault { fault, probe_at },
+            Health::Ejected { why, until, .. } => EndpointState::Ejected { why, until },
         };
-        EndpointView { endpoint: self.id, in_flight: self.in_flight, state }
+        EndpointView {
+            endpoint: self.id,
+            in_flight: self.in_flight,
+            limit: self.limiter.limit(),
+            latency: self.latency(),
+            state,
+        }
     }
 }

@@ -1,0 +1,162 @@
+//! Whose fault a failure is: the record's or the target's ("Whose fault" in the delivery contract).
+//!
+//! A status alone does not say: a dead service behind a proxy answers 502, a bad release answers
+//! 400 to everything, one odd record gets 404. So a failure is charged to its record only where
+//! the same revision accepted most of what it was sent *afterwards* for other lanes, and where
+//! most recent answers are failures the target is at fault and nothing is charged.
+//!
+//! What the service said itself (`forebay-verdict`) is no evidence here: it is charged as said.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::fault::{Fault, Planted};
+use crate::record::EndpointId;
+use crate::time::Instant;
+use crate::verdict::Verdict;
+
+/// Lanes whose latest answers are remembered.
+const RECENT: usize = 20;
+
+/// Names a lane among all partitions of a subscription. Two lanes that collide count as one, which
+/// costs a piece of evidence and never adds one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneName(pub(crate) u64);
+
+/// What the answers of one revision say about it.
+#[derive(Debug)]
+pub(crate) struct Blame {
+    /// Each lane's latest answer, the latest last.
+    recent: VecDeque<Latest>,
+    last_accept: Option<Instant>,
+    /// The last two lanes that were sent something, the later one first.
+    last_sent: [Option<(LaneName, Instant)>; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    lane: LaneName,
+    endpoint: EndpointId,
+    sent: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Accepted,
+    Failed,
+    /// Not accepted, and no sign that the target is broken: back-pressure, which lowers the limit,
+    /// and what suspends a single endpoint.
+    Declined,
+}
+
+/// A failure that nobody was blamed for yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unblamed {
+    pub(crate) lane: LaneName,
+    pub(crate) endpoint: EndpointId,
+    /// Whether the record failed at another endpoint as well.
+    pub(crate) elsewhere: bool,
+    pub(crate) answered: Instant,
+    /// When the record failed for the first time.
+    pub(crate) first: Instant,
+}
+
+impl Blame {
+    pub(crate) fn new() -> Self {
+        Self { recent: VecDeque::with_capacity(RECENT), last_accept: None, last_sent: [None; 2] }
+    }
+
+    pub(crate) fn sent(&mut self, lane: LaneName, now: Instant) {
+        if self.last_sent[0].is_some_and(|(last, _)| last != lane) {
+            self.last_sent[1] = self.last_sent[0];
+        }
+        self.last_sent[0] = Some((lane, now));
+    }
+
+    pub(crate) fn answered(
+        &mut self,
+        lane: LaneName,
+        endpoint: EndpointId,
+        sent: Instant,
+        verdict: Verdict,
+        now: Instant,
+    ) {
+        let outcome = match verdict {
+            Verdict::Accept => Outcome::Accepted,
+            Verdict::Retry { said: true, .. } | Verdict::Reject { said: true } => return,
+            Verdict::Retry { .. } | Verdict::Reject { .. } | Verdict::Unknown(_) => Outcome::Failed,
+            Verdict::BackPressure { .. } | Verdict::TargetFault(_) => Outcome::Declined,
+        };
+        if outcome == Outcome::Accepted {
+            self.last_accept = Some(now);
+        }
+        match self.recent.iter().position(|latest| latest.lane == lane) {
+            Some(at) => drop(self.recent.remove(at)),
+            None if self.recent.len() == RECENT => drop(self.recent.pop_front()),
+            None => {}
+        }
+        self.recent.push_back(Latest { lane, endpoint, sent, outcome });
+    }
+
+    /// Whether most recent answers are failures.
+    pub(crate) fn target_fails(&self) -> bool {
+        let count = |outcome| self.recent.iter().filter(|one| one.outcome == outcome).count();
+        let failed = count(Outcome::Failed);
+        failed > 0 && failed > count(Outcome::Accepted)
+    }
+
+    /// The target is well again, or another: what it did before says nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.recent.clear();
+    }
+
+    /// Whether the record is to blame for the failure, as far as is known by now.
+    ///
+    /// `wait`: how long a record may wait for evidence; `None` is for ever.
+    pub(crate) fn charges(
+        &self,
+        failure: &Unblamed,
+        wait: Option<Duration>,
+        now: Instant,
+        planted: Planted,
+    ) -> bool {
+        if wait == Some(Duration::ZERO) || planted.is(Fault::ChargedWithoutEvidence) {
+            return true;
+        }
+        self.exonerates_target(failure, planted) || self.waited_enough(failure, wait, now)
+    }
+
+    /// Rule 1: what was sent to other lanes since the failure was mostly accepted.
+    fn exonerates_target(&self, failure: &Unblamed, planted: Planted) -> bool {
+        let (mut accepted, mut all) = (0, 0);
+        for latest in &self.recent {
+            let after = latest.sent >= failure.answered || planted.is(Fault::OldEvidenceCounts);
+            let there = latest.endpoint == failure.endpoint
+                || failure.elsewhere
+                || planted.is(Fault::EvidenceFromElsewhere);
+            if after && there && latest.lane != failure.lane {
+                all += 1;
+                accepted += usize::from(latest.outcome == Outcome::Accepted);
+            }
+        }
+        2 * accepted > all
+    }
+
+    /// Rule 4: it has waited long enough, and either the revision accepted something meanwhile or
+    /// nobody else had anything to learn from.
+    fn waited_enough(&self, failure: &Unblamed, wait: Option<Duration>, now: Instant) -> bool {
+        let Some(wait) = wait else { return false };
+        let accepted = self.last_accept.is_some_and(|accept| accept > failure.first);
+        now.since(failure.first) >= wait && (accepted || self.is_alone(failure))
+    }
+
+    /// Whether no other lane was sent anything since the record failed for the first time.
+    fn is_alone(&self, failure: &Unblamed) -> bool {
+        let mut others = self.last_sent.iter().flatten().filter(|(lane, _)| *lane != failure.lane);
+        !others.any(|(_, sent)| *sent > failure.first)
+    }
+}
+
+#[cfg(test)]
+mod tests;

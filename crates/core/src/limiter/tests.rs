@@ -1,0 +1,113 @@
+use super::*;
+
+const PUSHED: Verdict = Verdict::BackPressure { after: None };
+
+fn limiter(first: usize, most: usize) -> Limiter {
+    Limiter::new(Bounds { first, most })
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_micros(millis * 1_000)
+}
+
+/// Lives through seconds `from..to` of a service that accepts at most `capacity` a second and
+/// takes at least `round` ms for each, always with more to do than the limit allows.
+fn saturate(limiter: &mut Limiter, from: u64, to: u64, capacity: u64, round: u64) {
+    for second in from..to {
+        let possible = limiter.limit() as u64 * 1_000 / round;
+        let rate = possible.min(capacity);
+        for answer in 0..rate {
+            limiter.binds();
+            let now = at(second * 1_000 + answer * 1_000 / rate);
+            limiter.answered(Verdict::Accept, limiter.limit(), now);
+        }
+    }
+}
+
+#[test]
+fn a_single_refusal_changes_nothing() {
+    let mut limiter = limiter(100, 100);
+    for answer in 0..100 {
+        let verdict = if answer == 50 { PUSHED } else { Verdict::Accept };
+        limiter.answered(verdict, 100, at(answer * 20));
+    }
+    assert_eq!((limiter.limit(), limiter.overloads()), (100, 1));
+}
+
+#[test]
+fn what_is_all_refused_goes_down_to_one() {
+    let mut limiter = limiter(256, 4_096);
+    for answer in 0..2_000 {
+        limiter.answered(PUSHED, limiter.limit(), at(answer));
+    }
+    assert_eq!(limiter.limit(), 1);
+}
+
+#[test]
+fn a_cut_is_as_large_as_the_share_that_was_refused() {
+    let mut limiter = limiter(100, 100);
+    for answer in 0..100 {
+        let verdict = if answer % 10 == 0 { PUSHED } else { Verdict::Accept };
+        limiter.answered(verdict, 100, at(answer));
+    }
+    assert_eq!(limiter.limit(), 90);
+}
+
+#[test]
+fn a_cut_begins_with_what_was_in_flight() {
+    let mut limiter = limiter(4_096, 4_096);
+    (0..40).for_each(|answer| limiter.answered(PUSHED, 10, at(answer)));
+    assert!(limiter.limit() <= 5, "{}", limiter.limit());
+}
+
+#[test]
+fn after_a_cut_it_grows_back_slowly() {
+    let mut limiter = limiter(64, 64);
+    (0..64).for_each(|answer| limiter.answered(PUSHED, 64, at(answer)));
+    assert_eq!(limiter.limit(), 32);
+    saturate(&mut limiter, 1, 5, 10_000, 10);
+    assert!((36..=44).contains(&limiter.limit()), "{}", limiter.limit());
+    saturate(&mut limiter, 5, 30, 10_000, 10);
+    assert_eq!(limiter.limit(), 64);
+}
+
+#[test]
+fn a_larger_limit_is_kept_where_more_is_accepted_for_it() {
+    let mut limiter = limiter(16, 4_096);
+    saturate(&mut limiter, 0, 120, 20_000, 100);
+    assert!((1_800..=2_800).contains(&limiter.limit()), "{}", limiter.limit());
+}
+
+#[test]
+fn a_service_that_only_queues_is_not_given_a_longer_queue() {
+    let mut limiter = limiter(256, 4_096);
+    // 5,000 a second is all it has: 256 in flight are more than enough for 20 ms each.
+    let mut most = 0;
+    for second in 0..300 {
+        saturate(&mut limiter, second, second + 1, 5_000, 20);
+        most = most.max(limiter.limit());
+    }
+    assert!(most <= 320, "{most}");
+    assert_eq!(limiter.limit(), 256);
+}
+
+#[test]
+fn nothing_is_tried_while_the_limit_is_not_what_binds() {
+    let mut limiter = limiter(16, 4_096);
+    for answer in 0..100_000 {
+        limiter.answered(Verdict::Accept, 16, at(answer));
+    }
+    assert_eq!(limiter.limit(), 16);
+}
+
+#[test]
+fn slow_start_doubles_with_each_round_up_to_where_it_was() {
+    let mut limiter = limiter(100, 100);
+    limiter.slow_start(at(0));
+    let mut limits = alloc::vec::Vec::new();
+    for _ in 0..8 {
+        limits.push(limiter.limit());
+        (0..limiter.limit()).for_each(|_| limiter.answered(Verdict::Accept, 1, at(1)));
+    }
+    assert_eq!(limits, [1, 2, 4, 8, 16, 32, 64, 100]);
+}

@@ -1,0 +1,197 @@
+//! What is sent next, and when: gates, turns, and the choice of an endpoint.
+
+use crate::blame::LaneName;
+use crate::fault::Fault;
+use crate::hold::Gate;
+use crate::lanes::Slot;
+use crate::partition::{HeldState, Partition, Ready};
+use crate::record::{DeliveryId, EndpointId, PartitionId};
+use crate::time::Instant;
+
+use super::{Delivery, Output, Subscription};
+
+/// Which kind of lane is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Its head was never sent.
+    Fresh,
+    /// Its head came back.
+    Again,
+}
+
+impl<P: Clone> Subscription<P> {
+    pub(super) fn poll_delivery(&mut self, now: Instant) -> Option<Output<P>> {
+        let (turn, id) = self.next_turn(now)?;
+        if self.gate_at(now).is_none_or(|open| open > now) {
+            return None;
+        }
+        if self.is_full() {
+            self.limiter.binds();
+            return None;
+        }
+        let avoided = match turn {
+            Turn::Fresh => None,
+            Turn::Again => self.last_endpoint(id),
+        };
+        let endpoint = self.pool.pick(avoided, now, &mut self.rng)?;
+        match turn {
+            Turn::Fresh => {
+                self.fresh.rotate_left(1);
+                self.retries.first_sent();
+            }
+            Turn::Again => {
+                self.again.rotate_left(1);
+                self.retries.retry_sent(now);
+            }
+        }
+        Some(Output::Deliver(self.send(turn, id, endpoint, now)))
+    }
+
+    /// When the next delivery may go, given when the next lane reopens; none where only an input
+    /// can help.
+    pub(super) fn next_delivery(
+        &self,
+        reopening: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let gate = self.gate_at(now)?;
+        let probes = matches!(self.hold.gate(), Gate::Probe(_)) || !self.pool.has_well();
+        let again = |at: Instant| if probes { at } else { at.max(self.retries.next(now)) };
+        let lane = match (self.fresh.is_empty(), self.again.is_empty()) {
+            (false, _) => Some(now),
+            (true, false) => Some(again(now)),
+            (true, true) => reopening.map(again),
+        };
+        if self.is_full() {
+            return None;
+        }
+        Some(lane?.max(gate).max(self.pool.next_pick()?))
+    }
+
+    /// From when on anything may be sent: holds and the rate cap; none where nothing may be.
+    fn gate_at(&self, now: Instant) -> Option<Instant> {
+        let hold = match self.hold.gate() {
+            Gate::Open => now,
+            Gate::Probe(at) if self.rules.planted.is(Fault::HoldLeaks) => at.min(now),
+            Gate::Probe(at) => at,
+            Gate::Shut => return None,
+        };
+        Some(self.rate.as_ref().map_or(hold, |rate| hold.max(rate.next(now))))
+    }
+
+    /// Whether all that may be in flight is. Probes may go beyond the limit that was learnt, for
+    /// the deliveries before them may hang, and never beyond the bound (P3).
+    fn is_full(&self) -> bool {
+        let limit = match self.hold.gate() {
+            Gate::Probe(_) => self.rules.in_flight_max,
+            Gate::Open | Gate::Shut => self.limiter.limit(),
+        };
+        let extra = usize::from(self.rules.planted.is(Fault::OneTooManyInFlight));
+        self.in_flight >= limit.min(self.rules.in_flight_max) + extra
+    }
+
+    /// Whose turn it is: what came back goes first as far as the budget of retries allows, and a
+    /// target on probation gets what was never tried, if there is any.
+    fn next_turn(&mut self, now: Instant) -> Option<(Turn, PartitionId)> {
+        let fresh = self.next_fresh().map(|id| (Turn::Fresh, id));
+        let again = self.next_again().map(|id| (Turn::Again, id));
+        match self.hold.gate() {
+            Gate::Probe(_) => fresh.or(again),
+            _ if !self.pool.has_well() => fresh.or(again),
+            Gate::Open | Gate::Shut => again.filter(|_| self.retries.next(now) <= now).or(fresh),
+        }
+    }
+
+    fn next_fresh(&mut self) -> Option<PartitionId> {
+        while let Some(&id) = self.fresh.front() {
+            let (partition, ready) = self.readiness(id);
+            if ready.fresh {
+                return Some(id);
+            }
+            partition.in_fresh = false;
+            self.fresh.pop_front();
+        }
+        None
+    }
+
+    fn next_again(&mut self) -> Option<PartitionId> {
+        while let Some(&id) = self.again.front() {
+            let (partition, ready) = self.readiness(id);
+            if ready.again {
+                return Some(id);
+            }
+            partition.in_again = false;
+            self.again.pop_front();
+        }
+        None
+    }
+
+    fn readiness(&mut self, id: PartitionId) -> (&mut Partition<P>, Ready) {
+        let (partition, rules) = self.partition(id).expect("what has a turn is there");
+        let ready = partition.may_deliver(rules);
+        (partition, ready)
+    }
+
+    fn last_endpoint(&mut self, id: PartitionId) -> Option<EndpointId> {
+        let (partition, _) = self.partition(id)?;
+        let head = partition.lanes.peek_again()?;
+        partition.lanes.get(head).failure.as_ref().map(|failure| failure.endpoint)
+    }
+
+    fn send(
+        &mut self,
+        turn: Turn,
+        id: PartitionId,
+        endpoint: EndpointId,
+        now: Instant,
+    ) -> Delivery<P> {
+        let deadline = now + self.rules.deadline;
+        let (partition, _) = self.partition(id).expect("it has its turn");
+        let slot = match turn {
+            Turn::Fresh => partition.lanes.start_fresh(),
+            Turn::Again => partition.lanes.start_again(),
+        };
+        let slot = slot.expect("it has a ready lane");
+        partition.in_flight += 1;
+        let tenure = partition.tenure;
+        let lane = lane_name(partition, slot);
+        let held = partition.lanes.get_mut(slot);
+        held.deliveries += 1;
+        held.state = HeldState::InFlight { endpoint, sent: now, deadline };
+        let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
+        let payload = held.payload.clone();
+        self.in_flight += 1;
+        self.counts.deliveries += 1;
+        self.blame.sent(lane, now);
+        self.hold.probed(self.rules.probe_interval, now);
+        if let Some(rate) = &mut self.rate {
+            rate.take(now);
+        }
+        self.deadlines.push_back((deadline, id));
+        self.drop_answered_deadlines();
+        Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
+    }
+
+    /// One delivery that hangs keeps all later deadlines queued behind its own; past twice the
+    /// bound of flights, the answered ones are dropped, so each costs a constant in the long run.
+    fn drop_answered_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.in_flight + 512 {
+            let Self { seats, rules, deadlines, .. } = self;
+            deadlines.retain(|(_, id)| {
+                let seat = seats[id.partition.0 as usize].partition.as_ref();
+                seat.is_some_and(|partition| partition.flight(*id, rules).is_some())
+            });
+        }
+    }
+}
+
+/// The name of a record's lane among those of all partitions. A record without a key is a lane of
+/// its own.
+pub(super) fn lane_name<P>(partition: &Partition<P>, slot: Slot) -> LaneName {
+    let own = match partition.lanes.key(slot) {
+        Some(key) => key,
+        None => !partition.lanes.get(slot).offset.0.unsigned_abs(),
+    };
+    let id = u64::from(partition.id.0) + 1;
+    LaneName((own ^ id.rotate_left(48)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
