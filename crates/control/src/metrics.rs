@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use forebay_core::EndpointState;
+use forebay_core::{Cap, EndpointState};
 use forebay_gateway::{KafkaState, PartitionSnapshot, Snapshot};
 
 use crate::api::{Subscriptions, snapshots};
@@ -88,6 +88,79 @@ pub const METRICS: &[Metric] = &[
         read: |all, samples| samples.one(&[&all.name], all.counts.late),
     },
     Metric {
+        name: "forebay_given_up_total",
+        kind: MetricKind::Counter,
+        help: "Records settled without an accept: dead-lettered, dropped by rule, skipped by an operator, or failed where once is the most.",
+        labels: &["subscription", "how"],
+        read: |all, samples| {
+            let counts = &all.counts;
+            for (how, count) in [
+                ("dead_letter", counts.dead_lettered),
+                ("drop", counts.dropped),
+                ("skip", counts.skipped),
+                ("abandon", counts.abandoned),
+            ] {
+                samples.one(&[&all.name, how], count);
+            }
+        },
+    },
+    Metric {
+        name: "forebay_dead_letters_failed_total",
+        kind: MetricKind::Counter,
+        help: "Dead letters that Kafka did not take; each is written again.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.counts.dead_letters_failed),
+    },
+    Metric {
+        name: "forebay_troubled_records",
+        kind: MetricKind::Gauge,
+        help: "Records that have failed and are not settled.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.troubled),
+    },
+    Metric {
+        name: "forebay_oldest_trouble_seconds",
+        kind: MetricKind::Gauge,
+        help: "How long ago the oldest of them failed for the first time.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| {
+            let oldest = all.troubles.first().map_or(0, |blocked| blocked.age.as_secs());
+            samples.one(&[&all.name], oldest);
+        },
+    },
+    Metric {
+        name: "forebay_held",
+        kind: MetricKind::Gauge,
+        help: "1 while an operator, a spent budget of dead letters or a target at fault holds it.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], u8::from(all.held.is_some())),
+    },
+    Metric {
+        name: "forebay_capped_seconds_total",
+        kind: MetricKind::Counter,
+        help: "Time in which this was what kept more from being sent: records (all that was fetched is sent), keys, partitions, service, in_flight, rate, target or operator.",
+        labels: &["subscription", "cap"],
+        read: |all, samples| {
+            for (cap, time) in Cap::ALL.into_iter().zip(all.caps.times) {
+                samples.one(&[&all.name, cap_name(cap)], time.as_secs_f64());
+            }
+        },
+    },
+    Metric {
+        name: "forebay_overloads_total",
+        kind: MetricKind::Counter,
+        help: "Answers that asked for less, or did not come in time.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.overloads),
+    },
+    Metric {
+        name: "forebay_in_flight_limit",
+        kind: MetricKind::Gauge,
+        help: "Deliveries that may be in flight now, as far as it was learnt.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.in_flight_limit),
+    },
+    Metric {
         name: "forebay_in_flight",
         kind: MetricKind::Gauge,
         help: "Deliveries that are out and unanswered.",
@@ -157,12 +230,23 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "forebay_endpoint_well",
         kind: MetricKind::Gauge,
-        help: "1 while the endpoint gets deliveries, 0 while it is at fault or leaving.",
+        help: "1 while the endpoint gets deliveries, 0 while it is at fault, ejected or leaving.",
         labels: ENDPOINT,
         read: |all, samples| {
             for endpoint in &all.endpoints {
                 let well = endpoint.state == EndpointState::Well;
                 samples.one(&[&all.name, &endpoint.url], u8::from(well));
+            }
+        },
+    },
+    Metric {
+        name: "forebay_endpoint_latency_seconds",
+        kind: MetricKind::Gauge,
+        help: "How long the endpoint takes, smoothed over its last answers.",
+        labels: ENDPOINT,
+        read: |all, samples| {
+            for endpoint in &all.endpoints {
+                samples.one(&[&all.name, &endpoint.url], endpoint.latency.as_secs_f64());
             }
         },
     },
@@ -178,6 +262,19 @@ pub const METRICS: &[Metric] = &[
         },
     },
 ];
+
+const fn cap_name(cap: Cap) -> &'static str {
+    match cap {
+        Cap::Records => "records",
+        Cap::Keys => "keys",
+        Cap::Partitions => "partitions",
+        Cap::Service => "service",
+        Cap::InFlight => "in_flight",
+        Cap::Rate => "rate",
+        Cap::Target => "target",
+        Cap::Operator => "operator",
+    }
+}
 
 impl Samples<'_> {
     fn one(&mut self, values: &[&str], sample: impl std::fmt::Display) {

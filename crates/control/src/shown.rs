@@ -1,6 +1,6 @@
 //! A snapshot as JSON. Field names are part of the interface; they change with its version only.
 
-use forebay_core::{EndpointState, PartitionStage, TargetFault};
+use forebay_core::{Cap, Ejection, EndpointState, PartitionStage, TargetFault};
 use forebay_gateway::{BlockedSnapshot, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot};
 use serde::Serialize;
 
@@ -15,11 +15,38 @@ pub(crate) struct Shown {
     lag: i64,
     in_flight: usize,
     in_flight_max: usize,
+    in_flight_limit: usize,
+    overloads: u64,
+    paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
+    bottleneck: Bottleneck,
     settled_per_second: u64,
     rebalances: u64,
     deliveries: Deliveries,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letters: Option<DeadLetters>,
+    /// Records that failed and are not settled: how many, and the oldest.
+    troubled: usize,
+    troubles: Vec<Blocked>,
     partitions: Vec<Partition>,
     endpoints: Vec<Endpoint>,
+}
+
+/// What caps throughput.
+#[derive(Serialize)]
+struct Bottleneck {
+    cap: &'static str,
+    words: &'static str,
+}
+
+#[derive(Serialize)]
+struct DeadLetters {
+    topic: String,
+    written: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -33,6 +60,10 @@ struct Deliveries {
     unknown: u64,
     late: u64,
     settled: u64,
+    dead_lettered: u64,
+    dropped: u64,
+    skipped: u64,
+    abandoned: u64,
 }
 
 #[derive(Serialize)]
@@ -56,7 +87,11 @@ struct Partition {
 
 #[derive(Serialize)]
 struct Blocked {
+    topic: String,
+    partition: i32,
     offset: i64,
+    state: &'static str,
+    age_ms: u64,
     deliveries: u32,
     attempts_charged: u32,
     endpoint: String,
@@ -71,6 +106,8 @@ struct Endpoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'static str>,
     in_flight: usize,
+    limit: usize,
+    latency_ms: f64,
 }
 
 impl From<&Snapshot> for Shown {
@@ -86,6 +123,11 @@ impl From<&Snapshot> for Shown {
             lag: snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum(),
             in_flight: snapshot.in_flight,
             in_flight_max: snapshot.in_flight_max,
+            in_flight_limit: snapshot.in_flight_limit,
+            overloads: snapshot.overloads,
+            paused: snapshot.paused,
+            held: snapshot.held.clone(),
+            bottleneck: bottleneck(snapshot),
             settled_per_second: snapshot.settled_per_second,
             rebalances: snapshot.rebalances,
             deliveries: Deliveries {
@@ -98,7 +140,19 @@ impl From<&Snapshot> for Shown {
                 unknown: counts.unknown,
                 late: counts.late,
                 settled: counts.settled,
+                dead_lettered: counts.dead_lettered,
+                dropped: counts.dropped,
+                skipped: counts.skipped,
+                abandoned: counts.abandoned,
             },
+            dead_letters: snapshot.dead_letter_topic.clone().map(|topic| DeadLetters {
+                topic,
+                written: counts.dead_lettered,
+                failed: counts.dead_letters_failed,
+                error: snapshot.dead_letters_fail.clone(),
+            }),
+            troubled: snapshot.troubled,
+            troubles: snapshot.troubles.iter().map(Blocked::from).collect(),
             partitions: snapshot.partitions.iter().map(Partition::from).collect(),
             endpoints: snapshot.endpoints.iter().map(Endpoint::from).collect(),
         }
@@ -132,7 +186,11 @@ impl From<&PartitionSnapshot> for Partition {
 impl From<&BlockedSnapshot> for Blocked {
     fn from(blocked: &BlockedSnapshot) -> Self {
         Self {
+            topic: blocked.partition.topic.to_string(),
+            partition: blocked.partition.partition,
             offset: blocked.offset,
+            state: blocked.state,
+            age_ms: blocked.age.as_millis() as u64,
             deliveries: blocked.deliveries,
             attempts_charged: blocked.charged,
             endpoint: blocked.endpoint.clone(),
@@ -147,6 +205,12 @@ impl From<&EndpointSnapshot> for Endpoint {
         let (state, fault) = match endpoint.state {
             EndpointState::Well => ("well", None),
             EndpointState::Leaving => ("leaving", None),
+            EndpointState::Ejected { why: Ejection::Failing, .. } => {
+                ("ejected", Some("most of its answers are failures, and those of others are not"))
+            }
+            EndpointState::Ejected { why: Ejection::Slow, .. } => {
+                ("ejected", Some("it takes ten times as long as the others"))
+            }
             EndpointState::AtFault { fault, .. } => {
                 let fault = match fault {
                     TargetFault::Name => "its name does not resolve",
@@ -158,8 +222,41 @@ impl From<&EndpointSnapshot> for Endpoint {
                 ("at-fault", Some(fault))
             }
         };
-        Self { url: endpoint.url.clone(), state, fault, in_flight: endpoint.in_flight }
+        Self {
+            url: endpoint.url.clone(),
+            state,
+            fault,
+            in_flight: endpoint.in_flight,
+            limit: endpoint.limit,
+            latency_ms: endpoint.latency.as_secs_f64() * 1_000.0,
+        }
     }
+}
+
+/// What would have to grow for more throughput. Where all that is fetched is sent, it is Kafka, the
+/// intake, or nothing at all: there is no more.
+fn bottleneck(snapshot: &Snapshot) -> Bottleneck {
+    let behind = snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum::<i64>() > 0;
+    let (cap, words) = match (snapshot.caps.lately(), &snapshot.kafka) {
+        (Cap::Records, KafkaState::Reachable) if behind => {
+            ("intake", "reading from Kafka: all that was fetched is sent")
+        }
+        (Cap::Records, KafkaState::Reachable) => ("none", "nothing: there are no more records"),
+        (Cap::Records, _) => ("kafka", "Kafka, which does not answer"),
+        (Cap::Keys, _) => ("keys", "the keys: each record that is held waits for one of its key"),
+        (Cap::Partitions, _) => (
+            "partitions",
+            "the number of partitions: each record waits for the one before it (order = \"partition\")",
+        ),
+        (Cap::Service, _) => ("service", "the service, which refuses more or lets it time out"),
+        (Cap::InFlight, _) => {
+            ("in-flight", "the bound on deliveries in flight (target.in_flight_max)")
+        }
+        (Cap::Rate, _) => ("rate", "the rate cap (target.rate)"),
+        (Cap::Target, _) => ("target", "the target, which is at fault"),
+        (Cap::Operator, _) => ("operator", "an operator, who has to resume it"),
+    };
+    Bottleneck { cap, words }
 }
 
 fn kafka(state: &KafkaState) -> (&'static str, Option<String>) {

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod blame;
 mod budget;
+mod cap;
 mod credit;
 mod fault;
 mod hold;
@@ -29,6 +30,7 @@ mod time;
 mod verdict;
 mod view;
 
+pub use cap::{Cap, CapTimes};
 pub use fault::{Fault, Planted};
 pub use hold::HoldTarget;
 pub use partition::{Stuck, Why};

@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use crate::blame::Blame;
 use crate::budget::Budget;
+use crate::cap::Caps;
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::hold::Hold;
@@ -123,6 +124,8 @@ pub struct Subscription<P> {
     seats: Vec<Seat<P>>,
     assigned: usize,
     in_flight: usize,
+    /// Records that are fetched and not settled.
+    held: usize,
     /// What all partitions hold, and what their open fetches may bring.
     taken: Load,
     /// Partitions that would fetch if others did not hold more than their share.
@@ -158,6 +161,7 @@ pub struct Subscription<P> {
     /// Deliveries in the order of their deadlines, some of them answered.
     deadlines: VecDeque<(Instant, DeliveryId)>,
     counts: Counts,
+    caps: Caps,
 }
 
 /// The place of a partition, which outlives its tenures.
@@ -179,6 +183,7 @@ impl<P: Clone> Subscription<P> {
             seats: Vec::new(),
             assigned: 0,
             in_flight: 0,
+            held: 0,
             taken: Load::default(),
             short: BTreeSet::new(),
             route: Route::single(revision),
@@ -198,6 +203,7 @@ impl<P: Clone> Subscription<P> {
             looks: BTreeSet::new(),
             deadlines: VecDeque::new(),
             counts: Counts::default(),
+            caps: Caps::new(),
         }
     }
 
@@ -248,7 +254,11 @@ impl<P: Clone> Subscription<P> {
     pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
         self.advance(now);
         let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
-        quiet.or_else(|| self.poll_delivery(now))
+        let output = quiet.or_else(|| self.poll_delivery(now));
+        if output.is_none() {
+            self.caps.is(self.cap(now), now);
+        }
+        output
     }
 
     /// When to poll again though nothing happened. Only what can be done then counts (P9).
@@ -270,11 +280,14 @@ impl<P: Clone> Subscription<P> {
         let partitions = self.seats.iter().filter_map(|seat| seat.partition.as_ref());
         let mut in_flight = 0;
         let mut taken = Load::default();
+        let mut held = 0;
         for partition in partitions {
+            held += partition.load.records;
             partition.check();
             in_flight += partition.in_flight;
             taken = taken.plus(partition.taken());
         }
+        assert_eq!(held, self.held, "what is held is what is counted");
         assert_eq!(taken, self.taken, "what is held, and to come, is what is counted");
         assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
         assert!(self.in_flight <= self.rules.in_flight_max, "P3: in flight within its bound");
@@ -311,12 +324,13 @@ impl<P: Clone> Subscription<P> {
     fn fetched(&mut self, id: PartitionId, tenure: Tenure, records: Vec<Record<P>>) {
         assert!(!records.is_empty(), "a fetch is answered when there are records");
         let Some((partition, rules)) = self.tenured(id, tenure) else { return };
-        let before = partition.taken();
+        let (before, held) = (partition.taken(), partition.load.records);
         partition.fetched(rules);
         if !partition.is_draining() {
             partition.take(records, rules);
         }
-        let after = partition.taken();
+        let (after, now_held) = (partition.taken(), partition.load.records);
+        self.held += now_held - held;
         self.taken = self.taken.minus(before).plus(after);
         self.queue_turn(id);
         self.consider(id);
@@ -344,6 +358,7 @@ impl<P: Clone> Subscription<P> {
             }
         }
         self.in_flight -= partition.in_flight;
+        self.held -= partition.load.records;
         self.taken = self.taken.minus(partition.taken());
         self.assigned -= 1;
         self.fresh.retain(|queued| *queued != id);

@@ -20,7 +20,7 @@ pub(crate) mod values;
 pub(crate) use problem::ConfigError;
 use problem::Source;
 use secret::Property;
-pub(crate) use values::{Size, Time, TimeRange};
+pub(crate) use values::{Size, Time, TimeOrNever, TimeRange};
 
 /// The file as it is written.
 #[derive(Debug, Deserialize, Serialize)]
@@ -83,6 +83,10 @@ pub(crate) struct Subscription {
     #[serde(default)]
     pub(crate) hold: Hold,
     #[serde(default)]
+    pub(crate) evidence: Evidence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<Spanned<DeadLetter>>,
+    #[serde(default, deserialize_with = "Commit::word_or_table")]
     pub(crate) commit: Commit,
 }
 
@@ -103,6 +107,54 @@ pub(crate) enum Order {
 pub(crate) enum Delivery {
     #[default]
     AtLeastOnce,
+    AtMostOnce,
+}
+
+/// What becomes of a record that is rejected, or fails too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GiveUp {
+    DeadLetter,
+    Hold,
+    Drop,
+}
+
+/// How the addresses of a target are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Discovery {
+    /// They are what the configuration says.
+    #[default]
+    List,
+    /// They are what the url's name resolves to, followed as it changes.
+    Dns,
+    /// The url is one balancer's, with instances behind it that are not seen.
+    Vip,
+}
+
+/// What is committed, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CommitMode {
+    /// What is settled, soon after.
+    #[default]
+    Settled,
+    /// What was fetched, on a timer, whatever the answers are.
+    Auto,
+}
+
+/// A whole number from 1 on, or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Attempts {
+    Number(u32),
+    Word(Unlimited),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unlimited {
+    Unlimited,
 }
 
 /// Where a group without a committed offset begins.
@@ -127,8 +179,16 @@ pub(crate) struct Target {
     pub(crate) deadline: Spanned<Time>,
     #[serde(default = "defaults::grace")]
     pub(crate) grace: Time,
-    #[serde(default = "defaults::in_flight")]
-    pub(crate) in_flight: Spanned<usize>,
+    #[serde(default)]
+    pub(crate) discovery: Discovery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) in_flight: Option<Spanned<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) in_flight_max: Option<Spanned<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<Spanned<u32>>,
+    #[serde(default = "defaults::recycle")]
+    pub(crate) recycle: Time,
     #[serde(default = "defaults::max_header_bytes")]
     pub(crate) max_header_bytes: Spanned<Size>,
     #[serde(default = "defaults::max_value_bytes")]
@@ -138,7 +198,35 @@ pub(crate) struct Target {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retry {
+    pub(crate) attempts: Spanned<Attempts>,
     pub(crate) backoff: TimeRange,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_exhausted: Option<Spanned<GiveUp>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_reject: Option<Spanned<GiveUp>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Evidence {
+    pub(crate) wait: TimeOrNever,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadLetter {
+    pub(crate) topic: Spanned<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) names: Option<ForeignNames>,
+}
+
+/// Whose names dead letters carry beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForeignNames {
+    Spring,
+    #[serde(rename = "kip-1191")]
+    Kip1191,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -152,7 +240,9 @@ pub(crate) struct Hold {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Commit {
-    pub(crate) interval: Time,
+    pub(crate) mode: CommitMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interval: Option<Time>,
     pub(crate) drain: Time,
 }
 
@@ -170,7 +260,12 @@ impl Default for Control {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { backoff: "200ms..30s".parse().expect("a valid default") }
+        Self {
+            attempts: unplaced(Attempts::Number(10)),
+            backoff: "200ms..30s".parse().expect("a valid default"),
+            on_exhausted: None,
+            on_reject: None,
+        }
     }
 }
 
@@ -184,10 +279,61 @@ impl Default for Hold {
     }
 }
 
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { wait: TimeOrNever(Some(std::time::Duration::from_secs(600))) }
+    }
+}
+
 impl Default for Commit {
     fn default() -> Self {
-        let time = |text: &str| text.parse().expect("a valid default");
-        Self { interval: time("100ms"), drain: time("10s") }
+        let drain = "10s".parse().expect("a valid default");
+        Self { mode: CommitMode::Settled, interval: None, drain }
+    }
+}
+
+impl Commit {
+    /// `commit = "auto"` is short for a table with that mode.
+    fn word_or_table<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> serde::de::Visitor<'de> for Either {
+            type Value = Commit;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`\"auto\"`, `\"settled\"` or a table")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Commit, E> {
+                let mode = CommitMode::deserialize(serde::de::value::StrDeserializer::new(word))?;
+                Ok(Commit { mode, ..Commit::default() })
+            }
+
+            fn visit_map<M: serde::de::MapAccess<'de>>(self, map: M) -> Result<Commit, M::Error> {
+                Commit::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+
+        from.deserialize_any(Either)
+    }
+
+    /// How long between two commits: soon where it is for what is settled, and Kafka's default for
+    /// automatic commits.
+    pub(crate) fn interval(&self) -> std::time::Duration {
+        let default = match self.mode {
+            CommitMode::Settled => std::time::Duration::from_millis(100),
+            CommitMode::Auto => std::time::Duration::from_secs(5),
+        };
+        self.interval.map_or(default, |interval| interval.0)
+    }
+}
+
+impl Attempts {
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Self::Number(number) => number,
+            Self::Word(Unlimited::Unlimited) => u32::MAX,
+        }
     }
 }
 
@@ -202,8 +348,8 @@ mod defaults {
         "1s".parse().expect("a valid default")
     }
 
-    pub(super) fn in_flight() -> Spanned<usize> {
-        unplaced(256)
+    pub(super) fn recycle() -> Time {
+        "1m".parse().expect("a valid default")
     }
 
     pub(super) fn max_header_bytes() -> Spanned<Size> {
@@ -254,7 +400,22 @@ impl Subscription {
     }
 }
 
+/// Deliveries in flight where nothing is said: to begin with, and as far as that may grow.
+const IN_FLIGHT: usize = 256;
+pub(crate) const IN_FLIGHT_MAX: usize = 4_096;
+
 impl Target {
+    /// Deliveries in flight to begin with, and at most. One number alone is both.
+    pub(crate) fn in_flight(&self) -> (usize, usize) {
+        let number = |given: &Option<Spanned<usize>>| given.as_ref().map(|given| *given.get_ref());
+        match (number(&self.in_flight), number(&self.in_flight_max)) {
+            (Some(first), Some(most)) => (first, most),
+            (Some(only), None) => (only, only),
+            (None, Some(most)) => (IN_FLIGHT.min(most), most),
+            (None, None) => (IN_FLIGHT, IN_FLIGHT_MAX),
+        }
+    }
+
     /// All addresses: `url`, then `endpoints`.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.url.iter().chain(&self.endpoints)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use forebay_kafka::KafkaError;
+use forebay_kafka::{KafkaError, TopicPartition};
 use forebay_push::Endpoint;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -16,13 +16,65 @@ use crate::snapshot::Snapshot;
 const COMMANDS_MAX: usize = 64;
 
 /// What can be asked of a running subscription.
-#[derive(Debug)]
 pub enum Command {
     Snapshot(oneshot::Sender<Snapshot>),
     /// Replaces the target's endpoints.
     Endpoints(Vec<Endpoint>, oneshot::Sender<()>),
+    /// Takes a changed plan: all but the group, its topics, order and guarantee.
+    Change(Box<Plan>, oneshot::Sender<Result<(), ChangeError>>),
+    Operate(Order, oneshot::Sender<Result<(), OperatorError>>),
+    /// Reads partitions from elsewhere: drains each, commits the new place, and goes on there.
+    Seek(Vec<Place>, oneshot::Sender<Result<(), OperatorError>>),
     /// Drains all partitions, commits, and leaves. Answered when it is done.
     Stop(oneshot::Sender<()>),
+}
+
+/// An operator's word to a running subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    Pause,
+    Resume,
+    /// Delivers a record that waits now, and forgives its failures.
+    Retry(Place),
+    /// Settles a record that waits as if it had been accepted.
+    Skip(Place),
+    /// Sends a record that waits to the dead letter topic.
+    DeadLetter(Place),
+}
+
+/// An offset by the names that people know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub partition: TopicPartition,
+    pub offset: i64,
+}
+
+/// Why an operator's word can't be obeyed. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OperatorError {
+    #[error("this process does not have partition {0}")]
+    NotAssigned(TopicPartition),
+    #[error("offset {0} is settled, or was not fetched yet")]
+    NotHeld(i64),
+    #[error("a service is at work on offset {0}, or may be; wait for its deadline and the grace")]
+    InFlight(i64),
+    #[error(
+        "offset {0} has not failed: it waits for its turn, or behind an earlier record of its key"
+    )]
+    Behind(i64),
+    #[error("offset {0} is on its way to the dead letter topic")]
+    Leaving(i64),
+    #[error("the subscription has no [subscription.dead_letter]")]
+    NoDeadLetters,
+    #[error("partition {0} is not being read at the moment: it is claimed, drained or held")]
+    NotActive(TopicPartition),
+}
+
+/// What can't be changed in a running subscription: it needs a restart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} can't be changed while the subscription runs; restart the process for that")]
+pub struct ChangeError {
+    pub what: &'static str,
 }
 
 /// A running subscription, seen from outside.
@@ -116,6 +168,20 @@ impl Handle {
     /// Replaces the target's endpoints; what is in flight to others is awaited.
     pub async fn endpoints(&self, endpoints: Vec<Endpoint>) -> Result<(), Gone> {
         self.ask(|answer| Command::Endpoints(endpoints, answer)).await
+    }
+
+    /// Takes a changed plan; what is in flight is not disturbed.
+    pub async fn change(&self, plan: Plan) -> Result<Result<(), ChangeError>, Gone> {
+        self.ask(|answer| Command::Change(Box::new(plan), answer)).await
+    }
+
+    pub async fn operate(&self, order: Order) -> Result<Result<(), OperatorError>, Gone> {
+        self.ask(|answer| Command::Operate(order, answer)).await
+    }
+
+    /// Goes on at these places; answered when draining has begun.
+    pub async fn seek(&self, places: Vec<Place>) -> Result<Result<(), OperatorError>, Gone> {
+        self.ask(|answer| Command::Seek(places, answer)).await
     }
 
     fn stop(&self) -> impl Future<Output = Result<(), Gone>> + use<> {

@@ -6,15 +6,19 @@
 
 mod clock;
 mod gateway;
+mod letters;
 mod plan;
 mod runner;
 mod slot;
 mod snapshot;
 
-pub use gateway::{Command, Gateway, Gone, Handle, StartError};
-pub use plan::Plan;
+pub use gateway::{
+    ChangeError, Command, Gateway, Gone, Handle, OperatorError, Order, Place, StartError,
+};
+pub use letters::LettersPlan;
+pub use plan::{Discovery, Plan};
 pub use snapshot::{
-    BlockedSnapshot, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
+    BlockedSnapshot, CapShares, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
 };
 
 /// Endpoints that a target may list: each is looked at when one is chosen or shown.

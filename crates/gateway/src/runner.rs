@@ -22,10 +22,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::gateway::{Command, StartError};
+use crate::letters::Letters;
 use crate::plan::Plan;
 use crate::slot::Slots;
-use crate::snapshot::{Hold, KafkaState};
+use crate::snapshot::{CapShares, Hold, KafkaState};
 
+mod command;
+mod letter;
 mod snapshot;
 
 type Payload = KafkaRecord;
@@ -38,7 +41,10 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Everything of one subscription, shared by its tasks on one thread.
 pub(crate) struct Runner {
-    plan: Plan,
+    name: String,
+    group: String,
+    /// As it was last changed.
+    plan: RefCell<Plan>,
     clock: Clock,
     core: RefCell<Subscription<Payload>>,
     intake: Arc<Intake>,
@@ -46,6 +52,9 @@ pub(crate) struct Runner {
     /// By [`EndpointId`]; an address keeps its number for as long as the process lives.
     endpoints: RefCell<Vec<Rc<Connections>>>,
     slots: Slots<Delivery>,
+    letters: Option<Letters>,
+    /// Why the last dead letter was not written, until one is.
+    letters_fail: RefCell<Option<String>>,
     news: Arc<Notify>,
     /// Told when the timer must ring earlier than it is set.
     sooner: Notify,
@@ -54,6 +63,9 @@ pub(crate) struct Runner {
     rebalances: Cell<u64>,
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
+    caps: RefCell<CapShares>,
+    /// Partitions that drain in order to be read from elsewhere.
+    seeking: RefCell<Vec<(PartitionId, i64)>>,
 }
 
 /// A partition by its place in the core's numbering; it keeps it over all tenures.
@@ -95,14 +107,22 @@ pub(crate) fn start(
     let waker = news.clone();
     let intake = Intake::start(plan.intake.clone(), Arc::new(move || waker.notify_one()))
         .map_err(|error| StartError::Intake { name: plan.name.clone(), error })?;
+    let letters = plan.letters.clone().map(|letters| Letters::start(letters, news.clone()));
+    let letters = letters
+        .transpose()
+        .map_err(|error| StartError::Intake { name: plan.name.clone(), error })?;
     let seed = Clock::wall_ms().unsigned_abs();
     let runner = Runner {
         clock: Clock::new(),
+        name: plan.name.clone(),
+        group: plan.intake.group.clone(),
         core: RefCell::new(Subscription::new(plan.rules.clone(), RevisionId(0), seed)),
         intake: Arc::new(intake),
         seats: RefCell::default(),
         endpoints: RefCell::default(),
         slots: Slots::new(),
+        letters,
+        letters_fail: RefCell::default(),
         news,
         sooner: Notify::new(),
         armed: Cell::new(None),
@@ -110,13 +130,16 @@ pub(crate) fn start(
         rebalances: Cell::new(0),
         rate: Cell::default(),
         stopping: RefCell::default(),
-        plan,
+        caps: RefCell::default(),
+        seeking: RefCell::default(),
+        plan: RefCell::new(plan),
     };
     Ok(run(Rc::new(runner), inbox))
 }
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
-    runner.set_endpoints(runner.plan.endpoints.clone());
+    let endpoints = runner.plan.borrow().endpoints.clone();
+    runner.set_endpoints(endpoints);
     let mut tick = tokio::time::interval(TICK);
     loop {
         let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
@@ -137,6 +160,7 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
             },
         }
         runner.take_events();
+        runner.take_letters();
         let now = runner.clock.now();
         runner.answer_fetches(now);
         runner.drive_all(now);
@@ -165,6 +189,7 @@ impl Runner {
                     drop(seats);
                     self.answer_fetch(partition, now);
                 }
+                Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
                 Some(Output::Released { partition }) => self.released(partition),
                 None => break,
             }
@@ -215,40 +240,31 @@ impl Runner {
                 }
                 IntakeEvent::CommitFailed { partition, offset, error, .. } => {
                     tracing::warn!(
-                        subscription = self.plan.name,
+                        subscription = self.name,
                         "committing {offset} of {partition}: {error}"
                     );
                     self.commit_answered(&partition, offset, false);
                 }
                 IntakeEvent::OutOfRange { partition, offset, log_start, log_end } => {
                     let hold = Hold::OutOfRange { offset, log_start, log_end };
-                    tracing::error!(
-                        subscription = self.plan.name,
-                        "{partition} stands still: {hold}"
-                    );
+                    tracing::error!(subscription = self.name, "{partition} stands still: {hold}");
                     self.hold(&partition, hold);
                 }
                 IntakeEvent::Unavailable { topic, error } => {
                     let reason = format!("topic `{topic}`: {error}");
-                    tracing::error!(subscription = self.plan.name, "{reason}");
+                    tracing::error!(subscription = self.name, "{reason}");
                     self.kafka.replace(KafkaState::Unavailable { reason });
                 }
                 IntakeEvent::Unreachable { reason } => {
-                    tracing::error!(
-                        subscription = self.plan.name,
-                        "Kafka is out of reach: {reason}"
-                    );
+                    tracing::error!(subscription = self.name, "Kafka is out of reach: {reason}");
                     self.kafka.replace(KafkaState::Unreachable { reason });
                 }
                 IntakeEvent::Reachable => {
-                    tracing::info!(subscription = self.plan.name, "Kafka answers");
+                    tracing::info!(subscription = self.name, "Kafka answers");
                     self.kafka.replace(KafkaState::Reachable);
                 }
                 IntakeEvent::Fatal(error) => {
-                    tracing::error!(
-                        subscription = self.plan.name,
-                        "the group member ended: {error}"
-                    );
+                    tracing::error!(subscription = self.name, "the group member ended: {error}");
                     self.kafka.replace(KafkaState::Failed { reason: error.to_string() });
                 }
             }
@@ -266,7 +282,7 @@ impl Runner {
         let stored = assigned.stored.as_ref();
         let metadata = stored.and_then(|stored| CommitMetadata::decode(&stored.metadata).ok());
         tracing::info!(
-            subscription = self.plan.name,
+            subscription = self.name,
             "{} assigned, from {:?} of {}..{}",
             assigned.partition,
             assigned.start,
@@ -276,7 +292,7 @@ impl Runner {
         let hold = assigned.start.is_none().then_some(Hold::NoOffset);
         if let Some(hold) = &hold {
             tracing::error!(
-                subscription = self.plan.name,
+                subscription = self.name,
                 "{} stands still: {hold}",
                 assigned.partition
             );
@@ -301,8 +317,9 @@ impl Runner {
 
     fn revoked(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            tracing::info!(subscription = self.plan.name, "{partition} revoked");
+            tracing::info!(subscription = self.name, "{partition} revoked");
             let id = self.seat(partition);
+            self.forget_seek(id);
             if self.is_held_back(id) {
                 self.released(id);
             } else {
@@ -320,14 +337,18 @@ impl Runner {
 
     fn lost(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            tracing::warn!(subscription = self.plan.name, "{partition} is lost to another member");
+            tracing::warn!(subscription = self.name, "{partition} is lost to another member");
             let id = self.seat(partition);
+            self.forget_seek(id);
             self.seats.borrow_mut()[id.0 as usize].assigned = None;
             self.handle(Input::Lost { partition: id });
         }
     }
 
     fn released(&self, id: PartitionId) {
+        if self.reseat(id) {
+            return;
+        }
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         seat.assigned = None;
@@ -395,8 +416,8 @@ impl Runner {
         let record = &delivery.payload;
         let value = record.value_bytes();
         let length = value.as_ref().map_or(0, |value| value.len());
-        if length > self.plan.max_value_bytes {
-            let most = self.plan.max_value_bytes;
+        let most = self.plan.borrow().max_value_bytes;
+        if length > most {
             return unsendable(format!("its value of {length} bytes is over {most} bytes"));
         }
         let connections = self.endpoints.borrow()[delivery.endpoint.0 as usize].clone();
@@ -428,8 +449,8 @@ impl Runner {
             return Some(origin.clone());
         }
         let origin = Rc::new(Origin::new(Names {
-            subscription: &self.plan.name,
-            group: &self.plan.intake.group,
+            subscription: &self.name,
+            group: &self.group,
             topic: &partition.topic,
             topic_id: seated.topic_id.as_deref(),
             partition: partition.partition,
@@ -441,12 +462,13 @@ impl Runner {
 
     /// Gives every address its number, and tells the core which are listed now.
     fn set_endpoints(&self, listed: Vec<Endpoint>) {
+        let limits = self.plan.borrow().limits.clone();
         let mut endpoints = self.endpoints.borrow_mut();
         let ids = listed.into_iter().map(|endpoint| {
             let url = endpoint.url();
             let known = endpoints.iter().position(|known| known.endpoint().url() == url);
             let index = known.unwrap_or_else(|| {
-                endpoints.push(Rc::new(Connections::new(endpoint, self.plan.limits.clone())));
+                endpoints.push(Rc::new(Connections::new(endpoint, limits.clone())));
                 endpoints.len() - 1
             });
             EndpointId(index as u32)
@@ -465,6 +487,15 @@ impl Runner {
             Command::Endpoints(endpoints, answer) => {
                 self.set_endpoints(endpoints);
                 let _ = answer.send(());
+            }
+            Command::Change(plan, answer) => {
+                let _ = answer.send(self.change(*plan));
+            }
+            Command::Operate(order, answer) => {
+                let _ = answer.send(self.operate(&order));
+            }
+            Command::Seek(places, answer) => {
+                let _ = answer.send(self.seek(&places));
             }
             Command::Stop(answer) => self.stop(answer),
         }
@@ -503,6 +534,8 @@ impl Runner {
         let settled = self.core.borrow().counts().settled;
         let per_second = settled - self.rate.get().settled;
         self.rate.set(Rate { settled, per_second });
+        let times = self.core.borrow().cap_times(self.clock.now());
+        self.caps.borrow_mut().take(times);
         for connections in self.endpoints.borrow().iter() {
             connections.prune();
         }
@@ -539,9 +572,9 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
     }
 }
 
-/// A record that can't be put into a request: it holds its key, and says why.
+/// A record that can't be put into a request: no evidence is needed that it is to blame.
 fn unsendable(reason: String) -> Answer {
-    let verdict = Verdict::Reject { said: false };
+    let verdict = Verdict::Reject { said: true };
     Answer { verdict, status: None, reason: Some(reason.into()) }
 }
 

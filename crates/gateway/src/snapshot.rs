@@ -1,6 +1,8 @@
 //! What a subscription looks like at one moment, with the names that people know.
 
-use forebay_core::{Counts, EndpointState, PartitionStage};
+use std::time::Duration;
+
+use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage};
 use forebay_kafka::TopicPartition;
 
 /// One subscription.
@@ -15,6 +17,21 @@ pub struct Snapshot {
     pub counts: Counts,
     pub in_flight: usize,
     pub in_flight_max: usize,
+    /// What may be in flight now, as far as it was learnt.
+    pub in_flight_limit: usize,
+    /// Answers that asked for less, or did not come in time.
+    pub overloads: u64,
+    /// Why it sends nothing, or nearly nothing, in words.
+    pub held: Option<String>,
+    pub paused: bool,
+    /// What caps its throughput.
+    pub caps: CapShares,
+    /// Records that have failed and are not settled, and the oldest of them.
+    pub troubled: usize,
+    pub troubles: Vec<BlockedSnapshot>,
+    /// Where dead letters go, and why they can't be written at the moment.
+    pub dead_letter_topic: Option<String>,
+    pub dead_letters_fail: Option<String>,
     /// Records settled in the last full second.
     pub settled_per_second: u64,
     /// Changes of this process's assignment since it started.
@@ -69,10 +86,24 @@ pub enum Hold {
     OutOfRange { offset: i64, log_start: i64, log_end: i64 },
 }
 
-/// The record that holds a partition's commit point back.
+/// What capped a subscription lately.
+#[derive(Clone, Debug, Default)]
+pub struct CapShares {
+    /// Since the subscription began.
+    pub times: CapTimes,
+    /// Over the last seconds.
+    recent: CapTimes,
+}
+
+/// A record that failed and holds its key.
 #[derive(Clone, Debug)]
 pub struct BlockedSnapshot {
+    pub partition: TopicPartition,
     pub offset: i64,
+    /// What it waits for, in a word.
+    pub state: &'static str,
+    /// How long ago it failed for the first time.
+    pub age: Duration,
     pub deliveries: u32,
     pub charged: u32,
     pub endpoint: String,
@@ -87,6 +118,27 @@ pub struct EndpointSnapshot {
     pub url: String,
     pub state: EndpointState,
     pub in_flight: usize,
+    /// What it may have in flight now.
+    pub limit: usize,
+    /// Smoothed over its last answers.
+    pub latency: Duration,
+}
+
+impl CapShares {
+    /// The newest sum of times; what it grew by is averaged over some five calls.
+    pub(crate) fn take(&mut self, times: CapTimes) {
+        for (index, time) in times.into_iter().enumerate() {
+            let grown = time.saturating_sub(self.times[index]);
+            self.recent[index] = (self.recent[index] * 4 + grown) / 5;
+        }
+        self.times = times;
+    }
+
+    /// What capped it for most of the last seconds.
+    pub fn lately(&self) -> Cap {
+        let longest = Cap::ALL.into_iter().max_by_key(|cap| self.recent[*cap as usize]);
+        longest.expect("there are caps")
+    }
 }
 
 impl PartitionSnapshot {

@@ -16,7 +16,7 @@ use crate::reuse::{Loss, Reuse};
 use crate::{Connection, DoesNotFit, Endpoint, Exchange, Origin, Record, RequestWriter};
 
 /// Bounds on connections and requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Request line and headers, bytes.
     pub max_header_bytes: usize,

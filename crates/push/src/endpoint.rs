@@ -12,7 +12,7 @@ use crate::contract::visible;
 /// One address of a revision: `http://host[:port][/path][?query]`.
 ///
 /// Two endpoints share connections only where host and port are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub(crate) uri: Uri,
     pub(crate) host: HeaderValue,

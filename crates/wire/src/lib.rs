@@ -1,8 +1,8 @@
 //! Byte formats that several of our crates read and write, without any IO.
 //!
 //! Record batches as Kafka stores and sends them ([`batch`], [`record`], [`builder`]), the
-//! contents of `__consumer_offsets` ([`offsets_topic`]), and what Forebay keeps in the metadata
-//! string of a committed offset ([`commit_metadata`]). Every decoder takes arbitrary bytes: it
+//! contents of `__consumer_offsets` ([`offsets_topic`]), what Forebay keeps in the metadata string
+//! of a committed offset ([`commit_metadata`]), and the headers of dead letters ([`dead_letter`]). Every decoder takes arbitrary bytes: it
 //! answers with a typed error, never panics, and allocates no more than the input justifies.
 //! Kafka's request and response messages are not here.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod batch;
 pub mod builder;
 pub mod commit_metadata;
 mod cursor;
+pub mod dead_letter;
 pub mod offsets_topic;
 pub mod record;
 

@@ -1,11 +1,13 @@
 //! What is sent next, and when: gates, turns, and the choice of an endpoint.
 
 use crate::blame::LaneName;
+use crate::cap::Cap;
 use crate::fault::Fault;
 use crate::hold::Gate;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Partition, Ready};
 use crate::record::{DeliveryId, EndpointId, PartitionId};
+use crate::rules::Order;
 use crate::time::Instant;
 
 use super::{Delivery, Output, Subscription};
@@ -77,6 +79,34 @@ impl<P: Clone> Subscription<P> {
             Gate::Shut => return None,
         };
         Some(self.rate.as_ref().map_or(hold, |rate| hold.max(rate.next(now))))
+    }
+
+    /// Why nothing more is sent.
+    pub(super) fn cap(&self, now: Instant) -> Cap {
+        match self.hold.gate() {
+            Gate::Shut => return Cap::Operator,
+            Gate::Probe(_) => return Cap::Target,
+            Gate::Open => {}
+        }
+        if self.fresh.is_empty() && self.again.is_empty() {
+            return match self.rules.order {
+                _ if self.held <= self.in_flight => Cap::Records,
+                Order::Partition => Cap::Partitions,
+                Order::Key | Order::None => Cap::Keys,
+            };
+        }
+        if self.is_full() {
+            let learnt = self.limiter.limit() < self.rules.in_flight;
+            return if learnt { Cap::Service } else { Cap::InFlight };
+        }
+        if self.gate_at(now).is_some_and(|open| open > now) {
+            return Cap::Rate;
+        }
+        match self.pool.next_pick() {
+            None if self.pool.has_well() => Cap::Service,
+            Some(at) if at <= now => Cap::Keys,
+            _ => Cap::Target,
+        }
     }
 
     /// Whether all that may be in flight is. Probes may go beyond the limit that was learnt, for

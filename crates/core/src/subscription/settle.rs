@@ -342,12 +342,13 @@ impl<P: Clone> Subscription<P> {
 
     /// The record reached its end.
     pub(super) fn settle(&mut self, id: PartitionId, slot: Slot) {
-        let Self { seats, taken, troubled, counts, .. } = self;
+        let Self { seats, taken, held, troubled, counts, .. } = self;
         let partition = seats[id.0 as usize].partition.as_mut().expect("the caller has it");
         if let Some(failure) = &partition.lanes.get(slot).failure {
             troubled.remove(&(failure.first, id, slot));
         }
         taken.remove(partition.settle(slot));
+        *held -= 1;
         counts.settled += 1;
     }
 

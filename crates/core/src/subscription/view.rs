@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::cap::CapTimes;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Partition, Stage};
 use crate::pool::{Endpoint, Health};
@@ -21,6 +22,11 @@ impl<P: Clone> Subscription<P> {
     /// Deliveries and settlements so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// How long each cap held so far.
+    pub fn cap_times(&self, now: Instant) -> CapTimes {
+        self.caps.times(now)
     }
 
     /// A snapshot; its cost grows with partitions and endpoints, not with records.

@@ -7,7 +7,7 @@ use forebay_gateway::ENDPOINTS_MAX;
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::{Config, Subscription, Target};
+use super::{Config, Discovery, GiveUp, Hold, IN_FLIGHT_MAX, Subscription, Target};
 
 /// Everything that is wrong, in the order of the file.
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
@@ -56,10 +56,8 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if target.deadline.get_ref().0.is_zero() {
         problems.push(Problem::at(target.deadline.span(), "a deadline of nothing is always over"));
     }
-    if !(1..=4_096).contains(target.in_flight.get_ref()) {
-        let message = "`in_flight` is between 1 and 4096 deliveries";
-        problems.push(Problem::at(target.in_flight.span(), message));
-    }
+    in_flight(target, hold, problems);
+    giving_up(subscription, problems);
     if !(1_024..=65_536).contains(&target.max_header_bytes.get_ref().0) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
@@ -71,16 +69,60 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
         let message = "`hold.window` is at least `hold.records`, and at most 100000000";
         problems.push(Problem::at(hold.window.span(), message));
     }
-    if hold.records.get_ref() < target.in_flight.get_ref() {
-        let message = format!(
-            "`hold.records` is below `target.in_flight` ({}): it would never be reached",
-            target.in_flight.get_ref()
-        );
-        problems.push(Problem::at(hold.records.span(), message));
-    }
     if !(1 << 20..=1 << 36).contains(&hold.bytes.get_ref().0) {
         let message = "`hold.bytes` is between 1MiB and 64GiB";
         problems.push(Problem::at(hold.bytes.span(), message));
+    }
+}
+
+fn in_flight(target: &Target, hold: &Hold, problems: &mut Vec<Problem>) {
+    for (name, given) in
+        [("in_flight", &target.in_flight), ("in_flight_max", &target.in_flight_max)]
+    {
+        let Some(given) = given else { continue };
+        if !(1..=IN_FLIGHT_MAX).contains(given.get_ref()) {
+            let message = format!("`{name}` is between 1 and {IN_FLIGHT_MAX} deliveries");
+            problems.push(Problem::at(given.span(), message));
+        } else if hold.records.get_ref() < given.get_ref() {
+            let message = format!(
+                "`hold.records` is below `target.{name}` ({}): it would never be reached",
+                given.get_ref()
+            );
+            problems.push(Problem::at(hold.records.span(), message));
+        }
+    }
+    let (first, most) = target.in_flight();
+    if first > most {
+        let span = target.in_flight_max.as_ref().map_or(0..0, Spanned::span);
+        let message = format!("`in_flight_max` is below `in_flight` ({first}), where it begins");
+        problems.push(Problem::at(span, message));
+    }
+    if let Some(rate) = target.rate.as_ref().filter(|rate| *rate.get_ref() == 0) {
+        let message = "`rate` of 0 sends nothing; leave it out for no cap, or `pause` by command";
+        problems.push(Problem::at(rate.span(), message));
+    }
+}
+
+/// What becomes of records that fail.
+fn giving_up(subscription: &Subscription, problems: &mut Vec<Problem>) {
+    let Subscription { retry, dead_letter, topics, .. } = subscription;
+    if retry.attempts.get_ref().number() == 0 {
+        let message = "`attempts` is at least 1, or \"unlimited\"";
+        problems.push(Problem::at(retry.attempts.span(), message));
+    }
+    for rule in [&retry.on_exhausted, &retry.on_reject].into_iter().flatten() {
+        if *rule.get_ref() == GiveUp::DeadLetter && dead_letter.is_none() {
+            let message = "\"dead-letter\" needs [subscription.dead_letter] with a topic";
+            problems.push(Problem::at(rule.span(), message));
+        }
+    }
+    let Some(letters) = dead_letter else { return };
+    let topic = &letters.get_ref().topic;
+    topic_name(topic.get_ref(), topic.span(), problems);
+    if topics.get_ref().contains(topic.get_ref()) {
+        let message = "the dead letter topic is one that the subscription reads: each dead letter \
+                       would be delivered again";
+        problems.push(Problem::at(topic.span(), message));
     }
 }
 
@@ -90,19 +132,23 @@ fn topic_names(topics: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
     if names.is_empty() {
         problems.push(Problem::at(topics.span(), "name at least one topic"));
     }
-    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     for (index, name) in names.iter().enumerate() {
-        if name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
-            let message = format!(
-                "`{name}` is no topic's name, which has 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`; \
-                 patterns are not taken"
-            );
-            problems.push(Problem::at(topics.span(), message));
-        }
+        topic_name(name, topics.span(), problems);
         if names[..index].contains(name) {
             let message = format!("the topic `{name}` is named twice");
             problems.push(Problem::at(topics.span(), message));
         }
+    }
+}
+
+fn topic_name(name: &str, span: std::ops::Range<usize>, problems: &mut Vec<Problem>) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
+        let message = format!(
+            "`{name}` is no topic's name, which has 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`; \
+             patterns are not taken"
+        );
+        problems.push(Problem::at(span, message));
     }
 }
 
@@ -118,6 +164,10 @@ fn endpoints(target: &Spanned<Target>, problems: &mut Vec<Problem>) {
     }
     if inner.endpoints.len() > ENDPOINTS_MAX {
         let message = format!("a target has at most {ENDPOINTS_MAX} endpoints");
+        problems.push(Problem::at(target.span(), message));
+    }
+    if inner.discovery != Discovery::List && (inner.url.is_none() || !inner.endpoints.is_empty()) {
+        let message = "`discovery` of dns or vip needs one `url`, and no `endpoints`";
         problems.push(Problem::at(target.span(), message));
     }
     let mut seen = BTreeSet::new();

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_core::{Backoff, Planted, Rules};
-use forebay_gateway::{Plan, REVISION};
+use forebay_core::{Backoff, Guarantee, Planted, Rules};
+use forebay_gateway::{Discovery, LettersPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
 use forebay_wire::commit_metadata::CommitMetadata;
+use forebay_wire::dead_letter;
 
 use super::problem::{Problem, Source};
-use super::{Config, ConfigError, Order, Start, Subscription, Target};
+use super::{
+    CommitMode, Config, ConfigError, Delivery, ForeignNames, GiveUp, Order, Start, Subscription,
+    Target,
+};
 use crate::cli::Run;
 
 /// Kafka's properties, translated. `embedded` is the address of the broker in this process.
@@ -84,9 +88,24 @@ fn plan(
         endpoints: endpoints.collect::<Result<_, _>>()?,
         limits: Limits {
             max_header_bytes: target.max_header_bytes.get_ref().0,
-            max_resting: *target.in_flight.get_ref(),
+            max_resting: target.in_flight().1,
+            max_age: (target.discovery == super::Discovery::Vip).then_some(target.recycle.0),
             ..Limits::default()
         },
+        discovery: match target.discovery {
+            super::Discovery::List | super::Discovery::Vip => Discovery::Listed,
+            super::Discovery::Dns => Discovery::Dns,
+        },
+        letters: subscription.dead_letter.as_ref().map(|letters| letters.get_ref()).map(
+            |letters| LettersPlan {
+                properties: properties.clone(),
+                topic: letters.topic.get_ref().clone(),
+                foreign: letters.names.map(|names| match names {
+                    ForeignNames::Spring => dead_letter::ForeignNames::Spring,
+                    ForeignNames::Kip1191 => dead_letter::ForeignNames::Kip1191,
+                }),
+            },
+        ),
         max_value_bytes: target.max_value_bytes.0,
     })
 }
@@ -96,24 +115,45 @@ const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 fn rules(subscription: &Subscription, target: &Target) -> Rules {
     let records_max = subscription.hold.records.get_ref() / 2;
+    let (in_flight, in_flight_max) = target.in_flight();
+    let retry = &subscription.retry;
+    let dead_letters = subscription.dead_letter.is_some();
+    let gives_up =
+        |rule: &Option<toml::Spanned<GiveUp>>| match rule.as_ref().map(|rule| rule.get_ref()) {
+            Some(GiveUp::DeadLetter) => forebay_core::GiveUp::DeadLetter,
+            Some(GiveUp::Hold) => forebay_core::GiveUp::Hold,
+            Some(GiveUp::Drop) => forebay_core::GiveUp::Drop,
+            None if dead_letters => forebay_core::GiveUp::DeadLetter,
+            None => forebay_core::GiveUp::Hold,
+        };
     Rules {
         order: match subscription.order {
             Order::Key => forebay_core::Order::Key,
             Order::Partition => forebay_core::Order::Partition,
             Order::None => forebay_core::Order::None,
         },
-        in_flight_max: *target.in_flight.get_ref(),
+        guarantee: match (subscription.delivery, subscription.commit.mode) {
+            (Delivery::AtMostOnce, _) => Guarantee::AtMostOnce,
+            (Delivery::AtLeastOnce, CommitMode::Auto) => Guarantee::Automatic,
+            (Delivery::AtLeastOnce, CommitMode::Settled) => Guarantee::AtLeastOnce,
+        },
+        in_flight,
+        in_flight_max,
+        rate_max: target.rate.as_ref().map(|rate| *rate.get_ref()),
         records_max,
         bytes_max: subscription.hold.bytes.get_ref().0 / 2,
         window_max: *subscription.hold.window.get_ref(),
         deadline: target.deadline.get_ref().0,
         grace: target.grace.0,
-        backoff: Backoff {
-            first: subscription.retry.backoff.first,
-            most: subscription.retry.backoff.most,
-        },
+        backoff: Backoff { first: retry.backoff.first, most: retry.backoff.most },
+        attempts: retry.attempts.get_ref().number(),
+        dead_letters,
+        on_exhausted: gives_up(&retry.on_exhausted),
+        on_reject: gives_up(&retry.on_reject),
+        evidence_wait: subscription.evidence.wait.0,
+        ejects: target.discovery != super::Discovery::Vip,
         probe_interval: Duration::from_secs(1),
-        commit_interval: subscription.commit.interval.0,
+        commit_interval: subscription.commit.interval(),
         commit_retry: Duration::from_millis(500),
         drain: subscription.commit.drain.0,
         last_commit: LAST_COMMIT,

@@ -58,7 +58,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.delivery",
         "\"at-least-once\"",
-        "An offset is committed after the service has accepted its record.",
+        "`at-least-once`: an offset is committed after its record was settled. `at-most-once`: before \
+         it is delivered; a record that then fails, or was not delivered when the process died, is \
+         lost.",
     ),
     option(
         "subscription.start",
@@ -83,21 +85,73 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "How much longer a key waits after a deadline, for a service that is still at work.",
     ),
     option(
+        "subscription.target.discovery",
+        "\"list\"",
+        "How addresses are found. `list`: as they stand here. `dns`: all that the `url`'s name \
+         resolves to, followed as it changes. `vip`: the `url` is a balancer's; its connections are \
+         recycled by age, and it is never put aside.",
+    ),
+    option(
+        "subscription.target.recycle",
+        "\"1m\"",
+        "With `vip`: how long a connection is used, so that new instances behind it get work.",
+    ),
+    option(
         "subscription.target.in_flight",
         "256",
-        "Deliveries that may be unanswered at once; 1 to 4096.",
+        "Deliveries that may be unanswered at once, to begin with; 1 to 4096. The limit falls where \
+         the service pushes back or lets them time out.",
     ),
+    option(
+        "subscription.target.in_flight_max",
+        "`in_flight` where that is set, else 4096",
+        "As far as the limit may grow, where more is accepted for it.",
+    ),
+    option("subscription.target.rate", "no cap", "Deliveries a second, at most."),
     option(
         "subscription.target.max_header_bytes",
         "\"8KiB\"",
         "Largest request line and headers of a delivery; 1KiB to 64KiB. A record whose key and \
-         headers need more is not sent: it holds its key and says why.",
+         headers need more is not sent: it is rejected.",
     ),
     option(
         "subscription.target.max_value_bytes",
         "\"16MiB\"",
-        "Largest value that is delivered. A record with a larger one is not sent: it holds its \
-         key and says why.",
+        "Largest value that is delivered. A record with a larger one is not sent: it is \
+         rejected.",
+    ),
+    option(
+        "subscription.retry.attempts",
+        "10",
+        "Failures charged to a record after which it is given up; a number, or `\"unlimited\"`. A \
+         failure that is the target's fault is not charged.",
+    ),
+    option(
+        "subscription.retry.on_exhausted",
+        "`\"dead-letter\"` with a dead letter topic, else `\"hold\"`",
+        "What becomes of a record that failed as often as it may: `dead-letter`, `hold` (its key \
+         waits for an operator) or `drop` (it is counted).",
+    ),
+    option(
+        "subscription.retry.on_reject",
+        "as for `on_exhausted`",
+        "What becomes of a record that the service rejects; the same words.",
+    ),
+    option(
+        "subscription.evidence.wait",
+        "\"10m\"",
+        "How long a failed record waits uncharged for evidence that the target works; `0s` charges \
+         at once, `never` waits for ever.",
+    ),
+    option(
+        "subscription.dead_letter.topic",
+        "none",
+        "Where records go that are given up; made where it is missing.",
+    ),
+    option(
+        "subscription.dead_letter.names",
+        "none",
+        "Whose header names a dead letter carries beside ours: `spring` or `kip-1191`.",
     ),
     option(
         "subscription.retry.backoff",
@@ -120,8 +174,15 @@ pub(crate) const OPTIONS: &[Documented] = &[
          a record that fails for ever holds its key at once, and its partition in the end.",
     ),
     option(
+        "subscription.commit.mode",
+        "\"settled\"",
+        "`settled`: what is committed was settled. `auto`: what was fetched is committed on a timer, \
+         whatever the answers are, as Kafka's automatic commit does; what is open when the process \
+         dies is lost. `commit = \"auto\"` is short for it.",
+    ),
+    option(
         "subscription.commit.interval",
-        "\"100ms\"",
+        "`\"100ms\"`, for `auto` `\"5s\"`",
         "Least pause between two commits of a partition; what was settled since the last one is \
          delivered again after a crash.",
     ),
@@ -146,7 +207,13 @@ pub(crate) fn options() -> String {
     for Documented { key, default, meaning } in OPTIONS {
         let default = match *default {
             "" => "required".to_owned(),
-            words if words.starts_with("the ") => words.to_owned(),
+            words
+                if words.starts_with(|c: char| c == '`' || c.is_ascii_lowercase())
+                    && words.contains(' ') =>
+            {
+                words.to_owned()
+            }
+            "none" => "none".to_owned(),
             value => format!("`{value}`"),
         };
         // Writing to a string can't fail.

@@ -34,10 +34,48 @@ fn a_plain_file_gets_the_documented_defaults() {
     let target = subscription.target.get_ref();
     assert_eq!(target.deadline.get_ref().to_string(), "30s");
     assert_eq!(target.grace.to_string(), "1s");
-    assert_eq!(*target.in_flight.get_ref(), 256);
-    assert_eq!(subscription.commit.interval.to_string(), "100ms");
+    assert_eq!(target.in_flight(), (256, 4_096));
+    assert_eq!(subscription.commit.interval().as_millis(), 100);
+    assert_eq!(subscription.retry.attempts.get_ref().number(), 10);
     assert_eq!(subscription.commit.drain.to_string(), "10s");
     assert_eq!(*subscription.hold.records.get_ref(), 20_000);
+}
+
+#[test]
+fn one_number_of_deliveries_in_flight_is_both_start_and_bound() {
+    let in_flight = |lines: &str| {
+        let text = WHOLE.replace("url =", &format!("{lines}\nurl ="));
+        parse(&text).unwrap().subscriptions[0].get_ref().target.get_ref().in_flight()
+    };
+    assert_eq!(in_flight("in_flight = 20"), (20, 20));
+    assert_eq!(in_flight("in_flight = 20\nin_flight_max = 80"), (20, 80));
+    assert_eq!(in_flight("in_flight_max = 80"), (80, 80));
+    assert!(refused("url =", "in_flight = 9\nin_flight_max = 8\nurl =").contains("is below"));
+}
+
+#[test]
+fn giving_up_needs_a_place_for_what_is_given_up() {
+    let retry = |line: &str| format!("{WHOLE}\n[subscription.retry]\n{line}\n");
+    let letters =
+        |topic: &str| format!("{WHOLE}\n[subscription.dead_letter]\ntopic = \"{topic}\"\n");
+    let error = parse(&retry("on_reject = \"dead-letter\"")).unwrap_err();
+    assert!(error.contains("needs [subscription.dead_letter]"), "{error}");
+    let error = parse(&letters("payments")).unwrap_err();
+    assert!(error.contains("delivered again"), "{error}");
+    assert!(parse(&letters("payments.dead")).is_ok());
+    assert!(parse(&retry("attempts = \"unlimited\"")).is_ok());
+    assert!(parse(&retry("attempts = 0")).unwrap_err().contains("at least 1"));
+}
+
+#[test]
+fn commit_is_a_word_or_a_table() {
+    let interval = |text: &str| parse(text).unwrap().subscriptions[0].get_ref().commit.interval();
+    let word = WHOLE.replace("name =", "commit = \"auto\"\nname =");
+    assert_eq!(interval(&word).as_secs(), 5);
+    let table = format!("{WHOLE}\n[subscription.commit]\nmode = \"auto\"\ninterval = \"1s\"\n");
+    assert_eq!(interval(&table).as_secs(), 1);
+    let error = refused("name =", "commit = \"soon\"\nname =");
+    assert!(error.contains("soon"), "{error}");
 }
 
 #[test]
@@ -143,7 +181,11 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     }
     let whole = WHOLE
         .replace("[kafka]", "[control]\ninstance = \"a\"\n[kafka]")
-        .replace("name =", "group = \"g\"\nname =");
+        .replace("name =", "group = \"g\"\nname =")
+        .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
+        + "[subscription.dead_letter]\ntopic = \"dead\"\nnames = \"spring\"\n"
+        + "[subscription.retry]\non_exhausted = \"hold\"\non_reject = \"drop\"\n"
+        + "[subscription.commit]\ninterval = \"1s\"\n";
     let mut effective: toml::Table = parse(&whole).unwrap().effective().unwrap().parse().unwrap();
     effective["kafka"].as_table_mut().unwrap().remove("bootstrap.servers");
     let mut found = vec!["subscription.target.endpoints".to_owned()];

@@ -24,6 +24,11 @@ pub(crate) struct TimeRange {
     pub(crate) most: Duration,
 }
 
+/// A length of time, or `never`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct TimeOrNever(pub(crate) Option<Duration>);
+
 /// What is wrong with a value, and how one is written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
@@ -117,6 +122,26 @@ impl fmt::Display for TimeRange {
     }
 }
 
+impl FromStr for TimeOrNever {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "never" => Ok(Self(None)),
+            text => Ok(Self(Some(text.parse::<Time>()?.0))),
+        }
+    }
+}
+
+impl fmt::Display for TimeOrNever {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => Time(time).fmt(f),
+            None => f.write_str("never"),
+        }
+    }
+}
+
 macro_rules! through_text {
     ($($name:ident),*) => {$(
         impl TryFrom<String> for $name {
@@ -134,7 +159,7 @@ macro_rules! through_text {
         }
     )*};
 }
-through_text!(Time, Size, TimeRange);
+through_text!(Time, Size, TimeRange, TimeOrNever);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,156 @@
+//! What an operator changes in a running subscription: rules, endpoints, records that wait, and the
+//! place from which partitions are read.
+
+use std::rc::Rc;
+
+use forebay_core::{CommandError, CommitPoint, Input, Offset, PartitionId};
+use forebay_kafka::TopicPartition;
+use forebay_push::Connections;
+
+use super::Runner;
+use crate::clock::Clock;
+use crate::gateway::{ChangeError, OperatorError, Order, Place};
+use crate::plan::Plan;
+
+impl Runner {
+    /// Takes a changed plan. Its endpoints replace the ones there are.
+    pub(super) fn change(&self, plan: Plan) -> Result<(), ChangeError> {
+        refuse(&self.plan.borrow(), &plan)?;
+        let endpoints = plan.endpoints.clone();
+        let (rules, limits) = (plan.rules.clone(), plan.limits.clone());
+        let before = self.plan.replace(plan);
+        if before.limits != limits {
+            // Deliveries that are out keep the connections that they have.
+            for connections in self.endpoints.borrow_mut().iter_mut() {
+                let endpoint = connections.endpoint().clone();
+                *connections = Rc::new(Connections::new(endpoint, limits.clone()));
+            }
+        }
+        self.handle(Input::Rules(rules));
+        if before.endpoints != endpoints {
+            self.set_endpoints(endpoints);
+        }
+        tracing::info!(subscription = self.name, "the configuration has changed");
+        Ok(())
+    }
+
+    pub(super) fn operate(&self, order: &Order) -> Result<(), OperatorError> {
+        use forebay_core::Command;
+        tracing::warn!(subscription = self.name, "an operator says: {order:?}");
+        let (place, command) = match order {
+            Order::Pause => (None, Command::Pause),
+            Order::Resume => (None, Command::Resume),
+            Order::Retry(place) => {
+                let (partition, offset) = self.locate(place)?;
+                (Some(place), Command::Retry { partition, offset })
+            }
+            Order::Skip(place) => {
+                let (partition, offset) = self.locate(place)?;
+                (Some(place), Command::Skip { partition, offset })
+            }
+            Order::DeadLetter(place) => {
+                let (partition, offset) = self.locate(place)?;
+                (Some(place), Command::DeadLetter { partition, offset })
+            }
+        };
+        let done = self.core.borrow_mut().command(command, self.clock.now());
+        done.map_err(|error| match place {
+            Some(place) => explain(error, place),
+            None => unreachable!("only a command about a record fails"),
+        })
+    }
+
+    /// Begins to drain the partitions; each goes on at its new place once it is drained.
+    pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
+        let mut ids = Vec::with_capacity(places.len());
+        for Place { partition, .. } in places {
+            let id = self.assigned_id(partition)?;
+            let seats = self.seats.borrow();
+            let seated = seats[id.0 as usize].assigned.as_ref();
+            let free = seated.is_some_and(|seated| seated.hold.is_none());
+            if !free || self.seeking.borrow().iter().any(|(seeking, _)| *seeking == id) {
+                return Err(OperatorError::NotActive(partition.clone()));
+            }
+            ids.push(id);
+        }
+        for (id, place) in ids.into_iter().zip(places) {
+            tracing::warn!(
+                subscription = self.name,
+                "an operator has {} read from offset {}",
+                place.partition,
+                place.offset
+            );
+            self.seeking.borrow_mut().push((id, place.offset));
+            self.handle(Input::Revoked { partition: id });
+        }
+        Ok(())
+    }
+
+    /// A drained partition that is to be read from elsewhere is not given back. Says whether it is
+    /// such a one.
+    pub(super) fn reseat(&self, id: PartitionId) -> bool {
+        let Some(at) = self.seeking.borrow().iter().position(|(seeking, _)| *seeking == id) else {
+            return false;
+        };
+        let (_, offset) = self.seeking.borrow_mut().swap_remove(at);
+        let mut seats = self.seats.borrow_mut();
+        let seat = &mut seats[id.0 as usize];
+        let Some(seated) = seat.assigned.as_mut().filter(|_| self.stopping.borrow().is_none())
+        else {
+            return false;
+        };
+        (seated.wanted, seated.committing, seated.origin) = (None, None, None);
+        self.intake.seek(seat.partition.clone(), offset);
+        drop(seats);
+        self.handle(Input::Assigned {
+            partition: id,
+            start: CommitPoint(offset),
+            stored: None,
+            wall_ms: Clock::wall_ms(),
+        });
+        true
+    }
+
+    /// The group takes the partition back: a seek that is under way is void.
+    pub(super) fn forget_seek(&self, id: PartitionId) {
+        self.seeking.borrow_mut().retain(|(partition, _)| *partition != id);
+    }
+
+    fn locate(&self, place: &Place) -> Result<(PartitionId, Offset), OperatorError> {
+        Ok((self.assigned_id(&place.partition)?, Offset(place.offset)))
+    }
+
+    fn assigned_id(&self, partition: &TopicPartition) -> Result<PartitionId, OperatorError> {
+        let seats = self.seats.borrow();
+        let at = seats
+            .iter()
+            .position(|seat| seat.partition == *partition && seat.assigned.is_some())
+            .ok_or_else(|| OperatorError::NotAssigned(partition.clone()))?;
+        Ok(PartitionId(at as u32))
+    }
+}
+
+fn refuse(before: &Plan, plan: &Plan) -> Result<(), ChangeError> {
+    let checks = [
+        ("the group", before.intake.group == plan.intake.group),
+        ("the list of topics", before.intake.topics == plan.intake.topics),
+        ("`order`", before.rules.order == plan.rules.order),
+        ("`delivery`", before.rules.guarantee == plan.rules.guarantee),
+        ("the dead letter topic", before.letter_topic() == plan.letter_topic()),
+    ];
+    match checks.into_iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(ChangeError { what }),
+        None => Ok(()),
+    }
+}
+
+fn explain(error: CommandError, place: &Place) -> OperatorError {
+    match error {
+        CommandError::NotAssigned => OperatorError::NotAssigned(place.partition.clone()),
+        CommandError::NotHeld => OperatorError::NotHeld(place.offset),
+        CommandError::InFlight => OperatorError::InFlight(place.offset),
+        CommandError::Behind => OperatorError::Behind(place.offset),
+        CommandError::Leaving => OperatorError::Leaving(place.offset),
+        CommandError::NoDeadLetters => OperatorError::NoDeadLetters,
+    }
+}
