@@ -17,7 +17,7 @@ use crate::limiter::{Bounds, Limiter};
 use crate::record::EndpointId;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::verdict::Verdict;
+use crate::verdict::{TargetFault, Verdict};
 
 mod endpoint;
 
@@ -127,6 +127,26 @@ impl Pool {
             self.endpoints[at].eject(why, now);
         }
         if self.endpoints[at].health != before || !self.endpoints[at].listed {
+            self.tidy(now);
+        }
+    }
+
+    /// An endpoint to which a connection is to be tried, for it lost the ones it had.
+    pub(crate) fn next_check(&mut self, now: Instant) -> Option<EndpointId> {
+        let due = |endpoint: &&mut Endpoint| endpoint.check_at().is_some_and(|at| at <= now);
+        let endpoint = self.endpoints.iter_mut().find(due)?;
+        endpoint.checking();
+        Some(endpoint.id)
+    }
+
+    pub(crate) fn next_check_at(&self) -> Option<Instant> {
+        self.endpoints.iter().filter_map(Endpoint::check_at).min()
+    }
+
+    pub(crate) fn checked(&mut self, id: EndpointId, fault: Option<TargetFault>, now: Instant) {
+        let probe_at = now + self.rules.probe_interval;
+        if let Some(at) = self.index(id) {
+            self.endpoints[at].checked(fault, probe_at);
             self.tidy(now);
         }
     }

@@ -28,7 +28,7 @@ use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
 use crate::rules::Rules;
 use crate::time::Instant;
-use crate::verdict::Answer;
+use crate::verdict::{Answer, TargetFault};
 use crate::view::Counts;
 
 mod command;
@@ -58,6 +58,8 @@ pub enum Input<P> {
     Lost { partition: PartitionId },
     /// Answers [`Output::DeadLetter`]: Kafka acknowledged it, or did not, or it can't be known.
     DeadLettered { partition: PartitionId, tenure: Tenure, offset: Offset, written: bool },
+    /// Answers [`Output::Check`]: what is wrong with the endpoint, as far as connecting tells.
+    Checked { endpoint: EndpointId, asked: Instant, fault: Option<TargetFault> },
     /// The endpoints of the target, all of them.
     Endpoints(Vec<EndpointId>),
     /// The owner's rules have changed. Order and guarantee can't; the rest holds from now on.
@@ -84,6 +86,10 @@ pub enum Output<P> {
     Deliver(Delivery<P>),
     /// Write the record to the dead letter topic; it is settled when Kafka has it (P6).
     DeadLetter(DeadLetter<P>),
+    /// Try to connect to an endpoint, without sending anything: it lost the connections it had.
+    Check {
+        endpoint: EndpointId,
+    },
     /// The revoked partition is drained; nothing follows for it (P11).
     Released {
         partition: PartitionId,
@@ -242,6 +248,12 @@ impl<P: Clone> Subscription<P> {
             Input::DeadLettered { partition, tenure, offset, written } => {
                 self.dead_lettered(partition, tenure, offset, written, now);
             }
+            Input::Checked { endpoint, asked, fault } => {
+                self.pool.checked(endpoint, fault, now);
+                if fault == Some(TargetFault::Refused) {
+                    self.refused(endpoint, asked, now);
+                }
+            }
             Input::Rules(rules) => self.take_rules(rules),
             Input::Endpoints(endpoints) => {
                 self.pool.set(&endpoints, now);
@@ -254,6 +266,7 @@ impl<P: Clone> Subscription<P> {
     pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
         self.advance(now);
         let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
+        let quiet = quiet.or_else(|| Some(Output::Check { endpoint: self.pool.next_check(now)? }));
         let output = quiet.or_else(|| self.poll_delivery(now));
         if output.is_none() {
             self.caps.is(self.cap(now), now);
@@ -272,7 +285,7 @@ impl<P: Clone> Subscription<P> {
             && !self.fresh.is_empty())
         .then_some(now);
         let delivery = self.next_delivery(reopening, now);
-        [look, deadline, delivery, spurious].into_iter().flatten().min()
+        [look, deadline, delivery, self.pool.next_check_at(), spurious].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that can be seen from inside.

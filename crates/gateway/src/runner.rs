@@ -189,6 +189,9 @@ impl Runner {
                     drop(seats);
                     self.answer_fetch(partition, now);
                 }
+                Some(Output::Check { endpoint }) => {
+                    tokio::task::spawn_local(check(self.clone(), endpoint));
+                }
                 Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
                 Some(Output::Released { partition }) => self.released(partition),
                 None => break,
@@ -570,6 +573,15 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
             runner.drive_all(now);
         }
     }
+}
+
+/// Tries to connect to an endpoint, and tells the core.
+async fn check(runner: Rc<Runner>, endpoint: EndpointId) {
+    let asked = runner.clock.now();
+    let connections = runner.endpoints.borrow()[endpoint.0 as usize].clone();
+    let fault = connections.check().await;
+    runner.handle(Input::Checked { endpoint, asked, fault });
+    runner.news.notify_one();
 }
 
 /// A record that can't be put into a request: no evidence is needed that it is to blame.

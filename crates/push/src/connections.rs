@@ -122,6 +122,18 @@ impl Connections {
         }
     }
 
+    /// Connects once, within the connect timeout, and sends nothing. Says what is wrong, if anything.
+    pub async fn check(&self) -> Option<TargetFault> {
+        let by = Instant::now() + self.limits.connect_timeout;
+        match Connection::open(&self.endpoint, by).await {
+            Ok(connection) => {
+                self.put(connection);
+                None
+            }
+            Err(error) => Some(error.fault()),
+        }
+    }
+
     /// Closes connections that have rested for too long. Deliveries do so for the connections that
     /// they come across; where there are none, it is for the caller to do now and then.
     pub fn prune(&self) {

@@ -40,6 +40,7 @@ pub(crate) struct Endpoint {
     recent: Recent,
     /// Answers in a row that lagged.
     lags: u32,
+    check: Check,
     /// Ejections in a row, but for a minute between two of them.
     ejections: u32,
 }
@@ -49,6 +50,15 @@ pub(crate) enum Health {
     Well,
     AtFault { fault: TargetFault, probe_at: Instant },
     Ejected { why: Ejection, at: Instant, until: Instant },
+}
+
+/// Whether anything listens at an endpoint that lost its connections. Lanes that wait for it open
+/// earlier where nothing does, and may be all there is to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    None,
+    Due(Instant),
+    Out,
 }
 
 /// Why an endpoint was put aside.
@@ -89,6 +99,7 @@ impl Endpoint {
             latency: Latency::default(),
             recent: Recent::default(),
             lags: 0,
+            check: Check::None,
             ejections: 0,
         }
     }
@@ -173,9 +184,20 @@ impl Endpoint {
         let Ending { verdict, took } = ending;
         self.limiter.answered(verdict, self.in_flight, now);
         self.in_flight -= 1;
-        self.latency.measured(took, verdict == Verdict::Accept, now);
+        match verdict {
+            // Whatever answers there next may be another process; the sooner it is tried, the
+            // sooner it is known whether anything does.
+            Verdict::Unknown(UnknownCause::ConnectionLost) => {
+                self.latency = Latency::default();
+                if self.check == Check::None {
+                    self.check = Check::Due(now);
+                }
+            }
+            _ => self.latency.measured(took, verdict == Verdict::Accept, now),
+        }
         self.recent.answered(verdict);
-        let lagged = usual.is_some_and(|usual| lags(took, usual));
+        let lost = matches!(verdict, Verdict::Unknown(UnknownCause::ConnectionLost));
+        let lagged = !lost && usual.is_some_and(|usual| lags(took, usual));
         self.lags = if lagged { self.lags + 1 } else { 0 };
         match (verdict, self.health) {
             (Verdict::TargetFault(fault), _) => self.health = Health::AtFault { fault, probe_at },
@@ -187,6 +209,28 @@ impl Endpoint {
             (_, Health::Ejected { at, .. }) if took > now.since(at) => {}
             (_, Health::Ejected { why, .. }) => self.tried(why, verdict, lagged, now),
             (_, Health::Well) => {}
+        }
+    }
+
+    pub(crate) fn check_at(&self) -> Option<Instant> {
+        match self.check {
+            Check::Due(at) if self.listed => Some(at),
+            Check::Due(_) | Check::None | Check::Out => None,
+        }
+    }
+
+    pub(crate) fn checking(&mut self) {
+        self.check = Check::Out;
+    }
+
+    /// What a connection that was tried for its own sake came to.
+    pub(crate) fn checked(&mut self, fault: Option<TargetFault>, probe_at: Instant) {
+        self.check = match fault {
+            None | Some(TargetFault::Refused) => Check::None,
+            Some(_) => Check::Due(probe_at),
+        };
+        if let Some(fault) = fault {
+            self.health = Health::AtFault { fault, probe_at };
         }
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::verdict::TargetFault;
+use crate::verdict::UnknownCause;
 
 const SECOND: Duration = Duration::from_secs(1);
 const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Refused);
@@ -86,7 +86,7 @@ fn an_answer_that_is_unknown_is_no_sign_of_health() {
     let id = pool.pick(None, at(0), &mut rng).unwrap();
     ended(&mut pool, id, REFUSED, 0);
     pool.pick(None, at(1_000), &mut rng).unwrap();
-    ended(&mut pool, id, Verdict::Unknown(crate::UnknownCause::Deadline), 3_000);
+    ended(&mut pool, id, Verdict::Unknown(UnknownCause::Deadline), 3_000);
     assert_eq!(pool.next_probe(), Some(at(4_000)));
 }
 
@@ -206,4 +206,21 @@ fn an_endpoint_at_its_own_limit_gets_nothing_more() {
         out[pool.pick(None, at(900), &mut rng).unwrap().0 as usize] += 1;
     }
     assert_eq!(out[2], 1, "{out:?}");
+}
+
+#[test]
+fn an_endpoint_that_lost_its_connections_is_tried_again_at_once() {
+    let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
+    exchange(&mut pool, &mut rng, 0..50, |id| (Verdict::Accept, if id == 2 { 40 } else { 1 }));
+    while pool.pick(None, at(60), &mut rng) != Some(EndpointId(2)) {}
+    let lost = Verdict::Unknown(UnknownCause::ConnectionLost);
+    ended(&mut pool, EndpointId(2), lost, 61);
+    assert_eq!(pool.next_check(at(61)), Some(EndpointId(2)));
+    assert_eq!((pool.next_check(at(61)), pool.next_check_at()), (None, None), "one at a time");
+    assert_eq!(pool.pick(None, at(62), &mut rng), Some(EndpointId(2)));
+    pool.checked(EndpointId(2), Some(TargetFault::Connect), at(70));
+    assert_eq!(pool.next_check_at(), Some(at(1_070)), "nobody knows yet");
+    pool.checked(EndpointId(2), Some(TargetFault::Refused), at(1_071));
+    assert_eq!((pool.next_check_at(), pool.has_well()), (None, true));
+    assert!(matches!(pool.endpoints()[1].health, Health::AtFault { .. }));
 }

@@ -76,14 +76,18 @@ impl<P: Clone> Subscription<P> {
         self.consider(id);
         self.consider_short();
         if answer.verdict == Verdict::TargetFault(TargetFault::Refused) {
-            // Only what had ended before this delivery was sent has ended with the process that
-            // refuses; another process may have come and gone at the address since.
-            let too_much = self.rules.planted.is(Fault::RefusalProvesTooMuch);
-            self.open_lanes(now, |_, unknown| {
-                unknown.endpoint == endpoint && (unknown.since <= sent || too_much)
-            });
+            self.refused(endpoint, sent, now);
         }
         self.judge_awaiting(now);
+    }
+
+    /// An endpoint refused a connection that was tried after `asked`. Only what had ended before
+    /// has ended with the process that refuses; another one may have come and gone there since.
+    pub(super) fn refused(&mut self, endpoint: EndpointId, asked: Instant, now: Instant) {
+        let too_much = self.rules.planted.is(Fault::RefusalProvesTooMuch);
+        self.open_lanes(now, |_, unknown| {
+            unknown.endpoint == endpoint && (unknown.since <= asked || too_much)
+        });
     }
 
     /// Begins and ends the hold of a target at fault.

@@ -79,7 +79,7 @@ fn deliver(it: &mut Subscription<i64>, now: Instant) -> Option<Delivery<i64>> {
     loop {
         match it.poll(now)? {
             Output::Deliver(delivery) => return Some(delivery),
-            Output::Fetch { .. } => {}
+            Output::Fetch { .. } | Output::Check { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -299,6 +299,21 @@ fn a_lane_opens_after_grace_where_a_later_connection_is_refused() {
     let probe = deliver(&mut it, at(2_006)).unwrap();
     answer(&mut it, &probe, Verdict::Accept, at(2_006));
     assert_eq!((probe.payload, deliver(&mut it, at(2_006)).unwrap().payload), (1, 0));
+}
+
+#[test]
+fn a_lane_opens_after_grace_where_a_connection_that_is_tried_for_it_is_refused() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let lost = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &lost, LOST, at(5));
+    let check = wants(&mut it, at(6));
+    assert!(matches!(check[..], [Output::Check { endpoint: ONE }]), "{check:?}");
+    let fault = Some(TargetFault::Refused);
+    it.handle(Input::Checked { endpoint: ONE, asked: at(6), fault }, at(7));
+    assert!(deliver(&mut it, at(1_006)).is_none());
+    assert_eq!(it.next_wakeup(at(1_006)), Some(at(1_007)));
+    assert!(deliver(&mut it, at(1_007)).is_some());
 }
 
 #[test]

@@ -130,8 +130,9 @@ fn a_full_window_stops_its_partition_and_is_shown() {
     let places = kafka.fill("window", 0..6_000, 50);
     let first = places.iter().find(|place| place.0 == 0).copied().unwrap();
     let service = Service::start_picky(&journal, first);
-    service.answer(422);
-    let more = "hold = { records = 1000, window = 1000 }\nretry = { backoff = \"10ms..50ms\" }";
+    service.answer(500);
+    let more = "hold = { records = 1000, window = 1000 }\n\
+                retry = { attempts = \"unlimited\", backoff = \"10ms..50ms\" }";
     let gateway = gateway(directory.path(), &kafka, "window", &[service.url()], more);
     let other: std::collections::BTreeSet<_> =
         places.iter().filter(|place| place.0 == 1).copied().collect();
