@@ -324,10 +324,11 @@ impl<P> Partition<P> {
         if self.stage == Stage::Claiming {
             self.stage = Stage::Active;
         }
-        if self.withheld.last().is_some_and(|last| last.offset.done() <= point) {
-            let safe = core::mem::take(&mut self.withheld);
-            safe.into_iter().for_each(|record| self.track(record, rules));
-        }
+        // More may have been fetched since the commit was sent.
+        let safe = self.withheld.partition_point(|record| record.offset.done() <= point);
+        let unsafe_yet = self.withheld.split_off(safe);
+        let safe = core::mem::replace(&mut self.withheld, unsafe_yet);
+        safe.into_iter().for_each(|record| self.track(record, rules));
     }
 
     pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
@@ -421,8 +422,8 @@ impl<P> Partition<P> {
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
         if !rules.planted.is(Fault::WindowIgnored) {
-            let window = rules.window_max.saturating_sub(self.ledger.window());
-            room.records = room.records.min(window);
+            let beyond = self.ledger.window() + self.withheld.len();
+            room.records = room.records.min(rules.window_max.saturating_sub(beyond));
         }
         (room.records > 0).then_some(Step::Fetch(room))
     }
