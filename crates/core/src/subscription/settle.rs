@@ -349,6 +349,10 @@ impl<P: Clone> Subscription<P> {
         }
         taken.remove(partition.settle(slot));
         counts.settled += 1;
+        // The next of its key may go, and there may be something to commit and room to fetch.
+        self.queue_turn(id);
+        self.consider(id);
+        self.consider_short();
     }
 
     fn lanes_of(&mut self, id: PartitionId) -> &mut Lanes<Held<P>> {
@@ -357,7 +361,7 @@ impl<P: Clone> Subscription<P> {
 }
 
 /// Whose fault it is as far as the answer alone says.
-fn charge(verdict: Verdict, declined: u32, target_fails: bool, rules: &Rules) -> Charge {
+fn charge(verdict: Verdict, declined: u32, rules: &Rules) -> Charge {
     match verdict {
         Verdict::Retry { said: true, .. } | Verdict::Reject { said: true } => Charge::Charged,
         Verdict::TargetFault(_) if rules.planted.is(Fault::FaultBurnsAttempt) => Charge::Charged,
