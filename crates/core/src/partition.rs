@@ -115,13 +115,17 @@ pub(crate) struct Failure {
     pub(crate) answered: Instant,
     /// When it failed for the first time.
     pub(crate) first: Instant,
-    /// Whether it failed at more than one endpoint.
+    /// Where it failed last, but for back-pressure and target faults.
+    pub(crate) failed_at: Option<EndpointId>,
+    /// Whether it failed so at more than one endpoint.
     pub(crate) elsewhere: bool,
     /// Back-pressure and target faults in a row.
     pub(crate) declined: u32,
     /// Failures, and waits for evidence, since the last charge.
     pub(crate) uncharged: u32,
     pub(crate) charge: Charge,
+    /// How often the target had been found at fault, and well again, by then.
+    pub(crate) spells: u64,
     /// Set when the dead letter topic is where it goes.
     pub(crate) given_up: Option<Why>,
 }
@@ -134,6 +138,8 @@ pub(crate) enum Charge {
     Charged,
     /// The target's fault.
     Waived,
+    /// At most once: this was its only chance, and it is settled when its lane opens.
+    Spent,
 }
 
 /// Why a record was given up.
