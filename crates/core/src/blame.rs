@@ -151,6 +151,16 @@ impl Blame {
         now.since(failure.first) >= wait && (accepted || self.is_alone(failure))
     }
 
+    /// Rule 4 where the target seems to fail everything: it does, where everything is this record.
+    pub(crate) fn charges_the_only_one(
+        &self,
+        failure: &Unblamed,
+        wait: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        self.is_alone(failure) && self.waited_enough(failure, wait, now)
+    }
+
     /// Whether no other lane was sent anything since the record failed for the first time.
     fn is_alone(&self, failure: &Unblamed) -> bool {
         let mut others = self.last_sent.iter().flatten().filter(|(lane, _)| *lane != failure.lane);

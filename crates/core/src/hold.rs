@@ -16,6 +16,8 @@ pub(crate) struct Hold {
     /// More would be given up than is good: an operator has to look.
     overdrawn: bool,
     target: Option<TargetHold>,
+    /// How often the target was found at fault, and well again.
+    spells: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +79,23 @@ impl Hold {
 
     /// The target is at fault; the first probe goes out after a pause.
     pub(crate) fn target_fails(&mut self, why: HoldTarget, pause: Duration, now: Instant) {
-        let next_probe = now + pause;
-        self.target.get_or_insert(TargetHold { why, since: now, next_probe });
+        if self.target.is_none() {
+            self.spells += 1;
+            self.target = Some(TargetHold { why, since: now, next_probe: now + pause });
+        }
     }
 
     /// The target is well. Says whether it was at fault.
     pub(crate) fn target_works(&mut self) -> bool {
-        self.target.take().is_some()
+        let was_at_fault = self.target.take().is_some();
+        self.spells += u64::from(was_at_fault);
+        was_at_fault
+    }
+
+    /// How often the target was found at fault, and well again; a failure that came before the last
+    /// time may have been the beginning of that, or a part of it.
+    pub(crate) fn spells(&self) -> u64 {
+        self.spells
     }
 
     pub(crate) fn probed(&mut self, pause: Duration, now: Instant) {

@@ -115,13 +115,17 @@ pub(crate) struct Failure {
     pub(crate) answered: Instant,
     /// When it failed for the first time.
     pub(crate) first: Instant,
-    /// Whether it failed at more than one endpoint.
+    /// Where it failed last, but for back-pressure and target faults.
+    pub(crate) failed_at: Option<EndpointId>,
+    /// Whether it failed so at more than one endpoint.
     pub(crate) elsewhere: bool,
     /// Back-pressure and target faults in a row.
     pub(crate) declined: u32,
     /// Failures, and waits for evidence, since the last charge.
     pub(crate) uncharged: u32,
     pub(crate) charge: Charge,
+    /// How often the target had been found at fault, and well again, by then.
+    pub(crate) spells: u64,
     /// Set when the dead letter topic is where it goes.
     pub(crate) given_up: Option<Why>,
 }
@@ -134,6 +138,8 @@ pub(crate) enum Charge {
     Charged,
     /// The target's fault.
     Waived,
+    /// At most once: this was its only chance, and it is settled when its lane opens.
+    Spent,
 }
 
 /// Why a record was given up.
@@ -324,10 +330,11 @@ impl<P> Partition<P> {
         if self.stage == Stage::Claiming {
             self.stage = Stage::Active;
         }
-        if self.withheld.last().is_some_and(|last| last.offset.done() <= point) {
-            let safe = core::mem::take(&mut self.withheld);
-            safe.into_iter().for_each(|record| self.track(record, rules));
-        }
+        // More may have been fetched since the commit was sent.
+        let safe = self.withheld.partition_point(|record| record.offset.done() <= point);
+        let unsafe_yet = self.withheld.split_off(safe);
+        let safe = core::mem::replace(&mut self.withheld, unsafe_yet);
+        safe.into_iter().for_each(|record| self.track(record, rules));
     }
 
     pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
@@ -421,8 +428,8 @@ impl<P> Partition<P> {
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
         if !rules.planted.is(Fault::WindowIgnored) {
-            let window = rules.window_max.saturating_sub(self.ledger.window());
-            room.records = room.records.min(window);
+            let beyond = self.ledger.window() + self.withheld.len();
+            room.records = room.records.min(rules.window_max.saturating_sub(beyond));
         }
         (room.records > 0).then_some(Step::Fetch(room))
     }

@@ -164,7 +164,8 @@ pub struct Subscription<P> {
     reopenings: BTreeSet<(Instant, PartitionId, Slot)>,
     /// When a partition's commit or drain is due for another look.
     looks: BTreeSet<(Instant, PartitionId)>,
-    /// Deliveries in the order of their deadlines, some of them answered.
+    /// Deliveries in the order of their deadlines, some of them answered. Nearly all enter at the
+    /// end; changed rules let some come before others.
     deadlines: VecDeque<(Instant, DeliveryId)>,
     counts: Counts,
     caps: Caps,
@@ -303,7 +304,6 @@ impl<P: Clone> Subscription<P> {
         assert_eq!(held, self.held, "what is held is what is counted");
         assert_eq!(taken, self.taken, "what is held, and to come, is what is counted");
         assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
-        assert!(self.in_flight <= self.rules.in_flight_max, "P3: in flight within its bound");
     }
 
     fn assigned(

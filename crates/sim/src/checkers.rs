@@ -2,17 +2,19 @@
 //!
 //! A checker sees what the core wants before the model has booked it, and what the core heard
 //! after. Deliveries whose deadline has come are ended by then. The first broken promise ends the
-//! world. P6, P7 and P13 are no matter of the core as it stands: it knows no dead letters, one
-//! revision, and no group. P10 is shown by living a world twice.
+//! world. P7 and P13 are no matter of the core as it stands: it knows one revision, and no group.
+//! P10 is shown by living a world twice.
 
 use std::fmt;
 
-use forebay_core::{Answer, DeliveryId, Instant, Output, PartitionId, View};
+use forebay_core::{Answer, Command, DeliveryId, Instant, Output, PartitionId, View};
 
-use crate::model::{Model, Reading};
+use crate::model::{Judgement, Model, Reading};
 use crate::service::Work;
 
+mod blame;
 mod liveness;
+mod once;
 mod p11_drain;
 mod p12_probes;
 mod p1_order;
@@ -20,6 +22,7 @@ mod p2_commit;
 mod p3_bounds;
 mod p4_deadline;
 mod p5_inert;
+mod p6_dead_letters;
 mod p8_forward;
 mod p9_wakeups;
 mod replays;
@@ -41,6 +44,10 @@ pub enum Fact<'a> {
     /// The core has nothing more to ask for. `woken`: nothing but a wake-up led to the poll;
     /// `moved`: something came of it.
     Idle { process: usize, wakeup: Option<Instant>, woken: bool, moved: bool, view: &'a View },
+    /// The core made something of a record that failed; not booked yet.
+    Judged { process: usize, judgement: &'a Judgement },
+    /// The core obeyed an operator's command; not booked yet.
+    Obeyed { process: usize, command: Command },
     /// Work reached a service while this other work was going on.
     WorkBegins { work: &'a Work, going_on: &'a [Work] },
     /// Kafka stores a commit of a term.
@@ -57,11 +64,16 @@ pub enum Promise {
     P3,
     P4,
     P5,
+    P6,
     P8,
     P9,
     P10,
     P11,
     P12,
+    /// Nothing is charged to a record without reason, and little is given up.
+    Blame,
+    /// Where once is the most, nothing is sent again that may have been processed.
+    Once,
     /// Tenures grow and are committed before the first delivery.
     Tenure,
     /// What replays after a crash.
@@ -93,15 +105,18 @@ impl Checkers {
     pub(crate) fn new() -> Self {
         Self {
             all: vec![
+                (Promise::P6, Box::new(p6_dead_letters::SettledWhenItIsAtItsEnd)),
                 (Promise::P5, Box::new(p5_inert::LateAnswersAreInert)),
                 (Promise::Tenure, Box::new(tenures::TenuresGrow)),
                 (Promise::P11, Box::new(p11_drain::RevokedDrains)),
                 (Promise::P8, Box::new(p8_forward::CommitsGoForward)),
+                (Promise::Once, Box::new(once::OnceIsTheMost)),
                 (Promise::P2, Box::new(p2_commit::NothingUnsettledIsPassed)),
                 (Promise::P1, Box::new(p1_order::OneOfAKeyOldestFirst::default())),
                 (Promise::P3, Box::new(p3_bounds::BoundsHold)),
                 (Promise::P4, Box::new(p4_deadline::DeliveriesEnd)),
                 (Promise::P12, Box::new(p12_probes::BrokenTargetsAreProbed)),
+                (Promise::Blame, Box::new(blame::ChargesAreEarned)),
                 (Promise::Replay, Box::new(replays::LittleReplays)),
                 (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable::default())),
                 (Promise::Liveness, Box::new(liveness::AllIsDelivered)),
@@ -121,7 +136,7 @@ impl Checkers {
 impl Broken {
     /// Reads the message of an assert of the core, which begins with the promise it guards.
     pub(crate) fn from_panic(message: &str) -> Self {
-        const NUMBERED: [(&str, Promise); 10] = [
+        const NUMBERED: [(&str, Promise); 11] = [
             ("P10:", Promise::P10),
             ("P11:", Promise::P11),
             ("P12:", Promise::P12),
@@ -130,6 +145,7 @@ impl Broken {
             ("P3:", Promise::P3),
             ("P4:", Promise::P4),
             ("P5:", Promise::P5),
+            ("P6:", Promise::P6),
             ("P8:", Promise::P8),
             ("P9:", Promise::P9),
         ];
@@ -158,6 +174,7 @@ fn about(output: &Output<usize>) -> PartitionId {
         | Output::Fetch { partition, .. }
         | Output::Released { partition } => *partition,
         Output::Deliver(delivery) => delivery.id.partition,
+        Output::DeadLetter(letter) => letter.partition,
     }
 }
 

@@ -27,10 +27,14 @@ table! {
     P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
     P5: LateAnswerCounts UnknownIsSuccess TenureIgnored;
+    P6: SettledBeforeDeadLetter;
     P8: CommitGoesBack;
     P9: WakeWithoutWork;
     P11: LostIgnored DeliverWhileDraining ReleaseBeforeCommit;
-    P12: NoProbePause FaultBurnsAttempt;
+    P12: NoProbePause HoldLeaks FaultBurnsAttempt;
+    Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
+        BudgetForgotten;
+    Once: OnceMoreThanOnce;
     Tenure: TenureNotRaised DeliverBeforeClaim;
     Replay: LazyCommit CommitNotWoken WindowIgnored;
     Liveness: RetryNotWoken FetchForgotten;

@@ -1,20 +1,26 @@
 //! The reference: plain books of what was handed over, sent, answered and stored.
 //!
 //! It follows the delivery contract by the simplest means: an answer counts if it is the first to
-//! the delivery that is out and comes before its deadline; only an accept settles. It knows lanes
-//! and offsets and no machine of the core.
+//! the delivery that is out and comes before its deadline; an accept settles, and so do a dead
+//! letter that Kafka has, a drop by rule, an operator's word, and at most once any answer after
+//! which the record may have been processed. It knows lanes and offsets and no machine of the core.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Order, PartitionId, Record, Rules, Tenure, Verdict,
+    Answer, CommitPoint, DeliveryId, EndpointId, Order, PartitionId, Record, Rules, Tenure,
+    UnknownCause, Verdict,
 };
 
+pub mod journal;
+pub mod judgement;
 pub mod office;
 pub mod term;
 
-pub use office::Office;
-pub use term::{Entry, Flight, Term};
+pub use journal::Journal;
+pub use judgement::Judgement;
+pub use office::{Ends, Office};
+pub use term::{Entry, Fate, Flight, Term, Trip};
 
 /// Names a term for ever.
 pub type TermId = usize;
@@ -28,8 +34,13 @@ pub struct Model {
     pub terms: Vec<Term>,
     /// The books of each process since it was started last.
     pub offices: Vec<Office>,
-    /// For each partition and record: whether a service ever finished it with an accept.
+    /// The loosest of the bounds on records and bytes that were ever in force.
+    pub held_max: (usize, usize),
+    /// For each partition and record: whether a service ever finished it with an accept, Kafka
+    /// ever had its dead letter, or it was dropped or skipped.
     pub done: Vec<Vec<bool>>,
+    /// For each partition and record: whether it was ever sent, and not certainly in vain.
+    pub chance_taken: Vec<Vec<bool>>,
 }
 
 /// How the contract reads an answer that has just come in.
@@ -43,8 +54,17 @@ pub enum Reading {
 impl Model {
     pub(crate) fn new(rules: Rules, processes: usize, logs: &[usize]) -> Self {
         let offices = (0..processes).map(|_| Office::new(logs.len())).collect();
-        let done = logs.iter().map(|records| vec![false; *records]).collect();
-        Self { rules, now: 0, terms: Vec::new(), offices, done }
+        let none: Vec<_> = logs.iter().map(|records| vec![false; *records]).collect();
+        let held_max = (rules.records_max, rules.bytes_max);
+        let (done, chance_taken) = (none.clone(), none);
+        Self { rules, now: 0, terms: Vec::new(), offices, held_max, done, chance_taken }
+    }
+
+    pub(crate) fn rules_change(&mut self, rules: &Rules) {
+        let (records, bytes) = self.held_max;
+        self.held_max = (records.max(rules.records_max), bytes.max(rules.bytes_max));
+        self.rules = rules.clone();
+        self.offices.iter_mut().for_each(|office| office.sends.clear());
     }
 
     /// The term that a process has over a partition now.
@@ -82,6 +102,7 @@ impl Model {
         term.over = true;
         let office = &mut self.offices[process];
         office.flights -= term.flights();
+        office.troubled.retain(|(of, _)| *of != id);
     }
 
     pub(crate) fn hand_over(&mut self, term: TermId, records: &[Record<usize>]) {
@@ -101,18 +122,23 @@ impl Model {
         let (now, deadline) = (self.now, self.now + self.rules.deadline.as_micros() as u64);
         let office = &mut self.offices[process];
         office.sent_to(endpoint, now);
+        office.sends.push(now);
+        office.probed_at = now;
         let Some(term) = office.terms[id.partition.0 as usize] else { return };
-        let Some(index) = self.terms[term].index(id.offset.0) else { return };
+        let term = &mut self.terms[term];
+        let Some(index) = term.index(id.offset.0) else { return };
         office.flights += 1;
-        office.deadlines.push_back((deadline, term, index, id.number));
-        let entry = &mut self.terms[term].entries[index];
+        office.journal.sent.push((term.lane_of(index), now));
+        let order = office.journal.sent.len();
+        office.deadlines.insert((deadline, order, term.id, index, id.number));
+        let entry = &mut term.entries[index];
         entry.deliveries = id.number;
-        entry.flight = Some(Flight { endpoint, deadline });
+        entry.flight = Some(Flight { endpoint, sent: now, deadline });
+        self.chance_taken[id.partition.0 as usize][entry.record] = true;
     }
 
-    /// Reads an answer as the contract does, and books it.
+    /// Reads an answer as the contract does, and books it. Deadlines that have come are booked.
     pub(crate) fn answered(&mut self, process: usize, id: DeliveryId, answer: &Answer) -> Reading {
-        self.expire(process);
         let office = &mut self.offices[process];
         let term = office.terms[id.partition.0 as usize].map(|term| &mut self.terms[term]);
         let term = term.filter(|term| term.tenure == id.tenure);
@@ -121,37 +147,65 @@ impl Model {
             office.inert += 1;
             return Reading::Inert;
         };
-        let endpoint = term.entries[index].flight.take().expect("it is out").endpoint;
-        office.flights -= 1;
-        office.heard(endpoint, answer.verdict, self.now);
-        match answer.verdict {
-            Verdict::Accept => {
-                office.settled += 1;
-                term.settle(index, self.now);
-            }
-            Verdict::Retry { .. } | Verdict::Reject { .. } => term.entries[index].failures += 1,
-            _ => {}
-        }
+        let term = term.id;
+        self.ended(process, term, index, answer.verdict);
         Reading::Counts
     }
 
     /// Ends the deliveries whose deadline has come; returns how many.
     pub(crate) fn expire(&mut self, process: usize) -> usize {
-        let office = &mut self.offices[process];
         let mut ended = 0;
-        while let Some(&(deadline, term, index, number)) = office.deadlines.front() {
+        while let Some(&due) = self.offices[process].deadlines.first() {
+            let (deadline, _, term, index, number) = due;
             if deadline > self.now {
                 break;
             }
-            office.deadlines.pop_front();
-            let term = &mut self.terms[term];
-            let entry = &mut term.entries[index];
-            if !term.over && entry.deliveries == number && entry.flight.take().is_some() {
-                office.flights -= 1;
+            self.offices[process].deadlines.pop_first();
+            let entry = &self.terms[term].entries[index];
+            let out = entry.deliveries == number && entry.flight.is_some();
+            if !self.terms[term].over && out {
+                self.ended(process, term, index, Verdict::Unknown(UnknownCause::Deadline));
                 ended += 1;
             }
         }
         ended
+    }
+
+    fn ended(&mut self, process: usize, term: TermId, index: usize, verdict: Verdict) {
+        let now = self.now;
+        let Self { terms, offices, rules, chance_taken, .. } = self;
+        let (office, term) = (&mut offices[process], &mut terms[term]);
+        let flight = term.entries[index].flight.take().expect("it is out");
+        office.flights -= 1;
+        let held = office.journal.held();
+        office.heard(flight.endpoint, verdict, now);
+        office.journal.hear(term.lane_of(index), flight.endpoint, flight.sent, now, verdict);
+        if !held && office.journal.held() {
+            office.probed_at = now;
+        }
+        let declines = journal::declines(verdict);
+        let (partition, record) = (term.partition.0 as usize, term.entries[index].record);
+        chance_taken[partition][record] = !declines;
+        if verdict == Verdict::Accept {
+            office.ends.accepted += 1;
+            office.accepts.push(now);
+        } else if journal::spends(rules.guarantee, verdict) {
+            office.ends.abandoned += 1;
+        } else {
+            let heard = office.journal.heard.len() - 1;
+            let trip = Trip { endpoint: flight.endpoint, answered: now, verdict, heard };
+            term.entries[index].trips.push(trip);
+            office.troubled.insert((term.id, index));
+            return;
+        }
+        office.troubled.remove(&(term.id, index));
+        term.settle(index, now);
+    }
+
+    /// Books the end of a record that was given up.
+    pub(crate) fn settled(&mut self, process: usize, term: TermId, index: usize) {
+        self.offices[process].troubled.remove(&(term, index));
+        self.terms[term].settle(index, self.now);
     }
 }
 

@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
-use forebay_core::{Backoff, EndpointId, Order, PartitionId, Planted, Rules, TargetFault, Verdict};
+use forebay_core::{EndpointId, Guarantee, PartitionId, Planted, Rules, TargetFault, Verdict};
 
 use crate::agenda::Micros;
 use crate::rng::Rng;
+
+mod rules;
 
 pub(crate) const MILLI: Micros = 1_000;
 pub(crate) const SECOND: Micros = 1_000_000;
@@ -46,6 +48,8 @@ pub struct Pace {
     pub work: Micros,
     pub fetch: Micros,
     pub commit: Micros,
+    /// How long Kafka takes to acknowledge a dead letter.
+    pub letter: Micros,
     /// How long the shell may leave an input, or a wake-up, unpolled.
     pub shell: Micros,
     /// Outputs that the shell takes at once.
@@ -56,7 +60,9 @@ pub struct Pace {
 #[derive(Debug, Default)]
 pub struct Odds {
     pub retry: u64,
+    /// By a status.
     pub reject: u64,
+    pub reject_said: u64,
     pub back_pressure: u64,
     pub unreadable: u64,
     pub fault_status: u64,
@@ -74,6 +80,8 @@ pub struct Odds {
     pub commit_fails: u64,
     /// Applied, and the acknowledgement is lost.
     pub commit_ack_lost: u64,
+    pub letter_fails: u64,
+    pub letter_ack_lost: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +115,33 @@ pub enum Trouble {
         key: u64,
         lasts: Micros,
     },
+    /// Every endpoint fails in the same way.
+    TargetFails {
+        mood: Mood,
+        lasts: Micros,
+    },
+    /// Every endpoint's process dies.
+    TargetDies {
+        silently: bool,
+        back_after: Micros,
+    },
+    /// A release that fails a share of the records, in a thousand, and then is taken back.
+    Release {
+        share: u64,
+        verdict: Verdict,
+        lasts: Micros,
+    },
+    /// The dead letter topic can't be written.
+    NoLetters {
+        lasts: Micros,
+    },
+    Operator {
+        process: usize,
+        act: Act,
+    },
+    RulesChange {
+        rules: Box<Rules>,
+    },
     TenureForgotten {
         partition: PartitionId,
     },
@@ -114,6 +149,16 @@ pub enum Trouble {
     WallClock {
         millis: i64,
     },
+}
+
+/// What an operator does, to a record that is in trouble, or to any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Pause,
+    Resume,
+    Retry,
+    Skip,
+    DeadLetter,
 }
 
 /// How an endpoint behaves for a while.
@@ -131,7 +176,7 @@ impl Plan {
     pub fn from_seed(seed: u64, planted: Planted) -> Self {
         let mut rng = Rng::new(seed ^ 0x666f_7265_6261_7900);
         let rng = &mut rng;
-        let rules = rules(rng, planted);
+        let rules = rules::draw(rng, planted);
         let calm = rng.spread(20 * MILLI, 20 * SECOND);
         let endpoints = rng.between(1, 5) as u32;
         let processes = rng.between(1, 2) as usize;
@@ -145,8 +190,8 @@ impl Plan {
     }
 
     fn storm(&self, rng: &mut Rng, keys: u64) -> Vec<(Micros, Trouble)> {
-        const KINDS: u64 = 10;
-        let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(350)).collect();
+        const KINDS: u64 = 18;
+        let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(250)).collect();
         if kinds.is_empty() {
             kinds.push(rng.below(KINDS));
         }
@@ -178,35 +223,26 @@ impl Plan {
             5 => Trouble::EndpointLeaves { endpoint, back_after: lasts },
             6 | 7 => Trouble::EndpointMood { endpoint, mood: mood(rng), lasts },
             8 => Trouble::KeyFails { key: rng.below(keys), lasts },
+            10 | 11 => Trouble::TargetFails { mood: mood(rng), lasts },
+            12 => Trouble::TargetDies { silently: rng.odds(200), back_after: lasts },
+            13 => {
+                let verdict = if rng.odds(600) { REJECTED } else { failure(rng) };
+                Trouble::Release { share: rng.spread(20, 1_000), verdict, lasts }
+            }
+            14 => Trouble::NoLetters { lasts },
+            15 | 16 => {
+                let acts = [Act::Pause, Act::Resume, Act::Retry, Act::Skip, Act::DeadLetter];
+                let process = rng.below(self.processes as u64) as usize;
+                Trouble::Operator { process, act: *rng.pick(&acts) }
+            }
+            17 => Trouble::RulesChange { rules: Box::new(rules::change(rng, &self.rules)) },
             _ => match rng.below(8) {
-                0 => Trouble::GroupForgotten,
+                // Nothing is at most once where commits are forgotten.
+                0 if self.rules.guarantee != Guarantee::AtMostOnce => Trouble::GroupForgotten,
                 1..=3 => Trouble::TenureForgotten { partition },
                 _ => Trouble::WallClock { millis: rng.between(0, 7_200_000) as i64 - 3_600_000 },
             },
         }
-    }
-}
-
-fn rules(rng: &mut Rng, planted: Planted) -> Rules {
-    let time = |rng: &mut Rng, low: Micros, high: Micros| {
-        Duration::from_micros(rng.spread(low * MILLI, high * MILLI))
-    };
-    let first = time(rng, 1, 500);
-    Rules {
-        order: *rng.pick(&[Order::Key, Order::Key, Order::Key, Order::Partition, Order::None]),
-        in_flight_max: rng.spread(1, 32) as usize,
-        records_max: rng.spread(1, 128) as usize,
-        bytes_max: rng.spread(1, 20_000) as usize,
-        window_max: rng.spread(1, 256) as usize,
-        deadline: time(rng, 20, 5_000),
-        grace: if rng.odds(150) { Duration::ZERO } else { time(rng, 1, 1_000) },
-        backoff: Backoff { first, most: first * rng.between(1, 32) as u32 },
-        probe_interval: time(rng, 10, 1_000),
-        commit_interval: time(rng, 1, 500),
-        commit_retry: time(rng, 1, 500),
-        drain: time(rng, 10, 5_000),
-        last_commit: time(rng, 10, 2_000),
-        planted,
     }
 }
 
@@ -253,6 +289,7 @@ fn pace(rng: &mut Rng, rules: &Rules) -> Pace {
         work: rng.spread(10, (deadline / 2).min(200 * MILLI)),
         fetch: rng.spread(1, 50 * MILLI),
         commit: rng.spread(1, 200 * MILLI),
+        letter: rng.spread(1, SECOND),
         shell: if rng.odds(700) { 0 } else { rng.spread(1, 5 * MILLI) },
         polls: if rng.odds(700) { usize::MAX } else { rng.between(1, 4) as usize },
     }
@@ -262,6 +299,7 @@ fn odds(rng: &mut Rng) -> Odds {
     Odds {
         retry: some(rng, 200),
         reject: some(rng, 60),
+        reject_said: some(rng, 60),
         back_pressure: some(rng, 150),
         unreadable: some(rng, 100),
         fault_status: some(rng, 60),
@@ -274,6 +312,8 @@ fn odds(rng: &mut Rng) -> Odds {
         slow: some(rng, 150),
         commit_fails: some(rng, 400),
         commit_ack_lost: some(rng, 300),
+        letter_fails: some(rng, 400),
+        letter_ack_lost: some(rng, 300),
     }
 }
 
@@ -292,6 +332,8 @@ fn mood(rng: &mut Rng) -> Mood {
         _ => Mood::Answers(failure(rng)),
     }
 }
+
+const REJECTED: Verdict = Verdict::Reject { said: false };
 
 pub(crate) fn failure(rng: &mut Rng) -> Verdict {
     match rng.below(3) {

@@ -10,20 +10,23 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Input, Instant, Output, PartitionId, Planted,
-    RevisionId, Subscription, Tenure,
+    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Offset, PartitionId, Planted,
+    RevisionId, Subscription, Tenure, Verdict,
 };
 
 use crate::agenda::{Agenda, Micros};
 use crate::checkers::{Broken, Checkers, Fact};
 use crate::kafka::Kafka;
-use crate::model::{Model, TermId};
+use crate::model::{Model, Office, TermId};
 use crate::rng::Rng;
 use crate::service::Service;
-use crate::swarm::{LONGEST_WAIT, Plan, SECOND, Trouble};
+use crate::swarm::{LONGEST_WAIT, Mood, Plan, SECOND, Trouble};
 
 mod delivery;
 mod group;
+mod letters;
+mod operator;
+mod shell;
 mod trouble;
 
 /// More events than any sane world has: something spins.
@@ -44,7 +47,16 @@ pub struct World {
     wall_ms: i64,
     /// Until when all records of a key fail.
     failing: BTreeMap<u64, Micros>,
+    /// How all endpoints fail, and until when.
+    outage: Option<(Mood, Micros)>,
+    /// Which share of the records fails, how, and until when.
+    release: Option<(u64, Verdict, Micros)>,
+    letters_from: Micros,
     calm: bool,
+    /// When all has to be delivered, once it is calm.
+    end: Micros,
+    /// The first promise that was broken.
+    broken: Option<Broken>,
     trace: Option<String>,
     tally: Tally,
 }
@@ -57,6 +69,8 @@ struct Process {
     /// Counts wake-ups asked for; only the last one counts.
     alarm: u64,
     poll_due: bool,
+    /// An operator is on the way, in the calm.
+    called: bool,
 }
 
 /// What a world saw, for people.
@@ -68,6 +82,13 @@ pub struct Tally {
     pub inert: u64,
     pub crashes: u64,
     pub terms: u64,
+    pub charged: u64,
+    pub dead_letters: u64,
+    pub dropped: u64,
+    pub skipped: u64,
+    pub abandoned: u64,
+    pub holds: u64,
+    pub overdrawn: u64,
     pub virtual_micros: u64,
 }
 
@@ -79,7 +100,27 @@ impl AddAssign for Tally {
         self.inert += other.inert;
         self.crashes += other.crashes;
         self.terms += other.terms;
+        self.charged += other.charged;
+        self.dead_letters += other.dead_letters;
+        self.dropped += other.dropped;
+        self.skipped += other.skipped;
+        self.abandoned += other.abandoned;
+        self.holds += other.holds;
+        self.overdrawn += other.overdrawn;
         self.virtual_micros += other.virtual_micros;
+    }
+}
+
+impl Tally {
+    /// What a process did in a life of its own.
+    fn book(&mut self, office: &Office) {
+        self.inert += office.inert;
+        self.dead_letters += office.ends.dead_lettered;
+        self.dropped += office.ends.dropped;
+        self.skipped += office.ends.skipped;
+        self.abandoned += office.ends.abandoned;
+        let heard = office.journal.heard.windows(2);
+        self.holds += heard.filter(|two| !two[0].held && two[1].held).count() as u64;
     }
 }
 
@@ -93,6 +134,9 @@ enum Event {
     Answer { process: usize, life: u32, id: DeliveryId, answer: Answer },
     Apply(Commit),
     Reply { commit: Commit, stored: bool },
+    Write(Letter),
+    Written { letter: Letter, written: bool },
+    Operate { process: usize, life: u32 },
     Assign { partition: PartitionId },
     TellLost { term: TermId, life: u32 },
     Start { process: usize },
@@ -133,13 +177,25 @@ struct Commit {
     point: CommitPoint,
 }
 
+/// A dead letter on its way to Kafka.
+#[derive(Clone, Copy, Debug)]
+struct Letter {
+    process: usize,
+    life: u32,
+    partition: PartitionId,
+    tenure: Tenure,
+    offset: Offset,
+    /// The record's index in its log.
+    index: usize,
+}
+
 impl World {
     pub fn new(seed: u64, planted: Planted, traced: bool) -> Self {
         let mut plan = Plan::from_seed(seed, planted);
         let lengths: Vec<_> = plan.logs.iter().map(Vec::len).collect();
         let model = Model::new(plan.rules.clone(), plan.processes, &lengths);
         let kafka = Kafka::new(std::mem::take(&mut plan.logs));
-        let process = |_| Process { core: None, life: 0, alarm: 0, poll_due: false };
+        let process = |_| Process { core: None, life: 0, alarm: 0, poll_due: false, called: false };
         Self {
             asserts: planted == Planted::NONE,
             now: 0,
@@ -150,7 +206,12 @@ impl World {
             checkers: Checkers::new(),
             wall_ms: 1_700_000_000_000,
             failing: BTreeMap::new(),
+            outage: None,
+            release: None,
+            letters_from: 0,
             calm: false,
+            end: Micros::MAX,
+            broken: None,
             trace: traced.then(String::new),
             tally: Tally::default(),
             kafka,
@@ -164,10 +225,10 @@ impl World {
     }
 
     pub fn tally(&self) -> Tally {
-        let offices = self.model.offices.iter();
-        let inert = self.tally.inert + offices.map(|office| office.inert).sum::<u64>();
         let terms = self.model.terms.len() as u64;
-        Tally { inert, terms, virtual_micros: self.now, ..self.tally }
+        let mut tally = Tally { terms, virtual_micros: self.now, ..self.tally };
+        self.model.offices.iter().for_each(|office| tally.book(office));
+        tally
     }
 
     /// What was written down so far; empty without a trace.
@@ -191,17 +252,19 @@ impl World {
             self.agenda.enter(at, Event::Trouble(trouble));
         }
         self.agenda.enter(self.plan.calm, Event::Calm);
-        let end = self.plan.calm + self.patience();
         while let Some((at, event)) = self.agenda.next() {
-            if at > end || self.tally.events > EVENTS_MAX {
+            if at > self.end || self.tally.events > EVENTS_MAX {
                 let late = if self.kafka.is_done() { "not quiet" } else { "not delivered" };
-                return self
-                    .over(Some(format!("{late} {} µs after the storm", end - self.plan.calm)));
+                let patience = self.now.saturating_sub(self.plan.calm);
+                return self.over(Some(format!("{late} {patience} µs after the storm")));
             }
             self.now = at;
             self.model.now = at;
             self.tally.events += 1;
             self.happens(event)?;
+            if let Some(broken) = self.broken.take() {
+                return Err(broken);
+            }
         }
         let asleep = !self.kafka.is_done();
         self.over(asleep.then(|| "asleep with records to deliver".to_owned()))
@@ -224,8 +287,17 @@ impl World {
         let pauses: u128 = pauses.iter().map(std::time::Duration::as_micros).sum();
         let pace = &self.plan.pace;
         let step = 3 * pace.network + pace.work + pace.fetch + 20 * pace.shell + 10;
+        // The budget of retries, the cap on all deliveries, and a commit before each.
+        let rate = rules.rate_max.map_or(0, |rate| SECOND / u64::from(rate));
+        let commit = match rules.guarantee {
+            Guarantee::AtMostOnce => rules.commit_interval.as_micros() as u64 + 2 * pace.commit,
+            Guarantee::AtLeastOnce | Guarantee::Automatic => 0,
+        };
+        let step = step + SECOND / 10 + rate + commit;
         let records: usize = self.kafka.partitions.iter().map(|stored| stored.log.len()).sum();
-        3 * (pauses as u64 + LONGEST_WAIT + pace.commit) + 10 * SECOND + 2 * step * records as u64
+        3 * (pauses as u64 + LONGEST_WAIT + pace.commit + pace.letter)
+            + 10 * SECOND
+            + 2 * step * records as u64
     }
 
     fn over(&mut self, undelivered: Option<String>) -> Result<(), Broken> {
@@ -254,6 +326,13 @@ impl World {
             }
             Event::Apply(commit) => self.apply(commit)?,
             Event::Reply { commit, stored } => self.reply(commit, stored),
+            Event::Write(letter) => self.write(letter),
+            Event::Written { letter, written } => self.written(letter, written),
+            Event::Operate { process, life } => {
+                if self.lives(process, life) {
+                    self.clear_up(process);
+                }
+            }
             Event::Assign { partition } => self.assign(partition),
             Event::TellLost { term, life } => self.tell_lost(term, life),
             Event::Start { process } => self.start(process),
@@ -264,7 +343,10 @@ impl World {
                 }
             }
             Event::EndpointBack { endpoint, chapter } => self.endpoint_back(endpoint, chapter),
-            Event::Calm => self.calm_down(),
+            Event::Calm => {
+                self.end = self.now + self.patience();
+                self.calm_down();
+            }
         }
         Ok(())
     }
@@ -274,92 +356,13 @@ impl World {
         process.core.is_some() && process.life == life
     }
 
-    /// Tells a process's core what the world did, and has it polled soon.
-    fn tell(&mut self, process: usize, input: Input<usize>) {
-        self.note(|| format!("process {process} hears {input:?}"));
-        let now = Instant::from_micros(self.now);
-        if let Some(core) = &mut self.processes[process].core {
-            core.handle(input, now);
-            self.poll_soon(process, 0);
-        }
-    }
-
-    fn poll_soon(&mut self, process: usize, least: Micros) {
-        let it = &mut self.processes[process];
-        if !it.poll_due {
-            it.poll_due = true;
-            let life = it.life;
-            let at = self.now + least + self.rng.below(self.plan.pace.shell + 1);
-            self.agenda.enter(at, Event::Poll { process, life });
-        }
-    }
-
-    /// Polls until there is nothing more, or as much as the shell takes at once.
-    fn poll(&mut self, process: usize, woken: bool) -> Result<(), Broken> {
-        let now = Instant::from_micros(self.now);
-        let due = std::mem::take(&mut self.processes[process].poll_due);
-        let woken = woken && !due;
-        let mut moved = false;
-        for _ in 0..self.plan.pace.polls {
-            moved |= self.model.expire(process) > 0;
-            let Some(core) = &mut self.processes[process].core else { return Ok(()) };
-            let output = core.poll(now);
-            let view = core.view();
-            let Some(output) = output else {
-                let wakeup = core.next_wakeup(now);
-                if self.asserts {
-                    core.check();
-                }
-                let fact = Fact::Idle { process, wakeup, woken, moved, view: &view };
-                self.checkers.look(&fact, &self.model)?;
-                self.wake_at(process, wakeup);
-                return Ok(());
-            };
-            moved = true;
-            self.note(|| format!("process {process} wants {output:?}"));
-            let fact = Fact::Wants { process, output: &output, view: &view };
-            self.checkers.look(&fact, &self.model)?;
-            self.perform(process, output);
-        }
-        self.poll_soon(process, 1);
-        Ok(())
-    }
-
-    fn wake_at(&mut self, process: usize, wakeup: Option<Instant>) {
-        let it = &mut self.processes[process];
-        it.alarm += 1;
-        let (life, alarm) = (it.life, it.alarm);
-        if let Some(wakeup) = wakeup {
-            let at = wakeup.as_micros() + self.rng.below(self.plan.pace.shell + 1);
-            self.agenda.enter(at, Event::Wake { process, life, alarm });
-        }
-    }
-
-    fn perform(&mut self, process: usize, output: Output<usize>) {
-        match output {
-            Output::Commit { partition, tenure, point } => {
-                self.commit(process, partition, tenure, point);
-            }
-            Output::Fetch { partition, tenure, records, bytes } => {
-                let life = self.processes[process].life;
-                let Some(term) = self.model.term_mut(process, partition) else { return };
-                term.fetches += 1;
-                let (term, number) = (term.id, term.fetches);
-                let fetch = Fetch { process, life, term, tenure, number, records, bytes };
-                let takes = self.rng.below(self.plan.pace.fetch + 1);
-                self.agenda.enter(self.now + takes, Event::Hand(fetch));
-            }
-            Output::Deliver(delivery) => self.send(process, &delivery),
-            Output::Released { partition } => self.released(process, partition),
-        }
-    }
-
     fn start(&mut self, process: usize) {
         let seed = self.rng.next();
         let core = Subscription::new(self.plan.rules.clone(), RevisionId(0), seed);
         let it = &mut self.processes[process];
         it.core = Some(core);
         it.poll_due = false;
+        it.called = false;
         self.note(|| format!("process {process} starts"));
         self.tell_endpoints(process);
     }

@@ -60,9 +60,6 @@ impl<P: Clone> Subscription<P> {
                 let slot = self.waiting(partition, offset)?;
                 self.counts.skipped += 1;
                 self.settle(partition, slot);
-                self.queue_turn(partition);
-                self.consider(partition);
-                self.consider_short();
             }
             Command::DeadLetter { partition, offset } => {
                 if !self.rules.dead_letters {

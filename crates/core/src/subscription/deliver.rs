@@ -197,7 +197,8 @@ impl<P: Clone> Subscription<P> {
         if let Some(rate) = &mut self.rate {
             rate.take(now);
         }
-        self.deadlines.push_back((deadline, id));
+        let later = self.deadlines.iter().rev().take_while(|(at, _)| *at > deadline).count();
+        self.deadlines.insert(self.deadlines.len() - later, (deadline, id));
         self.drop_answered_deadlines();
         Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
     }

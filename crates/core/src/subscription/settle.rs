@@ -129,7 +129,9 @@ impl<P: Clone> Subscription<P> {
         if verdict == Verdict::Accept {
             return Next::Settle;
         }
-        if self.is_spent(verdict) {
+        // Where the service may still be at work, its key waits for that as ever.
+        let spent = self.is_spent(verdict);
+        if spent && !matches!(verdict, Verdict::Unknown(_)) {
             self.counts.abandoned += 1;
             return Next::Settle;
         }
@@ -141,7 +143,11 @@ impl<P: Clone> Subscription<P> {
             Box::new(Failure::new(endpoint, now))
         });
         failure.answered(endpoint, answer.clone(), now);
-        failure.charge = charge(verdict, failure.declined, hold.target().is_some(), rules);
+        failure.charge = match spent {
+            true => Charge::Spent,
+            false => charge(verdict, failure.declined, rules),
+        };
+        failure.spells = hold.spells();
         if failure.charge == Charge::Charged {
             held.charged += 1;
             if let Some(why) = given_up(verdict, held.charged, rules) {
@@ -196,17 +202,28 @@ impl<P: Clone> Subscription<P> {
         let draining = partition.is_draining();
         let held = partition.lanes.get_mut(slot);
         let failure = held.failure.as_mut().expect("a shut lane's head has failed");
+        if failure.charge == Charge::Spent {
+            self.counts.abandoned += 1;
+            self.settle(id, slot);
+            return true;
+        }
         if failure.given_up.is_some() {
             held.state = HeldState::Leaving;
             partition.leaving += 1;
             self.leaving.push_back((id, slot));
             return true;
         }
-        if failure.charge != Charge::Open || hold.target().is_some() || draining {
+        let (verdict, wait) = (failure.answer.verdict, rules.evidence_wait);
+        if failure.charge != Charge::Open || draining {
             return false;
         }
-        let verdict = failure.answer.verdict;
-        if blame.charges(&failure.unblamed(lane), rules.evidence_wait, now, rules.planted) {
+        let unblamed = failure.unblamed(lane);
+        // What failed before the target was found at fault was the beginning of that.
+        let target_failed = hold.target().is_some() || failure.spells != hold.spells();
+        if target_failed && !blame.charges_the_only_one(&unblamed, wait, now) {
+            return false;
+        }
+        if target_failed || blame.charges(&unblamed, wait, now, rules.planted) {
             failure.charge = Charge::Charged;
             failure.uncharged = 0;
             held.charged += 1;
@@ -338,10 +355,8 @@ impl<P: Clone> Subscription<P> {
             let until = now + rules.backoff.pause(LETTER_PAUSE, None, rng);
             partition.lanes.get_mut(slot).state = HeldState::Shut { until, unknown: None };
             self.reopenings.insert((until, id, slot));
+            self.consider(id);
         }
-        self.queue_turn(id);
-        self.consider(id);
-        self.consider_short();
     }
 
     /// The record reached its end.
@@ -354,6 +369,10 @@ impl<P: Clone> Subscription<P> {
         taken.remove(partition.settle(slot));
         *held -= 1;
         counts.settled += 1;
+        // The next of its key may go, and there may be something to commit and room to fetch.
+        self.queue_turn(id);
+        self.consider(id);
+        self.consider_short();
     }
 
     fn lanes_of(&mut self, id: PartitionId) -> &mut Lanes<Held<P>> {
@@ -362,14 +381,13 @@ impl<P: Clone> Subscription<P> {
 }
 
 /// Whose fault it is as far as the answer alone says.
-fn charge(verdict: Verdict, declined: u32, target_fails: bool, rules: &Rules) -> Charge {
+fn charge(verdict: Verdict, declined: u32, rules: &Rules) -> Charge {
     match verdict {
         Verdict::Retry { said: true, .. } | Verdict::Reject { said: true } => Charge::Charged,
         Verdict::TargetFault(_) if rules.planted.is(Fault::FaultBurnsAttempt) => Charge::Charged,
         Verdict::BackPressure { .. } | Verdict::TargetFault(_) if declined <= DECLINED_FREE => {
             Charge::Waived
         }
-        _ if target_fails => Charge::Waived,
         _ => Charge::Open,
     }
 }
@@ -390,10 +408,12 @@ impl Failure {
             answer: Answer::overdue(),
             answered: now,
             first: now,
+            failed_at: None,
             elsewhere: false,
             declined: 0,
             uncharged: 0,
             charge: Charge::Waived,
+            spells: 0,
             given_up: None,
         }
     }
@@ -402,7 +422,10 @@ impl Failure {
         let declines =
             matches!(answer.verdict, Verdict::BackPressure { .. } | Verdict::TargetFault(_));
         self.declined = if declines { self.declined + 1 } else { 0 };
-        self.elsewhere |= self.endpoint != endpoint;
+        if !declines {
+            let before = self.failed_at.replace(endpoint);
+            self.elsewhere |= before.is_some_and(|before| before != endpoint);
+        }
         self.endpoint = endpoint;
         self.answer = answer;
         self.answered = now;

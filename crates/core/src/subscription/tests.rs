@@ -644,3 +644,119 @@ fn a_rate_is_kept() {
     }
     assert!((30..=31).contains(&sent), "{sent}");
 }
+
+#[test]
+fn at_most_once_delivers_what_is_committed_though_more_was_fetched_since() {
+    let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
+    fetch(&mut it, &[(0, Some(1))], at(1));
+    let outputs: Vec<_> = core::iter::from_fn(|| it.poll(at(100))).collect();
+    let [Output::Commit { tenure, point, .. }, Output::Fetch { .. }] = outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    let record = Record { offset: Offset(1), key: Some(2), bytes: 10, payload: 1 };
+    it.handle(Input::Fetched { partition: P0, tenure, records: vec![record] }, at(101));
+    it.handle(Input::Committed { partition: P0, tenure, point }, at(102));
+    let sent = deliver(&mut it, at(102)).unwrap();
+    assert_eq!(sent.payload, 0);
+    assert!(deliver(&mut it, at(102)).is_none(), "offset 1 is not committed");
+}
+
+#[test]
+fn at_most_once_a_key_waits_while_the_service_may_be_at_work() {
+    let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));
+    let Some(Output::Commit { tenure, point, .. }) = wants(&mut it, at(100)).pop() else {
+        panic!()
+    };
+    it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+    let sent = deliver(&mut it, at(101)).unwrap();
+    answer(&mut it, &sent, LOST, at(102));
+    assert!(deliver(&mut it, at(31_100)).is_none());
+    assert_eq!(deliver(&mut it, at(31_101)).unwrap().payload, 1);
+    assert_eq!(it.view().counts.abandoned, 1);
+}
+
+#[test]
+fn deadlines_that_shrank_come_in_their_own_order() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    assert!(deliver(&mut it, at(0)).is_some());
+    assert!(deliver(&mut it, at(0)).is_none());
+    let deadline = Duration::from_secs(1);
+    it.handle(Input::Rules(Rules { deadline, ..rules() }), at(1));
+    let record = Record { offset: Offset(1), key: Some(2), bytes: 10, payload: 1 };
+    it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] }, at(1));
+    let short = deliver(&mut it, at(1)).unwrap();
+    assert!(deliver(&mut it, at(1)).is_none());
+    assert_eq!(it.next_wakeup(at(1)), Some(short.deadline));
+    answer(&mut it, &short, Verdict::Accept, at(1_001));
+    assert_eq!(it.view().counts.late, 1);
+}
+
+#[test]
+fn what_failed_as_the_target_broke_is_not_charged_when_it_is_well_again() {
+    let mut it = active();
+    let records: Vec<_> = (0..4).map(|offset| (offset, Some(offset as u64))).collect();
+    fetch(&mut it, &records, at(0));
+    let sent: Vec<_> = core::iter::from_fn(|| deliver(&mut it, at(0))).collect();
+    answer(&mut it, &sent[0], Verdict::Accept, at(1));
+    answer(&mut it, &sent[1], REJECTED, at(2));
+    assert!(it.view().hold.target.is_none(), "one of two is not more than half");
+    answer(&mut it, &sent[2], REJECTED, at(3));
+    answer(&mut it, &sent[3], REJECTED, at(4));
+    assert!(it.view().hold.target.is_some());
+    for now in (1_000..20_000).map(at) {
+        for output in wants(&mut it, now) {
+            match output {
+                Output::Deliver(sent) => answer(&mut it, &sent, Verdict::Accept, now),
+                Output::Commit { tenure, point, .. } => {
+                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(it.view().counts.settled, 4);
+}
+
+#[test]
+fn a_record_that_is_all_there_is_is_charged_when_it_has_waited() {
+    let wait = Some(Duration::from_secs(60));
+    let mut it = with(Rules { evidence_wait: wait, ..rules() });
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(0));
+    let mut given_up = None;
+    for second in 0..200 {
+        for output in wants(&mut it, at(second * 1_000)) {
+            match output {
+                Output::Deliver(sent) if sent.payload == 0 => {
+                    answer(&mut it, &sent, REJECTED, at(second * 1_000 + 1));
+                }
+                Output::DeadLetter(letter) => given_up = given_up.or(Some((second, letter.why))),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(given_up, Some((61, Why::Rejected)));
+}
+
+#[test]
+fn what_time_alone_drops_is_committed_and_opens_its_key() {
+    let wait = Some(Duration::ZERO);
+    let mut it =
+        with(Rules { evidence_wait: wait, on_reject: GiveUp::Drop, records_max: 2, ..rules() });
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, REJECTED, at(1));
+    let mut outputs = wants(&mut it, at(1_000));
+    outputs.extend(wants(&mut it, at(2_000)));
+    assert!(
+        matches!(
+            outputs[..],
+            [
+                Output::Commit { point: CommitPoint(1), .. },
+                Output::Deliver(Delivery { payload: 1, .. })
+            ]
+        ),
+        "{outputs:?}"
+    );
+}

@@ -7,7 +7,7 @@ use crate::cap::CapTimes;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Partition, Stage};
 use crate::pool::{Endpoint, Health};
-use crate::record::Offset;
+use crate::record::{Offset, PartitionId};
 use crate::subscription::Subscription;
 use crate::time::Instant;
 use crate::view::{
@@ -47,6 +47,12 @@ impl<P: Clone> Subscription<P> {
             troubled: self.troubled.len(),
             troubles: self.troubles(),
         }
+    }
+
+    /// One record in trouble; none where it never failed, was settled, or is not ours.
+    pub fn trouble(&self, id: PartitionId, offset: Offset) -> Option<Blocked> {
+        let partition = self.seats.get(id.0 as usize)?.partition.as_ref()?;
+        partition.blocked_at(offset, *partition.ledger.ticket(offset)?)
     }
 
     fn troubles(&self) -> Vec<Blocked> {

@@ -1,7 +1,7 @@
 //! P11: a revoked partition stops, waits for its answers until the drain deadline, commits them if
 //! Kafka answers, and is released; after that, silence.
 
-use forebay_core::Output;
+use forebay_core::{Guarantee, Output};
 
 use super::{Checker, Fact, about, micros};
 use crate::model::{Model, Term};
@@ -20,6 +20,12 @@ impl Checker for RevokedDrains {
                     (Some(at), Output::Released { .. }) => released(term, at, model),
                     (None, Output::Released { .. }) => {
                         Err(format!("partition {} is released unasked", partition.0))
+                    }
+                    // What is committed and not delivered would be lost.
+                    (Some(_), Output::Deliver(_))
+                        if model.rules.guarantee == Guarantee::AtMostOnce =>
+                    {
+                        Ok(())
                     }
                     (Some(_), Output::Deliver(_) | Output::Fetch { .. }) => {
                         Err(format!("partition {} is revoked: {output:?}", partition.0))
@@ -43,17 +49,24 @@ impl Checker for RevokedDrains {
 
 fn released(term: &Term, revoked_at: u64, model: &Model) -> Result<(), String> {
     let deadline = revoked_at + micros(model.rules.drain);
-    if term.flights() > 0 && model.now < deadline {
+    let letters = term.entries.iter().any(|entry| entry.letter_out && !entry.settled);
+    let owed = model.rules.guarantee == Guarantee::AtMostOnce && owes(term);
+    if (term.flights() > 0 || letters || owed) && model.now < deadline {
         return Err(format!("partition {} does not wait for its answers", term.partition.0));
     }
-    let unsaved = term.settled_end() > term.commits.acknowledged || term.commits.out.is_some();
+    let point = term.due_point(model.rules.guarantee);
+    let unsaved = point > term.commits.acknowledged || term.commits.out.is_some();
     if unsaved && model.now < deadline + micros(model.rules.last_commit) {
         return Err(format!(
-            "partition {} is released with {} committed and {} settled",
-            term.partition.0,
-            term.commits.acknowledged.0,
-            term.settled_end().0
+            "partition {} is released with {} committed of {}",
+            term.partition.0, term.commits.acknowledged.0, point.0
         ));
     }
     Ok(())
+}
+
+/// Whether something that is committed is not settled.
+fn owes(term: &Term) -> bool {
+    let committed = term.entries.iter().filter(|entry| entry.offset < term.commits.acknowledged.0);
+    committed.into_iter().any(|entry| !entry.settled)
 }

@@ -1,7 +1,8 @@
 //! P2: the commit point never passes an unsettled record, by the model's own books of answers
-//! and by the services' own journal of what they finished.
+//! and by the services' own journal of what they finished. Where records are committed before they
+//! are settled, it never passes one that was not handed over.
 
-use forebay_core::Output;
+use forebay_core::{Guarantee, Output};
 
 use super::{Checker, Fact};
 use crate::model::Model;
@@ -13,7 +14,10 @@ impl Checker for NothingUnsettledIsPassed {
         match fact {
             Fact::Wants { process, output: Output::Commit { partition, point, .. }, .. } => {
                 let Some(term) = model.term(*process, *partition) else { return Ok(()) };
-                let furthest = term.furthest();
+                let furthest = match model.rules.guarantee {
+                    Guarantee::AtLeastOnce => term.furthest(),
+                    Guarantee::AtMostOnce | Guarantee::Automatic => term.handed_end(),
+                };
                 if *point > furthest {
                     return Err(format!(
                         "partition {} commits {}, and {} is not settled",
@@ -22,7 +26,9 @@ impl Checker for NothingUnsettledIsPassed {
                 }
                 Ok(())
             }
-            Fact::Stored { partition, records_below, .. } => {
+            Fact::Stored { partition, records_below, .. }
+                if model.rules.guarantee == Guarantee::AtLeastOnce =>
+            {
                 let done = &model.done[partition.0 as usize][..*records_below];
                 match done.iter().position(|done| !done) {
                     Some(index) => Err(format!(

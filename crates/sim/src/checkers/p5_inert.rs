@@ -15,9 +15,12 @@ impl Checker for LateAnswersAreInert {
             return Ok(());
         };
         let office = &model.offices[*process];
-        let (settled, late) = (view.counts.settled, view.counts.late);
-        if settled != office.settled {
-            return Err(format!("{settled} records count as settled, {} are", office.settled));
+        let counts = view.counts;
+        let others = counts.dead_lettered + counts.dropped + counts.skipped + counts.abandoned;
+        let (settled, late) = (counts.settled - others, counts.late);
+        let accepted = office.ends.accepted;
+        if settled != accepted {
+            return Err(format!("{settled} records count as accepted, {accepted} are"));
         }
         if late != office.inert {
             return Err(format!("{late} answers count as late, {} were", office.inert));

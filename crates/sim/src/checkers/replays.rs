@@ -12,7 +12,7 @@ impl Checker for LittleReplays {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
         let Fact::Idle { process, wakeup, .. } = fact else { return Ok(()) };
         for term in model.terms_of(*process) {
-            commit_leaves_in_time(term, *wakeup, model.now)?;
+            commit_leaves_in_time(term, *wakeup, model)?;
             let window = term.entries.len() - term.prefix;
             if window > model.rules.window_max {
                 return Err(format!(
@@ -26,18 +26,21 @@ impl Checker for LittleReplays {
 }
 
 /// Nothing left to poll, so what may be committed is under way, or has its wake-up.
-fn commit_leaves_in_time(term: &Term, wakeup: Option<Instant>, now: u64) -> Result<(), String> {
-    let unsaved = !term.claimed || term.settled_end() > term.commits.acknowledged;
+fn commit_leaves_in_time(
+    term: &Term,
+    wakeup: Option<Instant>,
+    model: &Model,
+) -> Result<(), String> {
+    let point = term.due_point(model.rules.guarantee);
+    let unsaved = !term.claimed || point > term.commits.acknowledged;
     if !unsaved || term.commits.out.is_some() {
         return Ok(());
     }
     let due = Instant::from_micros(term.commits.free_at);
-    if due <= Instant::from_micros(now) || wakeup.is_none_or(|wakeup| wakeup > due) {
+    if due <= Instant::from_micros(model.now) || wakeup.is_none_or(|wakeup| wakeup > due) {
         return Err(format!(
-            "partition {} has settled up to {}, committed {}, and may commit at {due:?}",
-            term.partition.0,
-            term.settled_end().0,
-            term.commits.acknowledged.0
+            "partition {} may commit up to {}, committed {}, and may commit at {due:?}",
+            term.partition.0, point.0, term.commits.acknowledged.0
         ));
     }
     Ok(())

@@ -25,7 +25,7 @@ impl Checker for TenuresGrow {
                     false => Err(format!("{} goes out before its tenure is stored", delivery.id)),
                 }
             }
-            Output::Fetch { .. } | Output::Released { .. } => Ok(()),
+            Output::Fetch { .. } | Output::DeadLetter(_) | Output::Released { .. } => Ok(()),
         }
     }
 }

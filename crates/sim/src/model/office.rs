@@ -1,10 +1,10 @@
 //! The books of one process since it was started: what it has, and what it knows of endpoints.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_core::{EndpointId, Tenure, Verdict};
 
-use super::TermId;
+use super::{Journal, TermId};
 
 #[derive(Debug)]
 pub struct Office {
@@ -13,12 +13,37 @@ pub struct Office {
     pub last_tenure: Vec<Option<Tenure>>,
     /// Deliveries that are out.
     pub flights: usize,
-    /// Deadline, term, entry and number of each delivery, in the order of deadlines.
-    pub deadlines: VecDeque<(u64, TermId, usize, u32)>,
-    pub settled: u64,
+    /// Deadline, number in the journal, term, entry and number of each delivery.
+    pub deadlines: BTreeSet<(u64, usize, TermId, usize, u32)>,
+    pub ends: Ends,
     /// Answers that changed nothing.
     pub inert: u64,
     pub endpoints: BTreeMap<EndpointId, Health>,
+    pub journal: Journal,
+    /// How much of the journal the core knew when it was looked at last.
+    pub known: usize,
+    /// Records that failed and are not settled.
+    pub troubled: BTreeSet<(TermId, usize)>,
+    /// When records were accepted.
+    pub accepts: Vec<u64>,
+    /// When records were given up by rule, since an operator last forgave it.
+    pub given_up: Vec<u64>,
+    /// When deliveries were sent, since the cap on them changed last.
+    pub sends: Vec<u64>,
+    pub paused: bool,
+    pub overdrawn: bool,
+    /// When a target at fault was sent something last, or was found at fault.
+    pub probed_at: u64,
+}
+
+/// Records that reached their end, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    pub accepted: u64,
+    pub dead_lettered: u64,
+    pub dropped: u64,
+    pub skipped: u64,
+    pub abandoned: u64,
 }
 
 /// What a process heard of an endpoint.
@@ -35,10 +60,19 @@ impl Office {
             terms: vec![None; partitions],
             last_tenure: vec![None; partitions],
             flights: 0,
-            deadlines: VecDeque::new(),
-            settled: 0,
+            deadlines: BTreeSet::new(),
+            ends: Ends::default(),
             inert: 0,
             endpoints: BTreeMap::new(),
+            journal: Journal::default(),
+            known: 0,
+            troubled: BTreeSet::new(),
+            accepts: Vec::new(),
+            given_up: Vec::new(),
+            sends: Vec::new(),
+            paused: false,
+            overdrawn: false,
+            probed_at: 0,
         }
     }
 

@@ -1,7 +1,11 @@
 //! The books of one term: one process, one partition, from its assignment to its end.
 
-use forebay_core::{CommitPoint, DeliveryId, EndpointId, PartitionId, Record, Tenure};
+use forebay_core::{
+    BlockedState, CommitPoint, DeliveryId, EndpointId, Guarantee, PartitionId, Record, Stuck,
+    Tenure, Verdict,
+};
 
+use super::journal::{Lane, declines};
 use super::{Opening, Queues, TermId};
 
 #[derive(Debug)]
@@ -48,20 +52,71 @@ pub struct Commits {
 #[derive(Debug)]
 pub struct Entry {
     pub offset: i64,
+    /// Its index in the log.
+    pub record: usize,
     pub bytes: usize,
     pub lane: Option<u64>,
     pub settled: bool,
     pub flight: Option<Flight>,
     /// The number of its last delivery.
     pub deliveries: u32,
-    /// Answers that were the record's own failure.
-    pub failures: u32,
+    /// Answers to it, none of them an accept, in order.
+    pub trips: Vec<Trip>,
+    /// Failures that the core says it charged.
+    pub charged: u32,
+    /// How many trips there were at the last charge, or when an operator forgave them.
+    pub judged: usize,
+    /// How many trips there were when an operator last forgave them.
+    pub forgiven: usize,
+    /// What it waits for, as the core said last.
+    pub seen: Option<BlockedState>,
+    pub fate: Option<Fate>,
+    /// Its dead letter is on the way to Kafka.
+    pub letter_out: bool,
 }
 
+/// A delivery that is out.
 #[derive(Clone, Copy, Debug)]
 pub struct Flight {
     pub endpoint: EndpointId,
+    pub sent: u64,
     pub deadline: u64,
+}
+
+/// A delivery that ended without success.
+#[derive(Clone, Copy, Debug)]
+pub struct Trip {
+    pub endpoint: EndpointId,
+    pub answered: u64,
+    pub verdict: Verdict,
+    /// Its number among the answers of the process.
+    pub heard: usize,
+}
+
+/// What becomes of a record that goes no further by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Letter,
+    Dropped,
+    /// It had its only chance.
+    Abandoned,
+    Stuck(Stuck),
+}
+
+impl Entry {
+    /// Target faults and back-pressure since the last other failure, or since an operator forgave
+    /// what was before.
+    pub fn declined(&self) -> usize {
+        let trips = self.trips[self.forgiven..].iter().rev();
+        trips.take_while(|trip| declines(trip.verdict)).count()
+    }
+
+    /// Whether it failed, by its own fault or not, at more than one endpoint.
+    pub fn failed_at_two(&self) -> bool {
+        let mut at = self.trips.iter().filter(|trip| !declines(trip.verdict));
+        let last = self.trips.last().map(|trip| trip.endpoint);
+        at.any(|trip| Some(trip.endpoint) != last)
+    }
 }
 
 impl Term {
@@ -132,6 +187,27 @@ impl Term {
         self.queues.get(&lane)?.front().map(|index| &self.entries[*index])
     }
 
+    /// The end of what was handed over.
+    pub fn handed_end(&self) -> CommitPoint {
+        self.entries.last().map_or(self.opening.start, |last| CommitPoint(last.offset + 1))
+    }
+
+    /// What ought to be committed by now.
+    pub fn due_point(&self, guarantee: Guarantee) -> CommitPoint {
+        match guarantee {
+            Guarantee::AtLeastOnce => self.settled_end(),
+            Guarantee::Automatic if self.revoked_at.is_some() => self.settled_end(),
+            // What is not committed when it drains is the next owner's.
+            Guarantee::AtMostOnce if self.revoked_at.is_some() => self.commits.acknowledged,
+            Guarantee::AtMostOnce | Guarantee::Automatic => self.handed_end(),
+        }
+    }
+
+    pub fn lane_of(&self, index: usize) -> Lane {
+        let entry = &self.entries[index];
+        (self.partition, entry.lane.ok_or(entry.offset))
+    }
+
     pub(super) fn enter(&mut self, record: &Record<usize>, lane: Option<u64>) {
         let index = self.entries.len();
         if let Some(lane) = lane {
@@ -142,12 +218,19 @@ impl Term {
         self.position = record.payload + 1;
         self.entries.push(Entry {
             offset: record.offset.0,
+            record: record.payload,
             bytes: record.bytes,
             lane,
             settled: false,
             flight: None,
             deliveries: 0,
-            failures: 0,
+            trips: Vec::new(),
+            charged: 0,
+            judged: 0,
+            forgiven: 0,
+            seen: None,
+            fate: None,
+            letter_out: false,
         });
     }
 

@@ -58,7 +58,7 @@ impl World {
             }
             return Ok(());
         }
-        if let Mood::Answers(Verdict::TargetFault(fault)) = endpoint.mood {
+        if let Mood::Answers(Verdict::TargetFault(fault)) = self.mood_of(request.endpoint) {
             self.answers(request, Verdict::TargetFault(fault));
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl World {
 
     fn work_begins(&mut self, request: Request) -> Result<(), Broken> {
         let latest = request.deadline + self.plan.rules.grace.as_micros() as u64;
-        let drops = self.service.of(request.endpoint).mood == Mood::Drops;
+        let drops = self.mood_of(request.endpoint) == Mood::Drops;
         let most = match drops || self.strikes(|odds| odds.slow) {
             true => latest - self.now,
             false => self.plan.pace.work,
@@ -97,7 +97,7 @@ impl World {
         if self.service.finish(work).is_none() {
             return;
         }
-        let mood = self.service.of(request.endpoint).mood;
+        let mood = self.mood_of(request.endpoint);
         let verdict = self.verdict(&request, mood);
         if verdict == Verdict::Accept {
             self.model.done[request.id.partition.0 as usize][request.index] = true;
@@ -127,16 +127,34 @@ impl World {
             _ if self.calm => Verdict::Accept,
             Mood::Answers(verdict) => verdict,
             _ if failing || request.id.number <= fails => failure,
+            _ if self.is_released_from(request) => self.release.expect("it fails records").1,
             Mood::Well | Mood::Mute | Mood::Drops => self.by_chance(),
         }
+    }
+
+    /// How an endpoint behaves, by itself or as all do.
+    fn mood_of(&self, endpoint: EndpointId) -> Mood {
+        match self.outage {
+            Some((mood, until)) if self.now < until => mood,
+            _ => self.service.of(endpoint).mood,
+        }
+    }
+
+    /// Whether the release of the day fails this record.
+    fn is_released_from(&self, request: &Request) -> bool {
+        let drawn = (request.index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.release.is_some_and(|(share, _, until)| self.now < until && drawn % 1_000 < share)
     }
 
     fn by_chance(&mut self) -> Verdict {
         if self.strikes(|odds| odds.retry) {
             return Verdict::Retry { said: false, after: swarm::wait(&mut self.rng) };
         }
-        if self.strikes(|odds| odds.reject) {
+        if self.strikes(|odds| odds.reject_said) {
             return Verdict::Reject { said: true };
+        }
+        if self.strikes(|odds| odds.reject) {
+            return Verdict::Reject { said: false };
         }
         if self.strikes(|odds| odds.back_pressure) {
             return Verdict::BackPressure { after: swarm::wait(&mut self.rng) };
@@ -157,6 +175,7 @@ impl World {
         id: DeliveryId,
         answer: Answer,
     ) -> Result<(), Broken> {
+        self.model.expire(process);
         let reading = self.model.answered(process, id, &answer);
         self.tell(process, Input::Answered { id, answer: answer.clone() });
         let Some(core) = &self.processes[process].core else { return Ok(()) };
@@ -189,7 +208,7 @@ impl World {
         self.agenda.enter(at, Event::Answer { process, life, id, answer: answer(verdict) });
     }
 
-    fn strikes(&mut self, odds: impl Fn(&Odds) -> u64) -> bool {
+    pub(super) fn strikes(&mut self, odds: impl Fn(&Odds) -> u64) -> bool {
         let odds = odds(&self.plan.odds);
         !self.calm && odds > 0 && self.rng.odds(odds)
     }

@@ -57,6 +57,7 @@ impl World {
         let (process, partition) =
             (self.model.terms[term].process, self.model.terms[term].partition);
         if self.lives(process, life) && !self.model.terms[term].over {
+            self.let_time_pass(process);
             self.model.end_term(process, partition);
             self.tell(process, Input::Lost { partition });
         }

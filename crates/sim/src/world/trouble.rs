@@ -1,6 +1,6 @@
 //! What goes wrong in a world, and the calm after it.
 
-use forebay_core::{EndpointId, Input, PartitionId};
+use forebay_core::{EndpointId, Input, PartitionId, Rules};
 
 use super::{Event, World};
 use crate::agenda::Micros;
@@ -38,6 +38,20 @@ impl World {
             Trouble::KeyFails { key, lasts } => {
                 self.failing.insert(key, self.now + lasts);
             }
+            Trouble::TargetFails { mood, lasts } => self.outage = Some((mood, self.now + lasts)),
+            Trouble::TargetDies { silently, back_after } => {
+                for endpoint in (0..self.plan.endpoints).map(EndpointId) {
+                    if self.service.of(endpoint).up {
+                        self.stop(endpoint, silently, back_after);
+                    }
+                }
+            }
+            Trouble::Release { share, verdict, lasts } => {
+                self.release = Some((share, verdict, self.now + lasts));
+            }
+            Trouble::NoLetters { lasts } => self.letters_from = self.now + lasts,
+            Trouble::Operator { process, act } => self.operate(process, act),
+            Trouble::RulesChange { rules } => self.change_rules(*rules),
             Trouble::TenureForgotten { partition } => self.kafka.of_mut(partition).tenure = None,
             Trouble::GroupForgotten => {
                 for stored in &mut self.kafka.partitions {
@@ -59,7 +73,7 @@ impl World {
         for partition in (0..partitions as u32).map(PartitionId) {
             self.model.end_term(process, partition);
         }
-        self.tally.inert += self.model.offices[process].inert;
+        self.tally.book(&self.model.offices[process]);
         self.model.offices[process] = Office::new(partitions);
         for partition in self.owned_by(process) {
             self.freed(partition);
@@ -125,6 +139,14 @@ impl World {
         }
     }
 
+    fn change_rules(&mut self, rules: Rules) {
+        self.plan.rules = rules.clone();
+        for process in 0..self.processes.len() {
+            self.tell(process, Input::Rules(rules.clone()));
+        }
+        self.model.rules_change(&rules);
+    }
+
     fn tell_all_endpoints(&mut self) {
         for process in 0..self.processes.len() {
             if self.processes[process].core.is_some() {
@@ -136,9 +158,15 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.note(|| "calm".to_owned());
         self.calm = true;
+        self.outage = None;
+        self.release = None;
+        self.letters_from = 0;
         for endpoint in (0..self.plan.endpoints).map(EndpointId) {
             let chapter = self.service.of(endpoint).chapter;
             self.endpoint_back(endpoint, chapter);
+        }
+        for process in 0..self.processes.len() {
+            self.poll_soon(process, 0);
         }
     }
 }

@@ -1,0 +1,90 @@
+//! The rules of a world: small numbers, so that every bound is met.
+
+use std::time::Duration;
+
+use forebay_core::{Backoff, GiveUp, Guarantee, Order, Planted, Rules};
+
+use super::MILLI;
+use crate::agenda::Micros;
+use crate::rng::Rng;
+
+pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
+    let first = time(rng, 1, 500);
+    let in_flight_max = rng.spread(1, 32);
+    let dead_letters = rng.odds(700);
+    Rules {
+        order: *rng.pick(&[Order::Key, Order::Key, Order::Key, Order::Partition, Order::None]),
+        guarantee: match rng.below(10) {
+            0 => Guarantee::AtMostOnce,
+            1 => Guarantee::Automatic,
+            _ => Guarantee::AtLeastOnce,
+        },
+        in_flight: rng.between(1, in_flight_max) as usize,
+        in_flight_max: in_flight_max as usize,
+        rate_max: rate(rng),
+        records_max: rng.spread(1, 128) as usize,
+        bytes_max: rng.spread(1, 20_000) as usize,
+        window_max: rng.spread(1, 256) as usize,
+        deadline: time(rng, 20, 5_000),
+        grace: if rng.odds(150) { Duration::ZERO } else { time(rng, 1, 1_000) },
+        backoff: Backoff { first, most: first * rng.between(1, 32) as u32 },
+        attempts: rng.between(1, 6) as u32,
+        dead_letters,
+        on_exhausted: give_up(rng, dead_letters),
+        on_reject: give_up(rng, dead_letters),
+        evidence_wait: evidence_wait(rng),
+        ejects: rng.odds(500),
+        probe_interval: time(rng, 10, 1_000),
+        commit_interval: time(rng, 1, 500),
+        commit_retry: time(rng, 1, 500),
+        drain: time(rng, 10, 5_000),
+        last_commit: time(rng, 10, 2_000),
+        planted,
+    }
+}
+
+/// Other rules for the same subscription. Nothing takes longer than it took by the first rules.
+pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
+    let in_flight_max = rng.spread(1, 32);
+    let shorter = |rng: &mut Rng, than: Duration| than.div_f64(rng.between(1, 8) as f64);
+    let Backoff { first, most } = from.backoff;
+    Rules {
+        in_flight: rng.between(1, in_flight_max) as usize,
+        in_flight_max: in_flight_max as usize,
+        rate_max: rate(rng),
+        records_max: rng.spread(1, 128) as usize,
+        bytes_max: rng.spread(1, 20_000) as usize,
+        deadline: shorter(rng, from.deadline).max(Duration::from_millis(20)),
+        backoff: Backoff { first: shorter(rng, first), most: shorter(rng, most) },
+        attempts: rng.between(1, 6) as u32,
+        on_exhausted: give_up(rng, from.dead_letters),
+        on_reject: give_up(rng, from.dead_letters),
+        evidence_wait: evidence_wait(rng),
+        ejects: rng.odds(500),
+        ..from.clone()
+    }
+}
+
+fn time(rng: &mut Rng, low: Micros, high: Micros) -> Duration {
+    Duration::from_micros(rng.spread(low * MILLI, high * MILLI))
+}
+
+fn rate(rng: &mut Rng) -> Option<u32> {
+    rng.odds(150).then(|| rng.spread(20, 5_000) as u32)
+}
+
+fn give_up(rng: &mut Rng, dead_letters: bool) -> GiveUp {
+    match (dead_letters, rng.below(6)) {
+        (_, 0) | (false, 1..=3) => GiveUp::Hold,
+        (_, 1) | (false, _) => GiveUp::Drop,
+        (true, _) => GiveUp::DeadLetter,
+    }
+}
+
+fn evidence_wait(rng: &mut Rng) -> Option<Duration> {
+    match rng.below(5) {
+        0 => Some(Duration::ZERO),
+        1 => None,
+        _ => Some(time(rng, 1, 5_000)),
+    }
+}

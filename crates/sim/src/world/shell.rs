@@ -1,0 +1,137 @@
+//! The shell around a core: what it tells it, how it polls it, and what it does for it.
+
+use forebay_core::{Command, Input, Instant, Offset, Output, PartitionId, Stuck};
+
+use super::{Event, Fetch, World};
+use crate::agenda::Micros;
+use crate::checkers::{Broken, Fact};
+use crate::model::Fate;
+
+impl World {
+    /// Tells a process's core what the world did, and has it polled soon.
+    pub(super) fn tell(&mut self, process: usize, input: Input<usize>) {
+        self.note(|| format!("process {process} hears {input:?}"));
+        let now = Instant::from_micros(self.now);
+        self.model.expire(process);
+        if let Some(core) = &mut self.processes[process].core {
+            core.handle(input, now);
+            self.observe(process);
+            self.poll_soon(process, 0);
+        }
+    }
+
+    pub(super) fn poll_soon(&mut self, process: usize, least: Micros) {
+        let it = &mut self.processes[process];
+        if !it.poll_due {
+            it.poll_due = true;
+            let life = it.life;
+            let at = self.now + least + self.rng.below(self.plan.pace.shell + 1);
+            self.agenda.enter(at, Event::Poll { process, life });
+        }
+    }
+
+    /// Looks at what the core has made of the records that failed; says whether anything is new.
+    pub(super) fn observe(&mut self, process: usize) -> bool {
+        let mut news = false;
+        let troubled: Vec<_> = self.model.offices[process].troubled.iter().copied().collect();
+        let Some(core) = &self.processes[process].core else { return false };
+        let counts = core.counts();
+        for (term, index) in troubled {
+            let Some(core) = &self.processes[process].core else { break };
+            let (of, entry) = (&self.model.terms[term], &self.model.terms[term].entries[index]);
+            let account = core.trouble(of.partition, Offset(entry.offset));
+            let judgement = self.model.judge(process, (term, index), account, counts);
+            let Some(judgement) = judgement else { continue };
+            news = true;
+            self.tally.charged += u64::from(judgement.charged.is_some());
+            let overdrawn = judgement.fate == Some(Fate::Stuck(Stuck::Budget));
+            self.tally.overdrawn += u64::from(overdrawn);
+            let fact = Fact::Judged { process, judgement: &judgement };
+            if let Err(broken) = self.checkers.look(&fact, &self.model) {
+                self.broken.get_or_insert(broken);
+            }
+            self.model.judged(process, &judgement);
+        }
+        let office = &mut self.model.offices[process];
+        office.known = office.journal.heard.len();
+        news
+    }
+
+    /// Lets a core see what time it is, so that what time alone brings about is seen by itself: an
+    /// order that can't be obeyed does nothing else.
+    pub(super) fn let_time_pass(&mut self, process: usize) -> bool {
+        let ended = self.model.expire(process) > 0;
+        let now = Instant::from_micros(self.now);
+        if let Some(core) = &mut self.processes[process].core {
+            let (partition, offset) = (PartitionId(u32::MAX), Offset(0));
+            let nothing = core.command(Command::Skip { partition, offset }, now);
+            assert!(nothing.is_err(), "there is no such partition");
+        }
+        self.observe(process) || ended
+    }
+
+    /// Polls until there is nothing more, or as much as the shell takes at once.
+    pub(super) fn poll(&mut self, process: usize, woken: bool) -> Result<(), Broken> {
+        let now = Instant::from_micros(self.now);
+        let due = std::mem::take(&mut self.processes[process].poll_due);
+        let woken = woken && !due;
+        let mut moved = self.let_time_pass(process);
+        for _ in 0..self.plan.pace.polls {
+            let Some(core) = &mut self.processes[process].core else { return Ok(()) };
+            let output = core.poll(now);
+            let view = core.view();
+            if !matches!(output, Some(Output::Released { .. })) {
+                moved |= self.observe(process);
+            }
+            let Some(output) = output else {
+                let Some(core) = &self.processes[process].core else { return Ok(()) };
+                let wakeup = core.next_wakeup(now);
+                if self.asserts {
+                    core.check();
+                }
+                let fact = Fact::Idle { process, wakeup, woken, moved, view: &view };
+                self.checkers.look(&fact, &self.model)?;
+                self.call_operator(process, &view);
+                self.wake_at(process, wakeup);
+                return Ok(());
+            };
+            moved = true;
+            self.note(|| format!("process {process} wants {output:?}"));
+            let fact = Fact::Wants { process, output: &output, view: &view };
+            self.checkers.look(&fact, &self.model)?;
+            self.perform(process, output);
+        }
+        self.poll_soon(process, 1);
+        Ok(())
+    }
+
+    fn wake_at(&mut self, process: usize, wakeup: Option<Instant>) {
+        let it = &mut self.processes[process];
+        it.alarm += 1;
+        let (life, alarm) = (it.life, it.alarm);
+        if let Some(wakeup) = wakeup {
+            let at = wakeup.as_micros().saturating_add(self.rng.below(self.plan.pace.shell + 1));
+            self.agenda.enter(at, Event::Wake { process, life, alarm });
+        }
+    }
+
+    fn perform(&mut self, process: usize, output: Output<usize>) {
+        match output {
+            Output::Commit { partition, tenure, point } => {
+                self.commit(process, partition, tenure, point);
+            }
+            Output::Fetch { partition, tenure, records, bytes } => {
+                let life = self.processes[process].life;
+                let Some(term) = self.model.term_mut(process, partition) else { return };
+                term.fetches += 1;
+                let (term, number) = (term.id, term.fetches);
+                let fetch = Fetch { process, life, term, tenure, number, records, bytes };
+                let takes = self.rng.below(self.plan.pace.fetch + 1);
+                self.agenda.enter(self.now + takes, Event::Hand(fetch));
+            }
+            Output::Deliver(delivery) => self.send(process, &delivery),
+            Output::DeadLetter(letter) => self.post(process, &letter),
+            Output::Released { partition } => self.released(process, partition),
+        }
+    }
+}
