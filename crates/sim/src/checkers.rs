@@ -167,14 +167,15 @@ impl fmt::Display for Broken {
     }
 }
 
-/// The partition that an output is about.
-fn about(output: &Output<usize>) -> PartitionId {
+/// The partition that an output is about, if it is about one.
+fn about(output: &Output<usize>) -> Option<PartitionId> {
     match output {
         Output::Commit { partition, .. }
         | Output::Fetch { partition, .. }
-        | Output::Released { partition } => *partition,
-        Output::Deliver(delivery) => delivery.id.partition,
-        Output::DeadLetter(letter) => letter.partition,
+        | Output::Released { partition } => Some(*partition),
+        Output::Deliver(delivery) => Some(delivery.id.partition),
+        Output::DeadLetter(letter) => Some(letter.partition),
+        Output::Check { .. } => None,
     }
 }
 

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Offset, PartitionId, Planted,
-    RevisionId, Subscription, Tenure, Verdict,
+    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset, PartitionId,
+    Planted, RevisionId, Subscription, TargetFault, Tenure, Verdict,
 };
 
 use crate::agenda::{Agenda, Micros};
@@ -132,6 +132,8 @@ enum Event {
     Arrive(Request),
     Finish { work: u64, request: Request },
     Answer { process: usize, life: u32, id: DeliveryId, answer: Answer },
+    Check { process: usize, life: u32, endpoint: EndpointId, asked: Instant },
+    Checked { process: usize, life: u32, check: Check },
     Apply(Commit),
     Reply { commit: Commit, stored: bool },
     Write(Letter),
@@ -143,6 +145,14 @@ enum Event {
     Trouble(Trouble),
     EndpointBack { endpoint: EndpointId, chapter: u64 },
     Calm,
+}
+
+/// What came of a connection that was tried for its own sake.
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    endpoint: EndpointId,
+    asked: Instant,
+    fault: Option<TargetFault>,
 }
 
 #[derive(Debug)]
@@ -322,6 +332,14 @@ impl World {
             Event::Answer { process, life, id, answer } => {
                 if self.lives(process, life) {
                     self.answer(process, id, answer)?;
+                }
+            }
+            Event::Check { process, life, endpoint, asked } => {
+                self.check(process, life, endpoint, asked);
+            }
+            Event::Checked { process, life, check } => {
+                if self.lives(process, life) {
+                    self.checked(process, check);
                 }
             }
             Event::Apply(commit) => self.apply(commit)?,

@@ -12,7 +12,7 @@ impl Checker for RevokedDrains {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
         match fact {
             Fact::Wants { process, output, .. } => {
-                let partition = about(output);
+                let Some(partition) = about(output) else { return Ok(()) };
                 let Some(term) = model.term(*process, partition) else {
                     return Err(format!("partition {} is not ours: {output:?}", partition.0));
                 };

@@ -25,7 +25,10 @@ impl Checker for TenuresGrow {
                     false => Err(format!("{} goes out before its tenure is stored", delivery.id)),
                 }
             }
-            Output::Fetch { .. } | Output::DeadLetter(_) | Output::Released { .. } => Ok(()),
+            Output::Fetch { .. }
+            | Output::DeadLetter(_)
+            | Output::Check { .. }
+            | Output::Released { .. } => Ok(()),
         }
     }
 }

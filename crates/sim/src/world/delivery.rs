@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, Delivery, DeliveryId, EndpointId, Input, TargetFault, UnknownCause, Verdict,
+    Answer, Delivery, DeliveryId, EndpointId, Input, Instant, TargetFault, UnknownCause, Verdict,
 };
 
-use super::{Event, Request, World};
+use super::{Check, Event, Request, World};
 use crate::agenda::Micros;
 use crate::checkers::{Broken, Fact};
 use crate::service::Work;
@@ -184,6 +184,34 @@ impl World {
         self.checkers.look(&fact, &self.model)
     }
 
+    /// A connection that is to carry nothing reaches the endpoint's address.
+    pub(super) fn check(
+        &mut self,
+        process: usize,
+        life: u32,
+        endpoint: EndpointId,
+        asked: Instant,
+    ) {
+        let it = self.service.of(endpoint);
+        let fault = match (it.up, it.silent) {
+            (true, _) => None,
+            (false, true) => Some(TargetFault::Connect),
+            (false, false) => Some(TargetFault::Refused),
+        };
+        let takes = self.rng.spread(1, self.deadline());
+        let check = Check { endpoint, asked, fault };
+        self.agenda.enter(self.now + takes, Event::Checked { process, life, check });
+    }
+
+    pub(super) fn checked(&mut self, process: usize, check: Check) {
+        let Check { endpoint, asked, fault } = check;
+        if let Some(fault) = fault {
+            let office = &mut self.model.offices[process];
+            office.heard(endpoint, Verdict::TargetFault(fault), self.now);
+        }
+        self.tell(process, Input::Checked { endpoint, asked, fault });
+    }
+
     /// A process died under its requests; whoever waits for them may hear of it.
     pub(super) fn cut_off(&mut self, endpoint: EndpointId, silently: bool) {
         let grace = self.plan.rules.grace.as_micros() as u64;
@@ -213,7 +241,7 @@ impl World {
         !self.calm && odds > 0 && self.rng.odds(odds)
     }
 
-    fn network(&mut self) -> Micros {
+    pub(super) fn network(&mut self) -> Micros {
         self.rng.below(self.plan.pace.network + 1)
     }
 

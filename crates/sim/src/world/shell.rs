@@ -131,6 +131,11 @@ impl World {
             }
             Output::Deliver(delivery) => self.send(process, &delivery),
             Output::DeadLetter(letter) => self.post(process, &letter),
+            Output::Check { endpoint } => {
+                let (life, asked) = (self.processes[process].life, Instant::from_micros(self.now));
+                let at = self.now + self.network();
+                self.agenda.enter(at, Event::Check { process, life, endpoint, asked });
+            }
             Output::Released { partition } => self.released(process, partition),
         }
     }
