@@ -1,6 +1,7 @@
 //! Each promise broken on purpose, so that a verdict of "kept" says something.
 
 use super::*;
+use crate::delivery::{Arrival, Ended};
 
 const MS: u64 = 1_000_000;
 
@@ -8,8 +9,7 @@ const MS: u64 = 1_000_000;
 fn sent() -> Vec<Sent> {
     let keys = [Some("N1"), Some("N1"), Some("N2"), None, Some("N1")];
     let record = |(place, key): (usize, Option<&str>)| Sent {
-        partition: 0,
-        offset: place as i64,
+        place: Place::new("flights", 0, place as i64),
         key: key.map(str::to_owned),
         digest: 100 + place as u64,
         acknowledged: place as u64 * MS,
@@ -17,17 +17,37 @@ fn sent() -> Vec<Sent> {
     keys.into_iter().enumerate().map(record).collect()
 }
 
+fn ended(at: u64, answered: Answered) -> Option<Ended> {
+    Some(Ended { at: at * MS, answered, told: true })
+}
+
 fn delivery(sent: &Sent, started: u64, accepted: u64) -> Delivery {
     Delivery {
         instance: 0,
-        partition: sent.partition,
-        offset: sent.offset,
-        key: sent.key.clone(),
-        digest: sent.digest,
-        tenure: 1,
+        what: Arrival {
+            topic: sent.place.topic.clone(),
+            partition: sent.place.partition,
+            offset: sent.place.offset,
+            key: sent.key.clone(),
+            digest: Some(sent.digest),
+            tenure: 1,
+            attempt: 1,
+            revision: "default".to_owned(),
+            idempotency_key: String::new(),
+            timeout_ms: None,
+        },
         started: started * MS,
-        accepted: Some(accepted * MS),
+        ended: ended(accepted, Answered::status(200)),
     }
+}
+
+fn in_tenure(tenure: i64, mut delivery: Delivery) -> Delivery {
+    delivery.what.tenure = tenure;
+    delivery
+}
+
+fn judge(sent: &[Sent], deliveries: &[Delivery], kills: &[Kill]) -> Verdict {
+    Evidence::new(sent, deliveries).kills(kills).judge()
 }
 
 /// Each record delivered once, one after another, from 10 ms on.
@@ -37,7 +57,10 @@ fn well(sent: &[Sent]) -> Vec<Delivery> {
 }
 
 fn gateway_killed(at: u64, commit_point: i64) -> Kill {
-    Kill::Gateway { at: at * MS, commit_points: BTreeMap::from([(0, commit_point)]) }
+    Kill::Gateway {
+        at: at * MS,
+        commit_points: BTreeMap::from([(("flights".to_owned(), 0), commit_point)]),
+    }
 }
 
 #[test]
@@ -59,22 +82,27 @@ fn what_is_delivered_once_and_in_order_is_kept() {
 fn a_record_that_was_never_accepted_is_lost() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries[2].accepted = None;
+    deliveries[2].ended = None;
     let verdict = judge(&sent, &deliveries, &[]);
-    assert_eq!((verdict.lost, verdict.delivered), (1, 4));
+    assert_eq!((&verdict.lost[..], verdict.delivered), (&[2][..], 4));
     assert!(!verdict.is_kept());
     deliveries.remove(2);
-    assert_eq!(judge(&sent, &deliveries, &[]).lost, 1);
+    assert_eq!(judge(&sent, &deliveries, &[]).lost, [2]);
 }
 
 #[test]
 fn a_record_with_other_content_or_another_key_is_foreign_and_lost() {
     let sent = sent();
-    for change in [|it: &mut Delivery| it.digest = 7, |it: &mut Delivery| it.key = None] {
+    let changes = [
+        |it: &mut Arrival| it.digest = Some(7),
+        |it: &mut Arrival| it.key = None,
+        |it: &mut Arrival| it.topic = "trains".to_owned(),
+    ];
+    for change in changes {
         let mut deliveries = well(&sent);
-        change(&mut deliveries[2]);
+        change(&mut deliveries[2].what);
         let verdict = judge(&sent, &deliveries, &[]);
-        assert_eq!((verdict.lost, verdict.foreign), (1, 1));
+        assert_eq!((&verdict.lost[..], &verdict.foreign[..]), (&[2][..], &[2][..]));
         assert!(!verdict.is_kept());
     }
 }
@@ -83,9 +111,11 @@ fn a_record_with_other_content_or_another_key_is_foreign_and_lost() {
 fn a_delivery_of_what_was_never_sent_breaks_the_verdict() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries.push(Delivery { offset: 99, ..delivery(&sent[0], 30, 31) });
+    let mut unknown = delivery(&sent[0], 30, 31);
+    unknown.what.offset = 99;
+    deliveries.push(unknown);
     let verdict = judge(&sent, &deliveries, &[]);
-    assert_eq!((verdict.foreign, verdict.lost), (1, 0));
+    assert_eq!((&verdict.foreign[..], &verdict.lost[..]), (&[5][..], &[][..]));
     assert!(!verdict.is_kept());
 }
 
@@ -106,9 +136,10 @@ fn the_gateways_kill_explains_what_was_not_committed_and_nothing_else() {
         let mut deliveries: Vec<_> = well(&sent);
         for delivery in &mut deliveries {
             delivery.started += 3_000 * MS;
-            delivery.accepted = delivery.accepted.map(|time| time + 3_000 * MS);
+            let ended = delivery.ended.as_mut().expect("all are");
+            ended.at += 3_000 * MS;
         }
-        deliveries.push(Delivery { tenure, ..delivery(&sent[3], 3_030, 3_031) });
+        deliveries.push(in_tenure(tenure, delivery(&sent[3], 3_030, 3_031)));
         judge(&sent, &deliveries, &[kill])
     };
     let explained = judged(gateway_killed(3_025, 3), 2);
@@ -125,7 +156,7 @@ fn the_gateways_kill_explains_what_was_not_committed_and_nothing_else() {
 fn a_request_that_was_read_after_its_gateway_was_killed_is_still_of_that_gateway() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 30, 31) });
+    deliveries.push(in_tenure(2, delivery(&sent[4], 30, 31)));
     assert!(judge(&sent, &deliveries, &[gateway_killed(15, 4)]).is_kept());
 }
 
@@ -133,8 +164,8 @@ fn a_request_that_was_read_after_its_gateway_was_killed_is_still_of_that_gateway
 fn a_kill_explains_one_repetition_only() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 30, 31) });
-    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[4], 32, 33) });
+    deliveries.push(in_tenure(2, delivery(&sent[4], 30, 31)));
+    deliveries.push(in_tenure(2, delivery(&sent[4], 32, 33)));
     let verdict = judge(&sent, &deliveries, &[gateway_killed(25, 0)]);
     assert_eq!((verdict.duplicated, verdict.unexplained.len()), (1, 1));
 }
@@ -159,7 +190,7 @@ fn a_later_record_of_a_key_that_is_accepted_first_is_out_of_order() {
     let mut deliveries = well(&sent);
     deliveries[1] = delivery(&sent[1], 30, 31);
     let verdict = judge(&sent, &deliveries, &[]);
-    assert_eq!((verdict.out_of_order, verdict.overlapping), (1, 0));
+    assert_eq!((&verdict.out_of_order[..], verdict.overlapping.len()), (&[4][..], 0));
     assert!(!verdict.is_kept());
 }
 
@@ -176,18 +207,18 @@ fn records_of_different_keys_and_without_a_key_have_no_order() {
 fn a_record_that_comes_again_is_not_out_of_order_by_that() {
     let sent = sent();
     let mut deliveries = well(&sent);
-    deliveries.push(Delivery { tenure: 2, ..delivery(&sent[0], 30, 31) });
+    deliveries.push(in_tenure(2, delivery(&sent[0], 30, 31)));
     assert!(judge(&sent, &deliveries, &[gateway_killed(25, 0)]).is_kept());
 }
 
 #[test]
 fn records_that_reached_kafka_in_another_order_than_the_inputs_are_out_of_order() {
     let mut sent = sent();
-    (sent[0].offset, sent[1].offset) = (1, 0);
+    (sent[0].place.offset, sent[1].place.offset) = (1, 0);
     let mut deliveries = well(&sent);
     deliveries[0] = delivery(&sent[0], 12, 13);
     deliveries[1] = delivery(&sent[1], 10, 11);
-    assert_eq!(judge(&sent, &deliveries, &[]).out_of_order, 1);
+    assert_eq!(judge(&sent, &deliveries, &[]).out_of_order.len(), 1);
 }
 
 #[test]
@@ -196,10 +227,10 @@ fn two_deliveries_of_a_key_at_the_same_time_overlap() {
     let mut deliveries = well(&sent);
     deliveries[1] = Delivery { instance: 1, ..delivery(&sent[1], 10, 12) };
     let verdict = judge(&sent, &deliveries, &[]);
-    assert_eq!((verdict.overlapping, verdict.out_of_order), (1, 0));
+    assert_eq!((&verdict.overlapping[..], verdict.out_of_order.len()), (&[1][..], 0));
     assert!(!verdict.is_kept());
-    deliveries[1].tenure = 2;
-    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 0, "tenures are apart");
+    deliveries[1].what.tenure = 2;
+    assert_eq!(judge(&sent, &deliveries, &[]).overlapping.len(), 0, "tenures are apart");
 }
 
 #[test]
@@ -207,7 +238,7 @@ fn a_record_without_a_key_overlaps_with_itself_only() {
     let sent = sent();
     let mut deliveries = well(&sent);
     deliveries.push(delivery(&sent[3], 16, 18));
-    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 1);
+    assert_eq!(judge(&sent, &deliveries, &[]).overlapping.len(), 1);
 }
 
 #[test]
@@ -215,12 +246,16 @@ fn an_unanswered_delivery_is_at_work_until_its_service_is_killed() {
     let sent = sent();
     let mut deliveries = well(&sent);
     let mut unanswered = delivery(&sent[0], 5, 0);
-    unanswered.accepted = None;
+    unanswered.ended = None;
     deliveries.push(unanswered);
     let killed = |at| [Kill::Service { instance: 0, at: at * MS }];
-    assert_eq!(judge(&sent, &deliveries, &killed(9)).overlapping, 0);
-    assert_eq!(judge(&sent, &deliveries, &killed(11)).overlapping, 1);
-    assert_eq!(judge(&sent, &deliveries, &[]).overlapping, 3, "still at work for all we know");
+    assert_eq!(judge(&sent, &deliveries, &killed(9)).overlapping.len(), 0);
+    assert_eq!(judge(&sent, &deliveries, &killed(11)).overlapping.len(), 1);
+    assert_eq!(
+        judge(&sent, &deliveries, &[]).overlapping.len(),
+        3,
+        "still at work for all we know"
+    );
 }
 
 #[test]

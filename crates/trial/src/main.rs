@@ -1,0 +1,3 @@
+//! `forebay-trial serve`: the scripted service as a process.
+
+fn main() {}
