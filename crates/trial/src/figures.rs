@@ -130,3 +130,6 @@ impl Latencies {
         self.quantile(0.99)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,11 +183,6 @@ impl Service {
         self.settle();
     }
 
-    /// Whether connections are taken just now.
-    pub fn is_listening(&self) -> bool {
-        self.shared.state().listening
-    }
-
     /// Connections taken so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
@@ -260,7 +255,7 @@ impl Shared {
 }
 
 /// A port that can be bound again beside this one: one of the two may listen.
-fn bind(address: SocketAddr) -> io::Result<Socket> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;

@@ -70,3 +70,25 @@ fn a_journal_that_ends_what_it_never_began_is_refused() {
     writer.ended(0, Answered::broken("hang")).expect("written");
     assert!(journals.read().is_err());
 }
+
+#[test]
+fn what_a_test_waits_for_is_seen_when_it_is_written_and_missed_when_it_is_not() {
+    let journal = Journal::default();
+    let writing = journal.clone();
+    let service = std::thread::spawn(move || {
+        for offset in 0..3 {
+            let delivery = writing.begun(writing.enlist(), arrival(offset));
+            writing.ended(delivery, Answered::status(200));
+        }
+    });
+    let third = journal.wait("the third is accepted", |all| all.get(2)?.accepted());
+    service.join().expect("it only writes");
+    assert_eq!(journal.read()[2].accepted(), Some(third));
+    assert_eq!((journal.accepted().len(), journal.highest()[&3]), (3, 2));
+    let never = std::panic::catch_unwind(|| {
+        let soon = std::time::Duration::from_millis(30);
+        journal.wait_for(soon, "a fourth", |all| all.get(3).map(drop));
+    });
+    assert!(never.is_err());
+    assert_eq!(journal.len(), 3, "a test that failed leaves the journal as it is");
+}

@@ -270,3 +270,162 @@ fn time_counts_as_a_stop_only_while_a_record_waits() {
     let stop = Stop { length: 20 * MS, began: 5_000 * MS };
     assert_eq!(judge(&later, &deliveries, &[]).longest_stop, stop);
 }
+
+/// The reason why the last of these, another delivery of record 4, came.
+fn why(change: impl FnOnce(&mut Delivery, &mut Delivery), kills: &[Kill]) -> Reason {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    let mut next = delivery(&sent[4], 60_000, 60_001);
+    next.what.attempt = 2;
+    change(&mut deliveries[4], &mut next);
+    deliveries.push(next);
+    let verdict = judge(&sent, &deliveries, kills);
+    let mut reasons = verdict.repeated.iter();
+    let (reason, count) = reasons.next().expect("it came twice");
+    assert_eq!((*count, reasons.next(), verdict.foreign.len()), (1, None, 0));
+    assert_eq!(*reason == Reason::Unexplained, verdict.unexplained.len() == 1);
+    *reason
+}
+
+fn answered(delivery: &mut Delivery, answered: Answered) {
+    delivery.ended = ended(19, answered);
+}
+
+#[test]
+fn a_delivery_after_a_failure_is_a_retry() {
+    for status in [503, 400, 302] {
+        let reason = why(|one, _| answered(one, Answered::status(status)), &[]);
+        assert_eq!(reason, Reason::Failure, "{status}");
+    }
+    let verdict = Some("retry".to_owned());
+    let said = Answered::Whole { status: 200, verdict };
+    assert_eq!(why(|one, _| answered(one, said), &[]), Reason::Failure);
+}
+
+#[test]
+fn a_delivery_after_an_answer_that_nobody_can_know_is_explained() {
+    assert_eq!(why(|one, _| answered(one, Answered::broken("hang")), &[]), Reason::UnknownAnswer);
+    let untold = |one: &mut Delivery, _: &mut Delivery| {
+        one.ended.as_mut().expect("it was").told = false;
+    };
+    assert_eq!(why(untold, &[]), Reason::UnknownAnswer);
+}
+
+#[test]
+fn an_accept_near_its_deadline_may_have_come_too_late_and_an_early_one_did_not() {
+    let within = |timeout_ms| {
+        move |one: &mut Delivery, _: &mut Delivery| {
+            one.what.timeout_ms = Some(timeout_ms);
+            let at = one.started / MS + 900;
+            one.ended = ended(at, Answered::status(200));
+        }
+    };
+    assert_eq!(why(within(1_000), &[]), Reason::UnknownAnswer);
+    assert_eq!(why(within(100_000), &[]), Reason::Unexplained);
+}
+
+#[test]
+fn what_never_ended_comes_again_after_its_deadline_and_not_before() {
+    let unended = |timeout_ms| {
+        move |one: &mut Delivery, _: &mut Delivery| {
+            one.what.timeout_ms = Some(timeout_ms);
+            one.ended = None;
+        }
+    };
+    assert_eq!(why(unended(30_000), &[]), Reason::UnknownAnswer);
+    assert_eq!(why(unended(90_000), &[]), Reason::Unexplained);
+    assert_eq!(why(|one, _| one.ended = None, &[]), Reason::Unexplained);
+}
+
+#[test]
+fn a_new_tenure_explains_what_was_in_flight_and_what_was_not_committed() {
+    let in_flight = |one: &mut Delivery, next: &mut Delivery| {
+        one.ended = None;
+        next.what.tenure = 2;
+    };
+    assert_eq!(why(in_flight, &[]), Reason::NewTenure);
+    let accepted = |_: &mut Delivery, next: &mut Delivery| next.what.tenure = 2;
+    assert_eq!(why(accepted, &[gateway_killed(25, 4)]), Reason::NewTenure);
+    assert_eq!(why(accepted, &[gateway_killed(25, 5)]), Reason::Unexplained, "committed");
+    assert_eq!(why(accepted, &[]), Reason::Unexplained, "no evidence of its commit point");
+}
+
+#[test]
+fn a_services_kill_is_a_reason_of_its_own() {
+    let killed = [Kill::Service { instance: 0, at: 20 * MS }];
+    assert_eq!(why(|one, _| one.ended = None, &killed), Reason::ServiceKilled);
+    assert_eq!(why(|_, _| {}, &killed), Reason::ServiceKilled);
+    assert_eq!(why(|_, _| {}, &[]), Reason::Unexplained);
+}
+
+#[test]
+fn each_of_many_deliveries_has_its_own_reason() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    answered(&mut deliveries[4], Answered::status(500));
+    let mut second = delivery(&sent[4], 30, 0);
+    second.ended = ended(31, Answered::broken("close"));
+    deliveries.extend([second, delivery(&sent[4], 40, 41), delivery(&sent[4], 50, 51)]);
+    let verdict = judge(&sent, &deliveries, &[]);
+    let reasons = [Reason::Failure, Reason::UnknownAnswer, Reason::Unexplained];
+    assert_eq!(reasons.map(|reason| verdict.repeated(reason)), [1, 1, 1]);
+    assert_eq!((verdict.duplicated, verdict.overlapping.len()), (1, 0));
+}
+
+#[test]
+fn after_its_deadline_a_delivery_is_not_at_work_for_its_lane() {
+    let sent = sent();
+    let overlapping = |timeout_ms| {
+        let mut deliveries = well(&sent);
+        deliveries[0].what.timeout_ms = timeout_ms;
+        // It is still at work when the next one of its key begins, at 12 ms.
+        deliveries[0].ended = ended(500, Answered::status(200));
+        judge(&sent, &deliveries, &[]).overlapping.len()
+    };
+    assert_eq!(overlapping(Some(2)), 0);
+    assert_eq!(overlapping(Some(3)), 1);
+    assert_eq!(overlapping(None), 2);
+}
+
+#[test]
+fn an_excused_record_is_neither_lost_nor_out_of_order() {
+    let sent = sent();
+    let excused = BTreeSet::from([sent[1].place.clone()]);
+    let mut deliveries = well(&sent);
+    let judged = |deliveries: &[Delivery]| {
+        let verdict = Evidence::new(&sent, deliveries).excused(&excused).judge();
+        (verdict.lost.len(), verdict.excused, verdict.out_of_order.len(), verdict.is_kept())
+    };
+    // Dead-lettered, and sent back long after.
+    deliveries[1] = delivery(&sent[1], 500, 501);
+    assert_eq!(judged(&deliveries), (0, 0, 0, true));
+    answered(&mut deliveries[1], Answered::status(400));
+    assert_eq!(judged(&deliveries), (0, 1, 0, true));
+    answered(&mut deliveries[2], Answered::status(400));
+    assert_eq!(judged(&deliveries), (1, 1, 0, false), "excused is who is on the list");
+}
+
+#[test]
+fn a_broken_verdict_tells_what_is_wrong_and_where() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[2].ended = None;
+    deliveries[1] = delivery(&sent[1], 30, 31);
+    deliveries.push(delivery(&sent[3], 50, 51));
+    deliveries[0].what.offset = 77;
+    let evidence = Evidence::new(&sent, &deliveries);
+    let verdict = evidence.judge();
+    let told = evidence.told(&verdict).to_string();
+    for words in [
+        "5 records, 3 delivered",
+        "lost: 2\n  offset 0 of partition 0 of flights, key N1\n",
+        "out of order: 1\n  offset 4 of partition 0",
+        "foreign: 1\n  offset 77 of partition 0",
+        "repeated without a reason: 1\n  offset 3 of partition 0",
+    ] {
+        assert!(told.contains(words), "`{words}` is not in:\n{told}");
+    }
+    let kept = well(&sent);
+    assert_eq!(Evidence::new(&sent, &kept).assert_kept().delivered, 5);
+    assert!(std::panic::catch_unwind(|| evidence.assert_kept()).is_err());
+}

@@ -190,3 +190,6 @@ impl Chosen {
         Duration::from_millis(ms) + Duration::from_nanos(extra)
     }
 }
+
+#[cfg(test)]
+mod tests;
