@@ -6,9 +6,8 @@
 mod control;
 mod crash;
 mod deliver;
-mod journal;
+mod input;
 pub(crate) mod kafka;
 pub(crate) mod process;
 mod refuse;
 mod scale;
-mod service;
