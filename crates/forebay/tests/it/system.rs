@@ -3,6 +3,7 @@
 //! What was delivered, in which order and how often is decided from the services' journals. The
 //! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
 
+mod abuse;
 mod control;
 mod crash;
 mod deliver;

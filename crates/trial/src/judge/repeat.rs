@@ -4,7 +4,7 @@
 //! again, an answer that the sender can't know is, and so is what was accepted and not committed
 //! when a tenure ended. Nothing else is a reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Kill, deadline};
 use crate::delivery::{Answered, Delivery};
@@ -40,12 +40,13 @@ pub(super) fn explain(
     of: &[Vec<usize>],
     kills: &[Kill],
 ) -> (BTreeMap<Reason, usize>, Vec<Repetition>) {
+    let kills: Vec<Known<'_>> = kills.iter().map(|kill| Known::new(kill, deliveries)).collect();
     let (mut repeated, mut unexplained) = (BTreeMap::new(), Vec::new());
     for numbers in of.iter().filter(|numbers| numbers.len() > 1) {
         let mut all: Vec<&Delivery> = numbers.iter().map(|number| &deliveries[*number]).collect();
         all.sort_by_key(|delivery| delivery.started);
         for pair in all.windows(2) {
-            let reason = reason(pair[0], pair[1], kills);
+            let reason = reason(pair[0], pair[1], &kills);
             *repeated.entry(reason).or_default() += 1;
             if reason == Reason::Unexplained {
                 unexplained.push(Repetition { one: pair[0].clone(), next: pair[1].clone() });
@@ -55,15 +56,15 @@ pub(super) fn explain(
     (repeated, unexplained)
 }
 
-fn reason(one: &Delivery, next: &Delivery, kills: &[Kill]) -> Reason {
+fn reason(one: &Delivery, next: &Delivery, kills: &[Known<'_>]) -> Reason {
     let ended = one.ended.as_ref().filter(|ended| ended.at <= next.started);
     match ended.map(|ended| &ended.answered) {
         Some(Answered::Broken { .. }) => return Reason::UnknownAnswer,
         Some(whole) if !whole.is_accept() => return Reason::Failure,
         Some(_) | None => {}
     }
-    if let Some(kill) = kills.iter().find(|kill| explains(kill, one, next)) {
-        return match kill {
+    if let Some(kill) = kills.iter().find(|kill| kill.explains(one, next)) {
+        return match kill.kill {
             Kill::Gateway { .. } => Reason::NewTenure,
             Kill::Service { .. } => Reason::ServiceKilled,
         };
@@ -89,20 +90,47 @@ fn is_late(delivery: &Delivery, at: u64) -> bool {
     })
 }
 
-fn explains(kill: &Kill, one: &Delivery, next: &Delivery) -> bool {
-    match kill {
-        Kill::Service { instance, at } => {
-            let last_answers = match &one.ended {
-                Some(ended) => ended.at + ON_ITS_WAY >= *at,
-                None => true,
-            };
-            one.instance == *instance && last_answers && next.started >= *at
+/// A kill, with the tenures that it ended.
+struct Known<'a> {
+    kill: &'a Kill,
+    /// The highest that had delivered by then, for each topic and partition.
+    tenures: HashMap<(&'a str, i32), i64>,
+}
+
+impl<'a> Known<'a> {
+    fn new(kill: &'a Kill, deliveries: &'a [Delivery]) -> Self {
+        let mut tenures = HashMap::new();
+        if let Kill::Gateway { at, .. } = kill {
+            for Delivery { what, .. } in deliveries.iter().filter(|it| it.started <= *at) {
+                let tenure = tenures.entry((what.topic.as_str(), what.partition)).or_default();
+                *tenure = what.tenure.max(*tenure);
+            }
         }
-        Kill::Gateway { at, commit_points } => {
-            let partition = (one.what.topic.clone(), one.what.partition);
-            let committed = commit_points.get(&partition).copied().unwrap_or(0);
-            let taken_over = one.what.tenure < next.what.tenure && next.started >= *at;
-            one.what.offset >= committed && one.started <= at + ON_ITS_WAY && taken_over
+        Self { kill, tenures }
+    }
+
+    fn explains(&self, one: &Delivery, next: &Delivery) -> bool {
+        match self.kill {
+            Kill::Service { instance, at } => {
+                let last_answers = match &one.ended {
+                    Some(ended) => ended.at + ON_ITS_WAY >= *at,
+                    None => true,
+                };
+                one.instance == *instance && last_answers && next.started >= *at
+            }
+            Kill::Gateway { at, commit_points } => {
+                let partition = (one.what.topic.clone(), one.what.partition);
+                let committed = commit_points.get(&partition).copied().unwrap_or(0);
+                let taken_over = one.what.tenure < next.what.tenure && next.started >= *at;
+                one.what.offset >= committed && self.is_of_the_killed(one, *at) && taken_over
+            }
         }
+    }
+
+    /// What is read soon after the kill may be of the killed one, or of one that followed at once.
+    fn is_of_the_killed(&self, one: &Delivery, at: u64) -> bool {
+        let ended = self.tenures.get(&(one.what.topic.as_str(), one.what.partition));
+        let soon = one.started <= at + ON_ITS_WAY;
+        one.started <= at || (soon && ended.is_none_or(|ended| one.what.tenure <= *ended))
     }
 }

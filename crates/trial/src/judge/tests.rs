@@ -161,6 +161,19 @@ fn a_request_that_was_read_after_its_gateway_was_killed_is_still_of_that_gateway
 }
 
 #[test]
+fn an_earlier_kill_explains_nothing_of_a_gateway_that_followed_at_once() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    // Killed at 15 ms with nothing committed; its successor delivers record 4 and commits it.
+    deliveries[4].what.tenure = 2;
+    deliveries.push(in_tenure(3, delivery(&sent[4], 30, 31)));
+    let kills = [gateway_killed(15, 0), gateway_killed(25, 5)];
+    assert_eq!(judge(&sent, &deliveries, &kills).unexplained.len(), 1);
+    let kills = [gateway_killed(15, 0), gateway_killed(25, 4)];
+    assert!(judge(&sent, &deliveries, &kills).is_kept());
+}
+
+#[test]
 fn a_kill_explains_one_repetition_only() {
     let sent = sent();
     let mut deliveries = well(&sent);
