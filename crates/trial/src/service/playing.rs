@@ -52,8 +52,9 @@ pub(super) enum Admission {
 
 static ACCEPT: Act = Act::Answer(Answer { status: 200, headers: Vec::new(), body: String::new() });
 
-/// At a rate's limit so much of a second may come at once, for timers are no finer.
-const BURST: u64 = 5_000_000;
+/// Turns that nobody took are kept for so long, so that a limited service with enough to do reaches
+/// its rate even where it is not always scheduled in time.
+const BURST: u64 = 50_000_000;
 const SECOND: u64 = 1_000_000_000;
 
 impl Playing {

@@ -1,12 +1,13 @@
 //! The service as a process: orders, kills and crashes.
 
+use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use forebay_trial::{Act, Answered, Child, Journals, Kill, Order, Rule, Script};
 
-use crate::client::{Client, post};
+use crate::client::{Client, Post, post};
 
 fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_forebay-trial"))
@@ -45,6 +46,44 @@ fn a_process_that_is_killed_keeps_what_it_wrote_and_another_follows_at_its_addre
         .collect();
     assert_eq!(seen, [(0, 0, true), (0, 1, false), (1, 1, true)]);
     assert!(journals.deliveries()[1].ended.is_none() && journals.deliveries()[1].started < at);
+}
+
+#[test]
+fn every_answer_that_got_out_before_a_kill_is_in_the_journal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = Script::accepting();
+    let mut child = Child::start(binary(), directory.path(), 0, &script).expect("started");
+    let address = child.address();
+    let (busy, is_busy) = std::sync::mpsc::sync_channel(4);
+    let clients: Vec<_> = (0..4)
+        .map(|partition| {
+            let busy = busy.clone();
+            std::thread::spawn(move || {
+                let mut client = Client::connect(address);
+                let delivery = |offset| Post { partition, ..post(offset) };
+                let answered = (0..).take_while(|offset| {
+                    if *offset == 200 {
+                        busy.send(()).expect("the test waits for it");
+                    }
+                    client.ask_or_end(&delivery(*offset)).is_some()
+                });
+                answered.map(|offset| (partition, offset)).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    for _ in &clients {
+        is_busy.recv().expect("all get that far");
+    }
+    child.kill().expect("ours");
+    let answered: Vec<_> =
+        clients.into_iter().flat_map(|client| client.join().expect("it ends")).collect();
+    assert!(answered.len() >= 800);
+    let journals = journals(directory.path(), 1);
+    let accepted = journals.deliveries().iter().filter(|it| it.accepted().is_some());
+    let accepted: BTreeSet<_> =
+        accepted.map(|delivery| (delivery.what.partition, delivery.what.offset)).collect();
+    let missing: Vec<_> = answered.iter().filter(|place| !accepted.contains(place)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

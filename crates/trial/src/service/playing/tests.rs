@@ -35,7 +35,7 @@ fn random_delays_are_those_of_the_seed() {
 fn turns_come_at_the_rate_and_a_refused_one_is_not_used_up() {
     let playing = Playing::new(Script::accepting());
     let taken: Vec<Duration> = (0..1_000).map(|_| playing.turn(1_000, true)).collect();
-    // A burst of 5 ms is there at once; the clock goes on a little while they are counted.
+    // A burst of 50 ms is there at once; the clock goes on a little while they are counted.
     let last = taken[999];
     assert!(last > Duration::from_millis(800) && last <= Duration::from_millis(999), "{last:?}");
     let refused = playing.turn(1_000, false);
