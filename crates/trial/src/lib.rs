@@ -8,6 +8,22 @@
 //!   same by files, for services that are processes and may be killed.
 //! - [`Evidence`] is judged into a [`Verdict`]; [`figures`] reads rates and latencies from it.
 //!
+//! ```
+//! use forebay_trial::{Act, Evidence, Journal, Limit, Rule, Script, Service};
+//!
+//! let journal = Journal::default();
+//! let bad = Rule::answering(500).share(1, 100).while_on("bad");
+//! let poison = Rule::new(Act::Crash).key("poison").times(3);
+//! let script = Script::accepting().limit(Limit::per_second(5_000)).rule(bad).rule(poison);
+//! let service = Service::start(script, &journal);
+//! service.switch_on("bad"); // a hundredth of all keys fails from now on
+//! // Have something deliver to `service.url()`, and wait for what it does:
+//! // journal.wait("all is accepted", |deliveries| …);
+//! let sent = []; // what Kafka acknowledged, in its order
+//! let verdict = Evidence::new(&sent, &journal.read()).assert_kept();
+//! assert_eq!(verdict.duplicated, 0);
+//! ```
+//!
 //! It knows nothing of gateways, brokers or clients: it stands at the other end of the wire.
 
 mod child;
