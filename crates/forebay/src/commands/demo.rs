@@ -13,12 +13,10 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::process::{Signals, print};
 
 mod child;
-mod clock;
 mod control;
 mod group;
 mod input;
-mod journal;
-mod judge;
+mod pause;
 mod picture;
 mod play;
 mod replay;

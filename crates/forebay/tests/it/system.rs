@@ -3,12 +3,12 @@
 //! What was delivered, in which order and how often is decided from the services' journals. The
 //! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
 
+mod abuse;
 mod control;
 mod crash;
 mod deliver;
-mod journal;
+mod input;
 pub(crate) mod kafka;
 pub(crate) mod process;
 mod refuse;
 mod scale;
-mod service;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_kafka::{Admin, KafkaError, Properties, ReadFrom, Reader, ReaderItem};
 use forebay_wire::offsets_topic::{Entry, TOPIC, partition_of_group};
 
-use super::clock;
+use super::pause::pause;
 
 /// The topic is made when the first group asks for it, and its leaders may take a while.
 const APPEARS: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Watch {
                 Reader::start(properties, TOPIC, Some(&[partition]), ReadFrom::Beginning, APPEARS);
             match reader {
                 Err(error) if error.may_retry() && began.elapsed() < APPEARS => {
-                    clock::pause(ASK_AGAIN);
+                    pause(ASK_AGAIN);
                 }
                 other => break other?,
             }
@@ -92,7 +92,7 @@ fn partitions_of_the_topic(admin: &Admin, group: &str) -> Result<i32, KafkaError
                 let doing = format!("find topic {TOPIC}");
                 return Err(KafkaError::Fatal { doing, reason: "it does not appear".into() });
             }
-            Ok(_) | Err(_) => clock::pause(ASK_AGAIN),
+            Ok(_) | Err(_) => pause(ASK_AGAIN),
         }
     }
 }

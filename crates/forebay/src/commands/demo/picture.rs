@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
+use forebay_trial::Verdict;
 use rustix::termios::tcgetwinsize;
 use tokio::time::Instant;
 
-use super::judge::Verdict;
 use super::stage::ServiceState;
 
 const EVERY: Duration = Duration::from_millis(200);
@@ -159,11 +159,11 @@ fn promises(scene: &Scene<'_>) -> Vec<String> {
     };
     vec![
         promise(
-            verdict.foreign == 0,
-            format!("nothing lost; on their way: {}", thousands(verdict.lost)),
+            verdict.foreign.is_empty(),
+            format!("nothing lost; on their way: {}", thousands(verdict.lost.len())),
         ),
-        promise(verdict.out_of_order == 0, "each key in its order".to_owned()),
-        promise(verdict.overlapping == 0, "one delivery of a key at a time".to_owned()),
+        promise(verdict.out_of_order.is_empty(), "each key in its order".to_owned()),
+        promise(verdict.overlapping.is_empty(), "one delivery of a key at a time".to_owned()),
         promise(
             generations.len() <= 1,
             format!("no rebalance: the group's generation is {}", generations.join(", then ")),

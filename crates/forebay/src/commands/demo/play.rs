@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use forebay_trial::{Evidence, Journals, Kill, Verdict, clock};
 use tokio::time::Instant;
 
-use super::clock;
 use super::group::{Group, Watch};
-use super::journal::Journals;
-use super::judge::{Delivery, Kill, Verdict, judge};
 use super::picture::{Instance, Picture, Scene};
 use super::replay::Replay;
 use super::report::Part;
@@ -126,7 +124,8 @@ impl<'a> Play<'a> {
     }
 
     pub(super) fn judge(&self) -> Verdict {
-        judge(&self.replay.sent(), self.journals.deliveries(), &self.kills)
+        let sent = self.replay.sent();
+        Evidence::new(&sent, self.journals.deliveries()).kills(&self.kills).judge()
     }
 
     fn draw(&mut self, group: &Group, lag: i64) {
@@ -144,8 +143,9 @@ impl<'a> Play<'a> {
             .collect();
         let recent = clock::now().saturating_sub(RATE_OVER);
         let mut rate = 0;
-        for Delivery { instance, accepted, .. } in deliveries {
-            let Some(instance) = instances.get_mut(*instance) else { continue };
+        for delivery in deliveries {
+            let accepted = delivery.accepted();
+            let Some(instance) = instances.get_mut(delivery.instance) else { continue };
             instance.accepted += usize::from(accepted.is_some());
             instance.at_work += usize::from(accepted.is_none());
             rate += usize::from(accepted.is_some_and(|at| at > recent));

@@ -6,11 +6,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use forebay_kafka::{Delivery, KafkaError, Produced, Producer, Properties, Send, SendError};
+use forebay_trial::{Place, Sent, clock, digest};
 
-use super::clock;
 use super::input::Row;
-use super::journal::digest;
-use super::judge::Sent;
+use super::pause::pause;
 
 /// Once all is sent, Kafka may take this long to acknowledge the last of it.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
@@ -19,6 +18,7 @@ type Answer = (usize, u64, Result<Produced, KafkaError>);
 
 /// A replay on a thread of its own.
 pub(super) struct Replay {
+    topic: String,
     rows: Arc<Vec<Row>>,
     answers: Arc<Mutex<Vec<Answer>>>,
     /// By the row's place; none while Kafka has not acknowledged it.
@@ -45,6 +45,7 @@ impl Replay {
             std::thread::spawn(move || send_all(&producer, &topic, &rows, rate, &answers, &stop))
         };
         Ok(Self {
+            topic: topic.to_owned(),
             sent: vec![None; rows.len()],
             rows,
             answers,
@@ -57,11 +58,12 @@ impl Replay {
 
     /// Takes in what Kafka acknowledged since. Fails if it refused anything.
     pub(super) fn read(&mut self) -> Result<(), KafkaError> {
-        for (place, acknowledged, answer) in std::mem::take(&mut *lock(&self.answers)) {
+        for (number, acknowledged, answer) in std::mem::take(&mut *lock(&self.answers)) {
             let Produced { partition, offset } = answer?;
-            let row = &self.rows[place];
+            let row = &self.rows[number];
+            let place = Place::new(self.topic.as_str(), partition, offset);
             let (key, digest) = (row.key.clone(), digest(&row.value));
-            self.sent[place] = Some(Sent { partition, offset, key, digest, acknowledged });
+            self.sent[number] = Some(Sent { place, key, digest, acknowledged });
             self.acknowledged += 1;
         }
         match self.thread.take_if(|thread| thread.is_finished()) {
@@ -101,7 +103,7 @@ fn send_all(
     let start = Instant::now();
     for (place, row) in rows.iter().enumerate() {
         let due = start + Duration::from_secs_f64(place as f64 / rate);
-        clock::pause(due.saturating_duration_since(Instant::now()));
+        pause(due.saturating_duration_since(Instant::now()));
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }

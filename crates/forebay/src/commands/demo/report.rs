@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
+use forebay_trial::{Delivery, Repetition, Verdict, clock};
 use serde::Serialize;
 
-use super::clock;
-use super::judge::{Delivery, Repetition, Verdict};
 use super::picture::thousands;
 
 /// The fields are part of the interface.
@@ -73,8 +72,8 @@ impl Report {
             // What Kafka never took is not on its way either.
             lost: records - verdict.delivered,
             duplicated: verdict.duplicated,
-            out_of_order: verdict.out_of_order,
-            overlapping: verdict.overlapping,
+            out_of_order: verdict.out_of_order.len(),
+            overlapping: verdict.overlapping.len(),
             rebalances: generations.rebalances,
             generation_before: generations.before,
             generation_after: generations.after,
@@ -133,8 +132,8 @@ impl Report {
             let line = format!("  {name:<13}{figure:>9}   {note}");
             let _ = writeln!(page, "{}", line.trim_end());
         }
-        if self.verdict.foreign > 0 {
-            let foreign = thousands(self.verdict.foreign);
+        if !self.verdict.foreign.is_empty() {
+            let foreign = thousands(self.verdict.foreign.len());
             let _ = writeln!(page, "  {foreign} deliveries were of nothing that was sent");
         }
         page.push_str(if self.kept {
@@ -155,14 +154,14 @@ fn told(repetition: &Repetition, since: impl Fn(u64) -> f64) -> String {
             "service {} from {:.3} s to {:.3} s in tenure {}",
             delivery.instance + 1,
             since(delivery.started),
-            since(delivery.accepted.unwrap_or(delivery.started)),
-            delivery.tenure
+            since(delivery.ended.as_ref().map_or(delivery.started, |ended| ended.at)),
+            delivery.what.tenure
         )
     };
     let Repetition { one, next } = repetition;
-    let (partition, offset) = (one.partition, one.offset);
+    let (partition, offset) = (one.what.partition, one.what.offset);
     format!(
-        "offset {offset} of partition {partition} was accepted by {}, then by {}",
+        "offset {offset} of partition {partition} was delivered to {}, then to {}",
         by(one),
         by(next)
     )

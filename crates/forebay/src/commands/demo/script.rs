@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_trial::{Kill, clock};
 use tokio::time::Instant;
 
-use super::clock;
 use super::group::Watch;
 use super::input::Row;
-use super::judge::Kill;
 use super::picture::{Picture, thousands};
 use super::play::Play;
 use super::replay::Replay;
@@ -179,7 +178,7 @@ fn busiest(play: &Play<'_>) -> (usize, usize) {
 
 fn unanswered(play: &Play<'_>, number: usize) -> usize {
     let all = play.journals.deliveries().iter();
-    all.filter(|delivery| delivery.instance == number && delivery.accepted.is_none()).count()
+    all.filter(|delivery| delivery.instance == number && delivery.ended.is_none()).count()
 }
 
 async fn kill_gateway(play: &mut Play<'_>) -> Result<(), Failure> {

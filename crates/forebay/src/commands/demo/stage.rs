@@ -64,9 +64,13 @@ impl Cluster {
         &self.topic
     }
 
-    pub(super) fn commit_points(&self) -> Result<BTreeMap<i32, i64>, Failure> {
+    /// By topic and partition.
+    pub(super) fn commit_points(&self) -> Result<BTreeMap<(String, i32), i64>, Failure> {
         let offsets = self.admin.group_offsets(self.group())?;
-        Ok(offsets.into_iter().map(|row| (row.partition.partition, row.offset)).collect())
+        let each = offsets
+            .into_iter()
+            .map(|row| ((row.partition.topic.to_string(), row.partition.partition), row.offset));
+        Ok(each.collect())
     }
 }
 

@@ -1,15 +1,13 @@
 //! The control API answers what its page says.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use forebay_trial::{Journal, Rule, Script, Service};
 use serde_json::Value;
 
 use super::deliver::gateway;
-use super::journal::Journal;
 use super::kafka::Kafka;
 use super::process::eventually;
-use super::service::Service;
 
 const PAGE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/control-api.md"));
@@ -26,8 +24,8 @@ fn documented() -> Vec<String> {
 fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start_picky(&journal, (0, 0));
-    service.answer(500);
+    let failing = Script::accepting().rule(Rule::answering(500).at(0, 0));
+    let service = Service::start(failing, &journal);
     kafka.create("shown", 1);
     kafka.fill("shown", 0..3, 3);
     let gateway = gateway(directory.path(), &kafka, "shown", &[service.url()], "");
@@ -63,7 +61,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
 fn wrong_requests_say_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     kafka.create("asked", 1);
     let gateway = gateway(directory.path(), &kafka, "asked", &[service.url()], "");
     let (status, body) = gateway.get("/api/v1/subscriptions/askde");

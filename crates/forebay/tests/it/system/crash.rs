@@ -5,25 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use forebay_trial::{Journal, Kill, Script, Service, clock};
+
 use super::deliver::gateway;
-use super::journal::Journal;
-use super::kafka::{Kafka, Places};
+use super::input::{Input, Sending};
+use super::kafka::Kafka;
 use super::process::{eventually, pause};
-use super::service::Service;
 
 const KILLS: usize = 30;
 
 /// Produces on and on until it is stopped.
 struct Load {
     stop: Arc<AtomicBool>,
-    places: Places,
+    sending: Sending,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Load {
     fn start(kafka: &Kafka, topic: &'static str) -> Self {
-        let (stop, places) = (Arc::new(AtomicBool::new(false)), Places::default());
-        let (stopped, into, producer) = (stop.clone(), places.clone(), kafka.producer());
+        let (stop, sending) = (Arc::new(AtomicBool::new(false)), Sending::default());
+        let (stopped, into, producer) = (stop.clone(), sending.clone(), kafka.producer());
         let thread = std::thread::spawn(move || {
             let mut number = 0_usize;
             while !stopped.load(Ordering::SeqCst) {
@@ -36,13 +37,13 @@ impl Load {
             }
             producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
         });
-        Self { stop, places, thread }
+        Self { stop, sending, thread }
     }
 
-    fn end(self) -> Places {
+    fn end(self) -> Input {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap();
-        self.places
+        self.sending.read()
     }
 }
 
@@ -50,10 +51,10 @@ impl Load {
 fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::from_millis(1));
+    let service = Service::start(Script::accepting().delay(Duration::from_millis(1)), &journal);
     kafka.create("killed", 4);
     let load = Load::start(&kafka, "killed");
-    let mut may_repeat = 0;
+    let (mut may_repeat, mut kills) = (0, Vec::new());
     for kill in 0..KILLS {
         let gateway = gateway(directory.path(), &kafka, "killed", &[service.url()], "");
         let before = journal.len();
@@ -66,20 +67,22 @@ fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open
             let point = committed.get(&partition).copied().unwrap_or(0);
             may_repeat += usize::try_from(highest + 1 - point).unwrap_or(0);
         }
+        let points = committed.into_iter().map(|(at, point)| (("killed".to_owned(), at), point));
+        kills.push(Kill::Gateway { at: clock::now(), commit_points: points.collect() });
     }
     let gateway = gateway(directory.path(), &kafka, "killed", &[service.url()], "");
-    let places = load.end().read();
-    kafka.await_committed("killed", &places);
-    assert_eq!(journal.accepted(), places, "nothing is lost");
-    journal.assert_in_order();
-    let repeated = journal.repeated();
-    eprintln!("{} records, {KILLS} kills, {repeated} repeated of {may_repeat}", places.len());
+    let input = load.end();
+    kafka.await_committed("killed", &input);
+    let verdict = input.assert_kept(&journal, &kills);
+    let repeated = verdict.repeated.values().sum::<usize>();
+    eprintln!("{} records, {KILLS} kills, {repeated} repeated of {may_repeat}", input.len());
     assert!(repeated <= may_repeat, "{repeated} repeated, at most {may_repeat} lay open");
     let mut tenures: BTreeMap<i32, i64> = BTreeMap::new();
     for seen in journal.read() {
-        let tenure = tenures.entry(seen.partition).or_insert(seen.tenure);
-        assert!(seen.tenure >= *tenure, "an older tenure delivers after a newer one");
-        *tenure = seen.tenure;
+        let (partition, seen) = (seen.what.partition, seen.what.tenure);
+        let tenure = tenures.entry(partition).or_insert(seen);
+        assert!(seen >= *tenure, "an older tenure delivers after a newer one");
+        *tenure = seen;
     }
     assert_eq!(gateway.terminate(), 0);
 }
@@ -89,16 +92,16 @@ fn a_broker_killed_again_and_again_keeps_what_it_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let mut kafka = Kafka::embedded(directory.path(), "127.0.0.1:0");
     let journal = Journal::default();
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     kafka.create("kept", 4);
     let load = Load::start(&kafka, "kept");
     let gateway = gateway(directory.path(), &kafka, "kept", &[service.url()], "");
     let mut committed: BTreeMap<i32, i64> = BTreeMap::new();
     for kill in 0..KILLS {
-        let (acknowledged, delivered) = (load.places.read().len(), journal.len());
+        let (acknowledged, delivered) = (load.sending.len(), journal.len());
         let more = 20 + 13 * (kill % 5);
         eventually("records are acknowledged and delivered", || {
-            let produced = load.places.read().len() >= acknowledged + more;
+            let produced = load.sending.len() >= acknowledged + more;
             (produced && journal.len() >= delivered + more).then_some(())
         });
         let seen = kafka.committed("kept");
@@ -112,12 +115,14 @@ fn a_broker_killed_again_and_again_keeps_what_it_acknowledged() {
             *ever = point;
         }
     }
-    let places = load.end().read();
+    let input = load.end();
     // What was written but not acknowledged to the producer may be there as well.
     eventually("everything acknowledged is delivered", || {
-        places.is_subset(&journal.accepted()).then_some(())
+        input.places().is_subset(&journal.accepted()).then_some(())
     });
-    journal.assert_in_order();
-    eprintln!("{} records acknowledged, {KILLS} kills", places.len());
+    let verdict = input.judge(&journal, &[]);
+    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
+    assert!(verdict.overlapping.is_empty(), "{verdict:?}");
+    eprintln!("{} records acknowledged, {KILLS} kills", input.len());
     assert_eq!(gateway.terminate(), 0);
 }

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::journal::Journal;
-use super::kafka::{Kafka, Places};
+use forebay_trial::{Journal, Rule, Script, Service, clock, figures};
+
+use super::input::Sending;
+use super::kafka::Kafka;
 use super::process::{Forebay, eventually, file, within};
-use super::service::Service;
 
 /// A gateway with one subscription, named like its topic.
 pub(crate) fn gateway(
@@ -31,14 +32,12 @@ pub(crate) fn gateway(
 fn records_arrive_in_the_order_of_their_keys_and_are_committed() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     kafka.create("arrive", 4);
-    let places = kafka.fill("arrive", 0..5_000, 100);
+    let input = kafka.fill("arrive", 0..5_000, 100);
     let gateway = gateway(directory.path(), &kafka, "arrive", &[service.url()], "");
-    kafka.await_committed("arrive", &places);
-    assert_eq!(journal.accepted(), places);
-    journal.assert_in_order();
-    assert_eq!(journal.repeated(), 0);
+    kafka.await_committed("arrive", &input);
+    input.assert_once(&journal);
     assert_eq!(gateway.get("/readyz").0, 200);
     assert_eq!(gateway.get("/livez").0, 200);
     assert!(
@@ -51,20 +50,18 @@ fn records_arrive_in_the_order_of_their_keys_and_are_committed() {
 fn a_delivery_carries_what_the_contract_says() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     kafka.create("carries", 1);
-    let (producer, places) = (kafka.producer(), Places::default());
-    places.send(&producer, "carries", Some("Zoë".as_bytes()), Some(b"one"));
-    places.send(&producer, "carries", None, None);
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    sending.send(&producer, "carries", Some("Zoë".as_bytes()), Some(b"one"));
+    sending.send(&producer, "carries", None, None);
     producer.flush(Duration::from_secs(30)).unwrap();
     let _gateway = gateway(directory.path(), &kafka, "carries", &[service.url()], "");
-    kafka.await_committed("carries", &places.read());
-    let mut seen = journal.read();
-    seen.sort_by_key(|seen| seen.offset);
-    let header = |index: usize, name: &str| {
-        let headers: &Vec<(String, String)> = &seen[index].headers;
-        headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-    };
+    kafka.await_committed("carries", &sending.read());
+    sending.read().assert_once(&journal);
+    let mut requests = journal.requests();
+    requests.sort_by_key(|request| request.header("forebay-offset").map(str::to_owned));
+    let header = |index: usize, name: &str| requests[index].header(name).map(str::to_owned);
     for (name, value) in [
         ("forebay-contract", "v1"),
         ("forebay-subscription", "carries"),
@@ -79,12 +76,15 @@ fn a_delivery_carries_what_the_contract_says() {
     ] {
         assert_eq!(header(0, name).as_deref(), Some(value), "{name}");
     }
-    assert_eq!(seen[0].body, b"one");
+    assert_eq!(requests[0].body, b"one");
     let idempotency = header(0, "idempotency-key").unwrap();
     let parts: Vec<_> = idempotency.split('/').collect();
     assert_eq!((parts[0], parts[1], parts[3], parts[4]), ("carries", "carries", "0", "0"));
     assert_eq!(parts[2].len(), 22, "a topic's id is 16 bytes in base64url: {idempotency}");
-    assert!(seen[0].tenure > 1_700_000_000_000, "a tenure is at least the time in ms");
+    assert!(
+        journal.read()[0].what.tenure > 1_700_000_000_000,
+        "a tenure is at least the time in ms"
+    );
     assert_eq!(header(1, "forebay-key"), None);
     assert_eq!(header(1, "forebay-value").as_deref(), Some("null"));
 }
@@ -94,17 +94,19 @@ fn a_record_that_fails_holds_its_key_and_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     kafka.create("holds", 1);
-    let places = kafka.fill("holds", 0..100, 10);
-    let service = Service::start_picky(&journal, (0, 3));
-    service.answer(500);
+    let input = kafka.fill("holds", 0..100, 10);
+    let failing = Script::accepting().rule(Rule::answering(500).at(0, 3));
+    let service = Service::start(failing, &journal);
     let more = "retry = { backoff = \"10ms..50ms\" }";
     let gateway = gateway(directory.path(), &kafka, "holds", &[service.url()], more);
     // Offsets 3, 13, … 93 share a key; the ninety others are done.
-    eventually("the others are done", || (journal.accepted().len() == 90).then_some(()));
-    eventually("it is tried again", || {
-        let tried =
-            journal.read().into_iter().filter(|seen| seen.offset == 3).map(|seen| seen.attempt);
-        (tried.max()? >= 5).then_some(())
+    journal.wait("the others are done", |all| {
+        let done = all.iter().filter(|delivery| delivery.accepted().is_some()).count();
+        (done == 90).then_some(())
+    });
+    journal.wait("it is tried again", |all| {
+        let tried = all.iter().filter(|delivery| delivery.what.offset == 3);
+        (tried.map(|delivery| delivery.what.attempt).max()? >= 5).then_some(())
     });
     let blocked = eventually("the view says what blocks", || {
         let blocked = gateway.subscription()["partitions"][0]["blocked"].clone();
@@ -116,10 +118,10 @@ fn a_record_that_fails_holds_its_key_and_no_other() {
         (kafka.committed("holds").get(&0) == Some(&3)).then_some(())
     });
     assert_eq!(kafka.committed("holds").get(&0), Some(&3), "P2");
-    service.answer(200);
-    kafka.await_committed("holds", &places);
-    journal.assert_in_order();
-    assert_eq!(journal.accepted(), places);
+    service.play(Script::accepting());
+    kafka.await_committed("holds", &input);
+    let verdict = input.assert_kept(&journal, &[]);
+    assert_eq!(verdict.duplicated, 0);
 }
 
 #[test]
@@ -127,24 +129,22 @@ fn a_full_window_stops_its_partition_and_is_shown() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     kafka.create("window", 2);
-    let places = kafka.fill("window", 0..6_000, 50);
-    let first = places.iter().find(|place| place.0 == 0).copied().unwrap();
-    let service = Service::start_picky(&journal, first);
-    service.answer(500);
+    let input = kafka.fill("window", 0..6_000, 50);
+    let (partition, offset) = *input.of(0).places().first().unwrap();
+    let failing = Script::accepting().rule(Rule::answering(500).at(partition, offset));
+    let service = Service::start(failing, &journal);
     let more = "hold = { records = 1000, window = 1000 }\n\
                 retry = { attempts = \"unlimited\", backoff = \"10ms..50ms\" }";
     let gateway = gateway(directory.path(), &kafka, "window", &[service.url()], more);
-    let other: std::collections::BTreeSet<_> =
-        places.iter().filter(|place| place.0 == 1).copied().collect();
-    kafka.await_committed("window", &other);
+    kafka.await_committed("window", &input.of(1));
     eventually("the window is full", || {
         let partition = gateway.subscription()["partitions"][0].clone();
         (partition["window_full"] == true).then_some(())
     });
-    service.answer(200);
-    kafka.await_committed("window", &places);
+    service.play(Script::accepting());
+    kafka.await_committed("window", &input);
     assert_eq!(gateway.subscription()["partitions"][0]["window_full"], false);
-    journal.assert_in_order();
+    input.assert_kept(&journal, &[]);
 }
 
 #[test]
@@ -152,13 +152,12 @@ fn a_service_that_is_down_costs_no_attempt_and_is_served_soon_after_its_return()
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     kafka.create("down", 4);
-    let service = Service::start(&journal, Duration::ZERO);
-    let (address, url) = (service.address(), service.url());
-    let first = kafka.fill("down", 0..500, 50);
-    let gateway = gateway(directory.path(), &kafka, "down", &[url], "");
-    kafka.await_committed("down", &first);
-    drop(service);
-    let second = kafka.fill("down", 500..1_000, 50);
+    let service = Service::start(Script::accepting(), &journal);
+    let mut input = kafka.fill("down", 0..500, 50);
+    let gateway = gateway(directory.path(), &kafka, "down", &[service.url()], "");
+    kafka.await_committed("down", &input);
+    service.down();
+    input.extend(kafka.fill("down", 500..1_000, 50));
     let seconds = std::env::var("FOREBAY_TEST_DOWN_SECONDS").ok();
     let seconds: usize = seconds.map_or(4, |seconds| seconds.parse().unwrap());
     eventually("the fault is seen", || {
@@ -174,25 +173,23 @@ fn a_service_that_is_down_costs_no_attempt_and_is_served_soon_after_its_return()
         let charged = &partition["blocked"]["attempts_charged"];
         assert!(charged.is_null() || charged == 0, "{partition}");
     }
-    let back = Instant::now();
-    let _service = Service::start_at(address, &journal, Duration::ZERO);
-    let all: std::collections::BTreeSet<_> = first.union(&second).copied().collect();
-    eventually("delivery resumes", || (journal.len() > first.len()).then_some(()));
-    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
-    kafka.await_committed("down", &all);
-    assert_eq!(journal.accepted(), all);
-    journal.assert_in_order();
+    let back = clock::now();
+    service.up();
+    let took = journal.wait("delivery resumes", |all| figures::first_accept_after(all, back));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    kafka.await_committed("down", &input);
+    input.assert_once(&journal);
 }
 
 #[test]
 fn a_record_that_is_too_large_holds_its_key_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     kafka.create("large", 1);
-    let (producer, places) = (kafka.producer(), Places::default());
-    places.send(&producer, "large", Some(b"a"), Some(&[b'x'; 2_000]));
-    places.send(&producer, "large", Some(b"b"), Some(b"small"));
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    sending.send(&producer, "large", Some(b"a"), Some(&[b'x'; 2_000]));
+    sending.send(&producer, "large", Some(b"b"), Some(b"small"));
     producer.flush(Duration::from_secs(30)).unwrap();
     let text = format!(
         "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
@@ -203,7 +200,7 @@ fn a_record_that_is_too_large_holds_its_key_and_says_so() {
     );
     let config = file(directory.path(), &text);
     let gateway = Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
-    eventually("the small one is done", || (journal.len() == 1).then_some(()));
+    journal.wait("the small one is done", |all| all.first()?.accepted());
     let reason = eventually("the large one is shown", || {
         let blocked = gateway.subscription()["partitions"][0]["blocked"].clone();
         blocked["reason"].as_str().map(str::to_owned)
@@ -216,21 +213,21 @@ fn a_record_that_fails_holds_its_partition_or_nothing_as_the_order_says() {
     for (order, others) in [("partition", 0), ("none", 199)] {
         let directory = tempfile::tempdir().unwrap();
         let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-        let service = Service::start_picky(&journal, (0, 0));
-        service.answer(500);
+        let failing = Script::accepting().rule(Rule::answering(500).at(0, 0));
+        let service = Service::start(failing, &journal);
         let topic = format!("order-{order}");
         kafka.create(&topic, 1);
-        let places = kafka.fill(&topic, 0..200, 1);
+        let input = kafka.fill(&topic, 0..200, 1);
         let more = format!("order = {order:?}\nretry = {{ backoff = \"10ms..50ms\" }}");
         let _gateway = gateway(directory.path(), &kafka, &topic, &[service.url()], &more);
         eventually("it is tried again, and the others go on where they may", || {
-            let tried = journal.read().iter().filter(|seen| seen.offset == 0).count();
+            let tried = journal.read().iter().filter(|seen| seen.what.offset == 0).count();
             (tried >= 5 && journal.accepted().len() == others).then_some(())
         });
-        service.answer(200);
-        kafka.await_committed(&topic, &places);
-        assert_eq!(journal.accepted(), places);
-        let offsets: Vec<_> = journal.read().iter().map(|seen| seen.offset).collect();
+        service.play(Script::accepting());
+        kafka.await_committed(&topic, &input);
+        assert_eq!(journal.accepted(), input.places());
+        let offsets: Vec<_> = journal.read().iter().map(|seen| seen.what.offset).collect();
         assert_eq!(offsets.is_sorted(), order == "partition", "{order}: {offsets:?}");
     }
 }
@@ -238,7 +235,7 @@ fn a_record_that_fails_holds_its_partition_or_nothing_as_the_order_says() {
 #[test]
 fn the_embedded_broker_runs_in_the_same_process_where_the_file_says_so() {
     let (directory, journal) = (tempfile::tempdir().unwrap(), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     let text = format!(
         "[kafka]\nembedded = true\n[broker]\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n\
          [control]\nlisten = \"127.0.0.1:0\"\n[[subscription]]\nname = \"inside\"\n\
@@ -251,15 +248,14 @@ fn the_embedded_broker_runs_in_the_same_process_where_the_file_says_so() {
     let first = start();
     let kafka = Kafka { broker: None, address: first.address("kafka") };
     kafka.create("inside", 2);
-    let mut places = kafka.fill("inside", 0..100, 10);
-    kafka.await_committed("inside", &places);
+    let mut input = kafka.fill("inside", 0..100, 10);
+    kafka.await_committed("inside", &input);
     assert_eq!(first.terminate(), 0);
     let second = start();
     let kafka = Kafka { broker: None, address: second.address("kafka") };
-    places.extend(kafka.fill("inside", 100..200, 10));
-    kafka.await_committed("inside", &places);
-    assert_eq!(journal.accepted(), places);
-    assert_eq!(journal.repeated(), 0);
+    input.extend(kafka.fill("inside", 100..200, 10));
+    kafka.await_committed("inside", &input);
+    input.assert_once(&journal);
     assert_eq!(second.terminate(), 0);
 }
 
@@ -268,7 +264,7 @@ fn the_example_service_in_python_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let kafka = Kafka::start(directory.path());
     kafka.create("python", 2);
-    let places = kafka.fill("python", 0..200, 20);
+    let input = kafka.fill("python", 0..200, 20);
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/python/service.py");
     let mut service = Command::new("python3")
         .args([example, "--port", "0"])
@@ -280,10 +276,10 @@ fn the_example_service_in_python_is_served() {
     BufReader::new(service.stderr.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
     let gateway = gateway(directory.path(), &kafka, "python", &[url], "");
-    kafka.await_committed("python", &places);
+    kafka.await_committed("python", &input);
     assert_eq!(gateway.terminate(), 0);
     service.kill().unwrap();
     let printed = BufReader::new(service.stdout.take().unwrap()).lines().count();
     service.wait().unwrap();
-    assert_eq!(printed, places.len());
+    assert_eq!(printed, input.len());
 }

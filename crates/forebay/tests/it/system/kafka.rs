@@ -1,16 +1,13 @@
 //! The Kafka under test, and what a test does with it as a plain client.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forebay_kafka::{
-    Admin, Delivery, NewTopic, Produced, Producer, Properties, ReadFrom, Reader, ReaderItem, Send,
-    SendError,
-};
+use forebay_kafka::{Admin, NewTopic, Producer, Properties, ReadFrom, Reader, ReaderItem};
 use forebay_wire::offsets_topic::Entry;
 
+use super::input::{Input, Sending};
 use super::process::{Forebay, eventually};
 
 /// The embedded broker in a directory of the test, or the one that the environment names.
@@ -54,21 +51,16 @@ impl Kafka {
         Producer::new(&self.properties(), "test").expect("a client can be made")
     }
 
-    /// Produces `key-<n mod keys>` → `value-<n>` for each number, all acknowledged; their places.
-    pub(crate) fn fill(
-        &self,
-        topic: &str,
-        numbers: std::ops::Range<usize>,
-        keys: usize,
-    ) -> BTreeSet<(i32, i64)> {
+    /// Produces `key-<n mod keys>` → `value-<n>` for each number, all acknowledged.
+    pub(crate) fn fill(&self, topic: &str, numbers: std::ops::Range<usize>, keys: usize) -> Input {
         let producer = self.producer();
-        let places = Places::default();
+        let sending = Sending::default();
         for number in numbers {
             let (key, value) = (format!("key-{}", number % keys), format!("value-{number}"));
-            places.send(&producer, topic, Some(key.as_bytes()), Some(value.as_bytes()));
+            sending.send(&producer, topic, Some(key.as_bytes()), Some(value.as_bytes()));
         }
         producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
-        places.read()
+        sending.read()
     }
 
     /// The group's committed offsets by partition.
@@ -77,11 +69,11 @@ impl Kafka {
         offsets.into_iter().map(|entry| (entry.partition.partition, entry.offset)).collect()
     }
 
-    /// Waits until everything that `places` names is committed.
-    pub(crate) fn await_committed(&self, group: &str, places: &BTreeSet<(i32, i64)>) {
+    /// Waits until all of this is committed.
+    pub(crate) fn await_committed(&self, group: &str, input: &Input) {
         let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
-        for (partition, offset) in places {
-            let end = ends.entry(*partition).or_default();
+        for (partition, offset) in input.places() {
+            let end = ends.entry(partition).or_default();
             *end = (*end).max(offset + 1);
         }
         eventually("everything is committed", || {
@@ -108,40 +100,5 @@ impl Kafka {
             }
         }
         generations
-    }
-}
-
-/// Where records were acknowledged to be.
-#[derive(Clone, Default)]
-pub(crate) struct Places(Arc<Mutex<BTreeSet<(i32, i64)>>>);
-
-impl Places {
-    pub(crate) fn send(
-        &self,
-        producer: &Producer,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) {
-        let places = self.clone();
-        let mut delivery: Delivery = Box::new(move |produced| {
-            if let Ok(Produced { partition, offset }) = produced {
-                places.0.lock().unwrap().insert((partition, offset));
-            }
-        });
-        loop {
-            let record =
-                Send { topic, partition: None, key, value, headers: &[], timestamp_ms: None };
-            match producer.send(record, delivery) {
-                Ok(()) => return,
-                Err(SendError::Full(again)) => delivery = again,
-                Err(SendError::Refused(error)) => panic!("{error}"),
-            }
-            producer.wait_for_room(Duration::from_millis(100));
-        }
-    }
-
-    pub(crate) fn read(&self) -> BTreeSet<(i32, i64)> {
-        self.0.lock().unwrap().clone()
     }
 }

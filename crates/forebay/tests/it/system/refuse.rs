@@ -3,11 +3,11 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use forebay_trial::{Journal, Script, Service};
+
 use super::deliver::gateway;
-use super::journal::Journal;
 use super::kafka::Kafka;
 use super::process::{Forebay, eventually, file, pause};
-use super::service::Service;
 use crate::harness::forebay;
 
 /// Exit code and standard error.
@@ -82,7 +82,7 @@ fn a_control_address_off_loopback_by_flag_as_by_file() {
 fn a_kafka_that_cannot_be_reached_leaves_the_gateway_alive_unready_and_trying() {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::default();
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     // A port that nobody listens on until the broker comes to it.
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
@@ -101,8 +101,8 @@ fn a_kafka_that_cannot_be_reached_leaves_the_gateway_alive_unready_and_trying() 
 
     let kafka = Kafka::embedded(directory.path(), &address);
     kafka.create("later", 1);
-    let places = kafka.fill("later", 0..10, 10);
-    kafka.await_committed("later", &places);
+    let input = kafka.fill("later", 0..10, 10);
+    kafka.await_committed("later", &input);
     assert_eq!(gateway.get("/readyz").0, 200);
 }
 
@@ -110,7 +110,7 @@ fn a_kafka_that_cannot_be_reached_leaves_the_gateway_alive_unready_and_trying() 
 fn a_topic_that_does_not_exist_is_named_until_it_does() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let service = Service::start(&journal, Duration::ZERO);
+    let service = Service::start(Script::accepting(), &journal);
     let gateway = gateway(directory.path(), &kafka, "absent", &[service.url()], "");
     eventually("it says that the topic is not there", || {
         let (status, body) = gateway.get("/readyz");
@@ -118,8 +118,8 @@ fn a_topic_that_does_not_exist_is_named_until_it_does() {
     });
     assert_eq!(gateway.get("/livez").0, 200);
     kafka.create("absent", 1);
-    let places = kafka.fill("absent", 0..10, 10);
-    kafka.await_committed("absent", &places);
+    let input = kafka.fill("absent", 0..10, 10);
+    kafka.await_committed("absent", &input);
     eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
 }
 
