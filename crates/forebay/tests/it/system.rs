@@ -9,6 +9,7 @@ mod crash;
 mod deliver;
 mod input;
 pub(crate) mod kafka;
+mod operate;
 pub(crate) mod process;
 mod refuse;
 mod scale;
