@@ -11,6 +11,7 @@ pub(crate) mod cluster;
 pub(crate) mod consume;
 pub(crate) mod groups;
 pub(crate) mod produce;
+pub(crate) mod subscriptions;
 pub(crate) mod topics;
 
 /// Reads Kafka with a fixed intake and pushes records to services that scale freely.
@@ -53,6 +54,9 @@ pub(crate) enum Command {
     /// Lists and describes consumer groups
     #[command(after_help = groups::EXAMPLES)]
     Groups(groups::Groups),
+    /// Shows and commands the subscriptions of a running gateway
+    #[command(after_help = subscriptions::EXAMPLES)]
+    Subscriptions(subscriptions::Subscriptions),
 }
 
 impl Command {
@@ -62,9 +66,11 @@ impl Command {
             Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
             // It draws where logs would go, and says itself what goes wrong.
             Self::Demo(_) => "off",
-            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => {
-                "warn,librdkafka=error"
-            }
+            Self::Produce(_)
+            | Self::Consume(_)
+            | Self::Topics(_)
+            | Self::Groups(_)
+            | Self::Subscriptions(_) => "warn,librdkafka=error",
         }
     }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod groups;
 mod produce;
 mod run;
+mod subscriptions;
 mod topics;
 
 pub(crate) fn run(command: Command) -> Outcome {
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Consume(args) => consume::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Groups(args) => groups::run(&args),
+        Command::Subscriptions(args) => subscriptions::run(&args),
     }
 }
 

@@ -25,6 +25,17 @@ fn command(gateway: &Forebay, path: &str, body: Value) -> Value {
     serde_json::from_str(&answer).unwrap()
 }
 
+/// `forebay subscriptions`: its exit code, and all that it printed.
+fn subscriptions(gateway: &Forebay, args: &[&str]) -> (i32, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args(["subscriptions", "--control", &gateway.address("control")])
+        .args(args)
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
+}
+
 #[test]
 fn a_changed_file_is_taken_and_touches_no_other_group() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,7 +107,10 @@ fn a_paused_subscription_waits_and_goes_on() {
         (held.sum::<u64>() == 100).then_some(())
     });
     assert_eq!(journal.accepted().len(), 100, "nothing is sent");
-    command(&gateway, "/api/v1/subscriptions/pauses/resume", json!({}));
+    let (code, out) = subscriptions(&gateway, &["list"]);
+    assert!(code == 0 && out.contains("operator") && out.contains("CAPPED-BY"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["resume", "pauses"]);
+    assert_eq!(code, 0, "{out}");
     kafka.await_committed("pauses", &input);
     input.assert_once(&journal);
     let (_, commands) = gateway.get("/api/v1/commands");
@@ -136,7 +150,12 @@ fn an_operator_decides_about_records_that_are_held() {
         let (status, answer) = gateway.post(&path(what), &record(offset).to_string());
         assert_eq!((status, answer.contains(said)), (409, true), "{what} {offset}: {answer}");
     }
-    command(&gateway, &path("skip"), record(1));
+    let (code, out) = subscriptions(&gateway, &["show", "decides"]);
+    assert!(code == 0 && out.contains("TROUBLE") && out.contains("offset 1, "), "{out}");
+    let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:5"]);
+    assert!(code == 4 && out.contains("behind an earlier record"), "{code} {out}");
+    let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:1"]);
+    assert!(code == 0 && out.contains("1 records in trouble"), "{code} {out}");
     service.switch_off("bad");
     command(&gateway, &path("retry"), record(2));
     kafka.await_committed("decides", &input);
@@ -160,6 +179,9 @@ fn a_subscription_is_read_again_from_where_an_operator_says() {
     };
     let (before, generations) = (tenures(&gateway), kafka.generations("seeks"));
     let path = "/api/v1/subscriptions/seeks/seek";
+    let args = ["seek", "seeks", "--to", "end", "--dry-run"];
+    let (code, out) = subscriptions(&gateway, &args);
+    assert!(code == 0 && out.contains("dry run") && out.contains("seeks"), "{out}");
     let dry = command(&gateway, path, json!({ "to": "beginning", "dry_run": true }));
     assert_eq!(
         (dry["dry_run"].clone(), dry["partitions"][0]["to"].clone()),
