@@ -7,6 +7,7 @@ mod abuse;
 mod control;
 mod crash;
 mod deliver;
+mod guarantee;
 mod input;
 pub(crate) mod kafka;
 mod operate;
