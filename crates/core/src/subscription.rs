@@ -248,8 +248,9 @@ impl<P: Clone> Subscription<P> {
     /// What to do next; `None` until there is new input or [`Subscription::next_wakeup`] has come.
     pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
         self.advance(now);
-        let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
-        quiet.or_else(|| self.poll_delivery(now))
+        let quiet = self.poll_quiet(now).or_else(|| self.poll_delivery(now));
+        // Where there was nothing to deliver, what waited in vain for others may have been given up.
+        quiet.or_else(|| self.poll_quiet(now))
     }
 
     /// When to poll again though nothing happened. Only what can be done then counts (P9).
@@ -406,6 +407,10 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
+    fn poll_quiet(&mut self, now: Instant) -> Option<Output<P>> {
+        self.poll_attention(now).or_else(|| self.poll_leaving())
+    }
+
     fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {
         while let Some(&id) = self.attention.front() {
             let Self { seats, rules, .. } = self;
@@ -436,8 +441,9 @@ impl<P: Clone> Subscription<P> {
                     partition.attended = false;
                     self.attention.pop_front();
                     // Nearly every settled record asks for the look that is set already.
-                    if look.is_some() && look != partition.look {
-                        partition.look = look;
+                    if look != partition.look {
+                        let former = core::mem::replace(&mut partition.look, look);
+                        former.map(|former| self.looks.remove(&(former, id)));
                         self.looks.extend(look.map(|look| (look, id)));
                     }
                 }
