@@ -14,7 +14,7 @@ use crate::record::{Record, TopicPartition};
 pub struct PartitionQueue {
     partition: TopicPartition,
     inner: Mutex<Inner>,
-    /// The worker found nothing and wants to be woken by the next record.
+    /// The worker asked, found nothing and wants to be woken by the next record.
     wanted: AtomicBool,
     /// The poll thread stopped fetching and wants to be told when there is room.
     choked: AtomicBool,
@@ -55,8 +55,8 @@ impl PartitionQueue {
     /// Moves records to the end of `into`, oldest first, and returns how many.
     ///
     /// Stops before the record that would pass `max_bytes`, except that the first one always
-    /// goes if `max_records` allows it. When it leaves nothing behind, the waker is called at the
-    /// next record; while something is left it is not.
+    /// goes if `max_records` allows it. Where it finds nothing, the waker is called at the next
+    /// record; else it is not, for whoever took something asks again when it wants more.
     pub fn take(&self, max_records: usize, max_bytes: usize, into: &mut Vec<Record>) -> usize {
         let mut inner = self.lock();
         let (mut records, mut bytes) = (0, 0);
@@ -71,7 +71,7 @@ impl PartitionQueue {
             into.extend(inner.records.pop_front());
         }
         inner.bytes -= bytes;
-        self.wanted.store(inner.records.is_empty(), Ordering::Relaxed);
+        self.wanted.store(records == 0, Ordering::Relaxed);
         let has_room = inner.records.len() <= inner.low.records && inner.bytes <= inner.low.bytes;
         drop(inner);
         if has_room && self.choked.swap(false, Ordering::Relaxed) {
@@ -120,6 +120,11 @@ impl PartitionQueue {
         let full = inner.records.len() > low.records || inner.bytes > low.bytes;
         self.choked.store(full, Ordering::Relaxed);
         full
+    }
+
+    /// Whether the worker asked for records and there were none.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_choked(&self) -> bool {

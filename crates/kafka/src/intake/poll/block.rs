@@ -3,8 +3,8 @@
 //! Pausing a partition makes librdkafka throw away what it read ahead and fetch it again, which
 //! costs more than all else the intake does. While every queue has something, nobody is harmed if
 //! the fetcher is simply not asked for more: it then stops reading by itself, and the worker's
-//! next take lets it go on. Only when another partition has nothing left, and more in its log, is
-//! the full one paused, until its queue is down at the low mark.
+//! next take lets it go on. Only when another partition's worker waits for records that are in the
+//! log is the full one paused, until its queue is down at the low mark.
 
 use std::time::{Duration, Instant};
 
@@ -64,12 +64,13 @@ impl Poller {
         false
     }
 
-    /// Whether a partition has an empty queue and more in its log, as far as librdkafka knows.
+    /// Whether a partition's worker waits for records, and its log has some as far as librdkafka
+    /// knows. An empty queue alone harms nobody: what was taken from it lasts for a while.
     fn somebody_starves(&mut self) -> bool {
         let fetcher = &self.fetcher;
         self.slots.iter_mut().any(|slot| {
             let end = || fetcher.cached_watermarks(&slot.native_topic, slot.partition.partition).1;
-            slot.phase == Phase::Flowing && slot.queue.is_empty() && slot.next < end()
+            slot.phase == Phase::Flowing && slot.queue.is_wanted() && slot.next < end()
         })
     }
 

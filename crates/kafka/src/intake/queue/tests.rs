@@ -51,7 +51,11 @@ fn the_worker_is_woken_once_for_each_time_it_found_nothing() {
     take(&queue, 1, usize::MAX);
     assert!(!queue.fill(&mut records(3..4), HIGH).wake, "something was left behind");
     take(&queue, 9, usize::MAX);
-    assert!(queue.fill(&mut records(4..5), HIGH).wake);
+    assert!(!queue.fill(&mut records(4..5), HIGH).wake, "what was taken lasts for a while");
+    take(&queue, 9, usize::MAX);
+    take(&queue, 9, usize::MAX);
+    assert!(queue.is_wanted() && queue.fill(&mut records(5..6), HIGH).wake);
+    assert!(!queue.is_wanted());
 }
 
 #[test]
