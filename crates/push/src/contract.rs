@@ -44,6 +44,11 @@ const VALUE: HeaderName = HeaderName::from_static("forebay-value");
 /// The text of header values is cut from chunks of this size.
 const TEXT_CHUNK: usize = 8 << 10;
 
+/// On a record that was sent back from a dead letter topic: where it was first read from.
+const SENT_BACK_FROM: &str = "forebay-origin";
+/// Longer than any origin: Kafka's longest topic name, a topic id, two numbers.
+const LONGEST_ORIGIN: usize = 320;
+
 /// Any bytes as a header value that [`percent_encoding`] decodes again.
 pub(crate) fn visible(bytes: &[u8]) -> HeaderValue {
     let text: String = percent_encode(bytes, ESCAPED).collect();
@@ -72,6 +77,8 @@ pub struct Origin {
     blanks: Box<[Blank]>,
     /// `<group>/<topic>/<topic id>/<partition>/`
     idempotency: Box<str>,
+    /// Where in `idempotency` the topic stands.
+    topic: std::ops::Range<usize>,
     /// Of the template, with its blanks empty.
     header_bytes: usize,
 }
@@ -120,14 +127,34 @@ impl Origin {
             headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
         let blank_of = |name| headers.iter().find(|header| header.0 == name).map(|header| header.2);
         let blanks = template.keys().filter_map(blank_of).collect();
-        let idempotency = format!(
-            "{}/{}/{}/{}/",
-            percent_encode(names.group.as_bytes(), ESCAPED),
-            percent_encode(names.topic.as_bytes(), ESCAPED),
-            percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED),
-            names.partition,
-        );
-        Self { template, blanks, idempotency: idempotency.into(), header_bytes }
+        let mut idempotency = format!("{}/", percent_encode(names.group.as_bytes(), ESCAPED));
+        let topic = idempotency.len();
+        idempotency.extend(percent_encode(names.topic.as_bytes(), ESCAPED));
+        let topic = topic..idempotency.len();
+        let topic_id = percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED);
+        idempotency.push_str(&format!("/{topic_id}/{}/", names.partition));
+        Self { template, blanks, idempotency: idempotency.into(), topic, header_bytes }
+    }
+
+    /// `<topic>/<topic id>/<partition>/<offset>` of where a record was first read from, if it was
+    /// sent back. Only this topic's own: services hand headers on to what they produce elsewhere,
+    /// and two such records must not share an idempotency key.
+    fn of_sent_back<'a, H>(&self, mut headers: H) -> Option<&'a [u8]>
+    where
+        H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    {
+        let (_, said) = headers.find(|(name, _)| *name == SENT_BACK_FROM)?;
+        let said = said.filter(|said| said.len() <= LONGEST_ORIGIN)?;
+        let rest = said.strip_prefix(self.idempotency[self.topic.clone()].as_bytes())?;
+        let mut parts = rest.strip_prefix(b"/")?.split(|byte| *byte == b'/');
+        let (id, partition, offset) = (parts.next()?, parts.next()?, parts.next()?);
+        let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+        let sound = !id.is_empty()
+            && id.iter().all(u8::is_ascii_graphic)
+            && number(partition)
+            && number(offset)
+            && parts.next().is_none();
+        sound.then_some(said)
     }
 }
 
@@ -272,6 +299,7 @@ impl Block<'_> {
         let key = record.key.filter(|key| std::str::from_utf8(key).is_ok());
         let content_type = headers::content_type(record.headers.clone(), self.limit);
         let length = record.value.as_ref().map_or(0, Bytes::len);
+        let sent_back = origin.of_sent_back(record.headers.clone());
         let mut bytes = 0;
         for (value, blank) in self.headers.values_mut().zip(&origin.blanks) {
             *value = match blank {
@@ -284,9 +312,15 @@ impl Block<'_> {
                 Blank::Attempt if record.attempt == 1 => HeaderValue::from_static("1"),
                 Blank::Attempt => cut(self.text, |text| decimal(text, record.attempt.into())),
                 Blank::Timeout => timeout.clone(),
-                Blank::IdempotencyKey => cut(self.text, |text| {
-                    text.put_slice(origin.idempotency.as_bytes());
-                    decimal(text, record.offset.0);
+                Blank::IdempotencyKey => cut(self.text, |text| match sent_back {
+                    Some(from) => {
+                        text.put_slice(&origin.idempotency.as_bytes()[..origin.topic.start]);
+                        escape(text, from);
+                    }
+                    None => {
+                        text.put_slice(origin.idempotency.as_bytes());
+                        decimal(text, record.offset.0);
+                    }
                 }),
                 Blank::ContentType => content_type.clone().unwrap_or(OCTETS),
                 // The client would leave it out for an empty body, and some servers answer 411.
