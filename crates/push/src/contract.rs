@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use forebay_core::{Offset, Tenure};
+use forebay_wire::dead_letter;
 use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -44,11 +45,6 @@ const VALUE: HeaderName = HeaderName::from_static("forebay-value");
 /// The text of header values is cut from chunks of this size.
 const TEXT_CHUNK: usize = 8 << 10;
 
-/// On a record that was sent back from a dead letter topic: where it was first read from.
-const SENT_BACK_FROM: &str = "forebay-origin";
-/// Longer than any origin: Kafka's longest topic name, a topic id, two numbers.
-const LONGEST_ORIGIN: usize = 320;
-
 /// Any bytes as a header value that [`percent_encoding`] decodes again.
 pub(crate) fn visible(bytes: &[u8]) -> HeaderValue {
     let text: String = percent_encode(bytes, ESCAPED).collect();
@@ -77,8 +73,9 @@ pub struct Origin {
     blanks: Box<[Blank]>,
     /// `<group>/<topic>/<topic id>/<partition>/`
     idempotency: Box<str>,
-    /// Where in `idempotency` the topic stands.
-    topic: std::ops::Range<usize>,
+    /// Of `idempotency`, up to the topic.
+    group_bytes: usize,
+    topic: Box<str>,
     /// Of the template, with its blanks empty.
     header_bytes: usize,
 }
@@ -127,34 +124,30 @@ impl Origin {
             headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
         let blank_of = |name| headers.iter().find(|header| header.0 == name).map(|header| header.2);
         let blanks = template.keys().filter_map(blank_of).collect();
-        let mut idempotency = format!("{}/", percent_encode(names.group.as_bytes(), ESCAPED));
-        let topic = idempotency.len();
-        idempotency.extend(percent_encode(names.topic.as_bytes(), ESCAPED));
-        let topic = topic..idempotency.len();
-        let topic_id = percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED);
-        idempotency.push_str(&format!("/{topic_id}/{}/", names.partition));
-        Self { template, blanks, idempotency: idempotency.into(), topic, header_bytes }
+        let group = format!("{}/", percent_encode(names.group.as_bytes(), ESCAPED));
+        let idempotency = format!(
+            "{group}{}/{}/{}/",
+            percent_encode(names.topic.as_bytes(), ESCAPED),
+            percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED),
+            names.partition,
+        );
+        Self {
+            template,
+            blanks,
+            idempotency: idempotency.into(),
+            group_bytes: group.len(),
+            topic: names.topic.into(),
+            header_bytes,
+        }
     }
 
-    /// `<topic>/<topic id>/<partition>/<offset>` of where a record was first read from, if it was
-    /// sent back. Only this topic's own: services hand headers on to what they produce elsewhere,
-    /// and two such records must not share an idempotency key.
+    /// Where a record was first read from, if it was sent back from a dead letter topic.
     fn of_sent_back<'a, H>(&self, mut headers: H) -> Option<&'a [u8]>
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     {
-        let (_, said) = headers.find(|(name, _)| *name == SENT_BACK_FROM)?;
-        let said = said.filter(|said| said.len() <= LONGEST_ORIGIN)?;
-        let rest = said.strip_prefix(self.idempotency[self.topic.clone()].as_bytes())?;
-        let mut parts = rest.strip_prefix(b"/")?.split(|byte| *byte == b'/');
-        let (id, partition, offset) = (parts.next()?, parts.next()?, parts.next()?);
-        let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-        let sound = !id.is_empty()
-            && id.iter().all(u8::is_ascii_graphic)
-            && number(partition)
-            && number(offset)
-            && parts.next().is_none();
-        sound.then_some(said)
+        let (_, said) = headers.find(|(name, _)| *name == dead_letter::ORIGIN)?;
+        said.filter(|said| dead_letter::is_origin(said, &self.topic))
     }
 }
 
@@ -314,7 +307,7 @@ impl Block<'_> {
                 Blank::Timeout => timeout.clone(),
                 Blank::IdempotencyKey => cut(self.text, |text| match sent_back {
                     Some(from) => {
-                        text.put_slice(&origin.idempotency.as_bytes()[..origin.topic.start]);
+                        text.put_slice(&origin.idempotency.as_bytes()[..origin.group_bytes]);
                         escape(text, from);
                     }
                     None => {

@@ -103,23 +103,7 @@ fn a_record_that_was_sent_back_keeps_its_idempotency_key() {
     assert_eq!(key(Some(b"orders/some-id/7/1234")), "b%C3%BCcher%201/orders/some-id/7/1234");
     assert_eq!(key(Some(b"orders/-/0/0")), "b%C3%BCcher%201/orders/-/0/0");
     assert_eq!(key(Some(b"orders/%\"/0/0")), "b%C3%BCcher%201/orders/%25%22/0/0");
-    let long = format!("orders/{}/0/0", "x".repeat(LONGEST_ORIGIN));
-    for absurd in [
-        &b""[..],
-        b"orders",
-        b"orders/id/7",
-        b"orders/id/7/",
-        b"orders/id/7/1234/5",
-        b"orders/id/-7/1234",
-        b"orders/id/7/12x4",
-        b"orders//7/1234",
-        b"orders/i d/7/1234",
-        b"orders/\xc3\xa9/7/1234",
-        b"orders/id/7/1234\r\nx: y",
-        b"orders2/id/7/1234",
-        b"payments/id/7/1234",
-        long.as_bytes(),
-    ] {
+    for absurd in [&b""[..], b"orders/id/7/12\r\nx: y", b"payments/id/7/1234"] {
         assert_eq!(key(Some(absurd)), own, "{}", String::from_utf8_lossy(absurd));
     }
     assert_eq!(key(None), own);
