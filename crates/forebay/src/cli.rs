@@ -9,6 +9,7 @@ use crate::logs::LogFormat;
 
 pub(crate) mod cluster;
 pub(crate) mod consume;
+pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod produce;
 pub(crate) mod topics;
@@ -53,6 +54,9 @@ pub(crate) enum Command {
     /// Lists and describes consumer groups
     #[command(after_help = groups::EXAMPLES)]
     Groups(groups::Groups),
+    /// Lists, shows, sends back and purges dead letters
+    #[command(after_help = dead_letters::EXAMPLES)]
+    DeadLetters(dead_letters::DeadLetters),
 }
 
 impl Command {
@@ -62,9 +66,11 @@ impl Command {
             Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
             // It draws where logs would go, and says itself what goes wrong.
             Self::Demo(_) => "off",
-            Self::Produce(_) | Self::Consume(_) | Self::Topics(_) | Self::Groups(_) => {
-                "warn,librdkafka=error"
-            }
+            Self::Produce(_)
+            | Self::Consume(_)
+            | Self::Topics(_)
+            | Self::Groups(_)
+            | Self::DeadLetters(_) => "warn,librdkafka=error",
         }
     }
 }

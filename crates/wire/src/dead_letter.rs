@@ -185,7 +185,7 @@ where
         let ours = name.starts_with(PREFIX);
         told |= ours;
         let foreign = name.starts_with(SPRING) || name.starts_with(KIP_1191);
-        !ours && !(told && foreign)
+        !(ours || told && foreign)
     })
 }
 
