@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use forebay_core::{Cap, EndpointState};
 use forebay_gateway::{KafkaState, PartitionSnapshot, Snapshot};
 
-use crate::api::{Subscriptions, snapshots};
+use crate::api::{App, snapshots};
 
 /// What a metric is called and means.
 #[derive(Debug)]
@@ -298,10 +298,7 @@ impl Samples<'_> {
     }
 }
 
-pub(crate) async fn metrics(
-    State(all): State<Subscriptions>,
-    headers: HeaderMap,
-) -> impl IntoResponse {
+pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     let open = accept.contains("application/openmetrics-text");
     let kind = if open {
@@ -309,7 +306,7 @@ pub(crate) async fn metrics(
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    ([(CONTENT_TYPE, kind)], expose(&snapshots(&all).await, open))
+    ([(CONTENT_TYPE, kind)], expose(&snapshots(&app).await, open))
 }
 
 /// OpenMetrics names a counter's family without its `_total`, and ends with a mark.

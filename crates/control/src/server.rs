@@ -1,13 +1,20 @@
 //! The listener and its routes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use forebay_gateway::Handle;
+use forebay_gateway::Handles;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
-use crate::{api, metrics};
+use crate::api::{App, Refusal, Reload};
+use crate::{api, command, metrics};
 
 /// A bound control API.
 #[derive(Debug)]
@@ -49,15 +56,55 @@ impl Control {
     }
 
     /// Serves until the future is dropped.
-    pub async fn serve(self, subscriptions: Vec<Handle>) -> std::io::Result<()> {
-        let routes = Router::new()
-            .route("/livez", get(api::livez))
-            .route("/readyz", get(api::readyz))
+    pub async fn serve(self, serving: Serving) -> std::io::Result<()> {
+        let Serving { handles, token, reloads } = serving;
+        let app = App { handles, record: Arc::default(), reloads };
+        let open =
+            Router::new().route("/livez", get(api::livez)).route("/readyz", get(api::readyz));
+        let guarded = Router::new()
             .route("/metrics", get(metrics::metrics))
+            .route("/api/v1/commands", get(command::recorded))
+            .route("/api/v1/reload", post(command::reload))
             .route("/api/v1/subscriptions", get(api::subscriptions))
             .route("/api/v1/subscriptions/{name}", get(api::subscription))
             .route("/api/v1/subscriptions/{name}/endpoints", post(api::set_endpoints))
-            .with_state(subscriptions.into());
-        axum::serve(self.listener, routes).await
+            .route("/api/v1/subscriptions/{name}/pause", post(command::pause))
+            .route("/api/v1/subscriptions/{name}/resume", post(command::resume))
+            .route("/api/v1/subscriptions/{name}/seek", post(command::seek))
+            .route("/api/v1/subscriptions/{name}/records/{what}", post(command::decide))
+            .layer(axum::middleware::from_fn_with_state(token.map(Arc::from), authorize));
+        let routes = open.merge(guarded).with_state(app);
+        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(self.listener, service).await
     }
+}
+
+/// What the control API works with.
+pub struct Serving {
+    pub handles: Handles,
+    /// What a request has to carry, if anything.
+    pub token: Option<String>,
+    /// Where wishes to have the configuration read again go.
+    pub reloads: mpsc::Sender<Reload>,
+}
+
+/// Lets a request through that carries the token.
+async fn authorize(
+    State(token): State<Option<Arc<str>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = token else { return next.run(request).await };
+    let given = request.headers().get(AUTHORIZATION).map(|given| given.as_bytes());
+    let given = given.and_then(|given| given.strip_prefix(b"Bearer "));
+    match given.is_some_and(|given| is_same(given, token.as_bytes())) {
+        true => next.run(request).await,
+        false => Refusal::Unauthorized.into_response(),
+    }
+}
+
+/// Takes as long wherever the first difference is.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let differences = one.iter().zip(other).fold(0, |sum, (one, other)| sum | (one ^ other));
+    one.len() == other.len() && differences == 0
 }

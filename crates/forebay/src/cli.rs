@@ -12,6 +12,7 @@ pub(crate) mod consume;
 pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod produce;
+pub(crate) mod subscriptions;
 pub(crate) mod topics;
 
 /// Reads Kafka with a fixed intake and pushes records to services that scale freely.
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     /// Lists, shows, sends back and purges dead letters
     #[command(after_help = dead_letters::EXAMPLES)]
     DeadLetters(dead_letters::DeadLetters),
+    /// Shows and commands the subscriptions of a running gateway
+    #[command(after_help = subscriptions::EXAMPLES)]
+    Subscriptions(subscriptions::Subscriptions),
 }
 
 impl Command {
@@ -70,7 +74,8 @@ impl Command {
             | Self::Consume(_)
             | Self::Topics(_)
             | Self::Groups(_)
-            | Self::DeadLetters(_) => "warn,librdkafka=error",
+            | Self::DeadLetters(_)
+            | Self::Subscriptions(_) => "warn,librdkafka=error",
         }
     }
 }

@@ -12,6 +12,7 @@ mod groups;
 mod pace;
 mod produce;
 mod run;
+mod subscriptions;
 mod topics;
 mod trouble;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Topics(args) => topics::run(&args),
         Command::Groups(args) => groups::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
+        Command::Subscriptions(args) => subscriptions::run(&args),
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) struct Broker {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Control {
     pub(crate) listen: Spanned<String>,
+    /// What requests must carry; needed off loopback.
+    #[serde(skip_serializing)]
+    pub(crate) token: Option<Spanned<Property>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<Spanned<String>>,
 }
@@ -254,7 +257,7 @@ impl Default for Broker {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { listen: unplaced("127.0.0.1:8080".into()), instance: None }
+        Self { listen: unplaced("127.0.0.1:8080".into()), token: None, instance: None }
     }
 }
 

@@ -70,6 +70,11 @@ impl Signals {
     }
 }
 
+/// SIGHUP: the configuration has changed.
+pub(crate) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// How long a process that lost its parent may take to end in order.
 const ORPHAN: Duration = Duration::from_secs(3);
 

@@ -1,12 +1,12 @@
 //! All subscriptions of a process, on as many worker threads as there are processors.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use forebay_kafka::{KafkaError, TopicPartition};
+use forebay_kafka::{KafkaError, Properties, TopicPartition};
 use forebay_push::Endpoint;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use crate::plan::Plan;
 use crate::runner;
@@ -78,10 +78,11 @@ pub struct ChangeError {
 }
 
 /// A running subscription, seen from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle {
     name: Arc<str>,
     commands: mpsc::Sender<Command>,
+    properties: Arc<Properties>,
 }
 
 /// The subscription has ended.
@@ -96,63 +97,106 @@ pub enum StartError {
     Intake { name: String, error: KafkaError },
     #[error("cannot start a worker: {0}")]
     Worker(std::io::Error),
+    #[error("subscription `{name}`: its worker has ended")]
+    Gone { name: String },
 }
 
 /// The running subscriptions of this process.
-#[derive(Debug)]
 pub struct Gateway {
-    handles: Vec<Handle>,
-    workers: Vec<JoinHandle<()>>,
+    handles: Handles,
+    workers: Vec<Worker>,
+    /// The worker that gets the next subscription.
+    next: usize,
+}
+
+/// The subscriptions that run, as they come and go.
+#[derive(Clone, Default)]
+pub struct Handles(Arc<RwLock<Vec<Handle>>>);
+
+/// A thread, and where it takes new subscriptions from.
+struct Worker {
+    thread: JoinHandle<()>,
+    inbox: mpsc::Sender<New>,
+}
+
+/// A subscription for a worker to start.
+struct New {
+    plan: Plan,
+    commands: mpsc::Receiver<Command>,
+    started: oneshot::Sender<Result<(), StartError>>,
 }
 
 impl Gateway {
     /// Starts all plans. Returns once every intake has begun; Kafka need not be reachable.
-    pub fn start(plans: Vec<Plan>) -> Result<Self, StartError> {
+    pub async fn start(plans: Vec<Plan>) -> Result<Self, StartError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = processors.min(plans.len());
-        let mut shares: Vec<Vec<(Plan, mpsc::Receiver<Command>)>> = Vec::new();
-        shares.resize_with(count, Vec::new);
-        let mut handles = Vec::new();
-        for (index, plan) in plans.into_iter().enumerate() {
-            let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-            handles.push(Handle { name: plan.name.as_str().into(), commands });
-            shares[index % count].push((plan, inbox));
+        let workers = (0..processors).map(Worker::start).collect::<Result<_, _>>()?;
+        let mut gateway = Self { handles: Handles::default(), workers, next: 0 };
+        for plan in plans {
+            gateway.add(plan).await?;
         }
-        let mut workers = Vec::new();
-        let mut started = Vec::new();
-        for (index, share) in shares.into_iter().enumerate() {
-            let (tell, told) = std::sync::mpsc::sync_channel(1);
-            let worker = std::thread::Builder::new()
-                .name(format!("worker-{index}"))
-                .spawn(move || work(share, tell))
-                .map_err(StartError::Worker)?;
-            workers.push(worker);
-            started.push(told);
-        }
-        for told in started {
-            told.recv().expect("a worker tells how it started")?;
-        }
-        Ok(Self { handles, workers })
+        Ok(gateway)
     }
 
-    pub fn handles(&self) -> &[Handle] {
+    /// Starts one more subscription, which none of the others notices.
+    pub async fn add(&mut self, plan: Plan) -> Result<(), StartError> {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let handle = Handle {
+            name: plan.name.as_str().into(),
+            commands: sender,
+            properties: Arc::new(plan.intake.properties.clone()),
+        };
+        let (started, told) = oneshot::channel();
+        let worker = &self.workers[self.next % self.workers.len()];
+        self.next += 1;
+        let gone = |name: &str| StartError::Gone { name: name.to_owned() };
+        let new = New { plan, commands, started };
+        worker.inbox.send(new).await.map_err(|_| gone(&handle.name))?;
+        told.await.map_err(|_| gone(&handle.name))??;
+        self.handles.lock_mut().push(handle);
+        Ok(())
+    }
+
+    /// Drains a subscription and leaves its group.
+    pub async fn remove(&mut self, name: &str) {
+        let Some(handle) = self.handles.find(name) else { return };
+        // One that has ended already needs no stopping.
+        let _ = handle.stop().await;
+        self.handles.lock_mut().retain(|handle| &*handle.name != name);
+    }
+
+    pub fn handles(&self) -> &Handles {
         &self.handles
     }
 
     /// Drains and leaves everywhere.
     pub async fn stop(self) {
-        let stops: Vec<_> = self.handles.iter().map(|handle| handle.stop()).collect();
+        let stops: Vec<_> = self.handles.all().iter().map(Handle::stop).collect();
         for stop in stops {
-            // One that has ended already needs no stopping.
             let _ = stop.await;
         }
-        drop(self.handles);
-        for worker in self.workers {
-            let joined = tokio::task::spawn_blocking(|| worker.join());
+        for Worker { thread, inbox } in self.workers {
+            drop(inbox);
+            let joined = tokio::task::spawn_blocking(|| thread.join());
             if let Ok(Err(panic)) = joined.await {
                 std::panic::resume_unwind(panic);
             }
         }
+    }
+}
+
+impl Handles {
+    /// Those that run now.
+    pub fn all(&self) -> Vec<Handle> {
+        self.0.read().expect("nothing that holds the lock panics").clone()
+    }
+
+    pub fn find(&self, name: &str) -> Option<Handle> {
+        self.all().into_iter().find(|handle| &*handle.name == name)
+    }
+
+    fn lock_mut(&self) -> std::sync::RwLockWriteGuard<'_, Vec<Handle>> {
+        self.0.write().expect("nothing that holds the lock panics")
     }
 }
 
@@ -179,6 +223,11 @@ impl Handle {
         self.ask(|answer| Command::Operate(order, answer)).await
     }
 
+    /// The group's Kafka, for questions that the subscription itself is not asked.
+    pub fn properties(&self) -> &Arc<Properties> {
+        &self.properties
+    }
+
     /// Goes on at these places; answered when draining has begun.
     pub async fn seek(&self, places: Vec<Place>) -> Result<Result<(), OperatorError>, Gone> {
         self.ask(|answer| Command::Seek(places, answer)).await
@@ -196,40 +245,42 @@ impl Handle {
     }
 }
 
-/// The thread of some subscriptions, until all of them have stopped.
-fn work(
-    share: Vec<(Plan, mpsc::Receiver<Command>)>,
-    started: std::sync::mpsc::SyncSender<Result<(), StartError>>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            // Whoever waits for it is gone only if the whole start was given up.
-            let _ = started.send(Err(StartError::Worker(error)));
-            return;
-        }
-    };
-    let local = LocalSet::new();
-    let all = local.run_until(async move {
-        let mut tasks = Vec::new();
-        let mut outcome = Ok(());
-        for (plan, inbox) in share {
-            match runner::start(plan, inbox) {
-                Ok(run) => tasks.push(tokio::task::spawn_local(run)),
-                Err(error) => outcome = Err(error),
+impl Worker {
+    fn start(number: usize) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(StartError::Worker)?;
+        let (inbox, new) = mpsc::channel(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || runtime.block_on(LocalSet::new().run_until(work(new))))
+            .map_err(StartError::Worker)?;
+        Ok(Self { thread, inbox })
+    }
+}
+
+/// The subscriptions of one thread, until no more come and all have stopped.
+async fn work(mut inbox: mpsc::Receiver<New>) {
+    let mut running = JoinSet::new();
+    let mut open = true;
+    while open || !running.is_empty() {
+        tokio::select! {
+            new = inbox.recv(), if open => match new {
+                Some(New { plan, commands, started }) => {
+                    let outcome = runner::start(plan, commands).map(|run| {
+                        running.spawn_local(run);
+                    });
+                    // Whoever waits for it is gone only if the whole start was given up.
+                    let _ = started.send(outcome);
+                }
+                None => open = false,
+            },
+            Some(ended) = running.join_next() => {
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    std::panic::resume_unwind(error.into_panic());
+                }
             }
         }
-        if outcome.is_err() {
-            tasks.clear();
-        }
-        let _ = started.send(outcome);
-        for task in tasks {
-            if let Err(error) = task.await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
-            }
-        }
-    });
-    runtime.block_on(all);
+    }
 }

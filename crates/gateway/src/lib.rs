@@ -13,7 +13,7 @@ mod slot;
 mod snapshot;
 
 pub use gateway::{
-    ChangeError, Command, Gateway, Gone, Handle, OperatorError, Order, Place, StartError,
+    ChangeError, Command, Gateway, Gone, Handle, Handles, OperatorError, Order, Place, StartError,
 };
 pub use letters::LettersPlan;
 pub use plan::{Discovery, Plan};

@@ -1,17 +1,23 @@
 //! `forebay run`: the gateway, with the embedded broker beside it where the file asks for one.
 
 use forebay_broker::BrokerHandle;
-use forebay_control::{Control, ListenError};
+use forebay_control::{Control, ListenError, Reload, Serving};
 use forebay_gateway::Gateway;
+use tokio::sync::mpsc;
 
 use crate::cli::Run;
 use crate::commands::broker;
 use crate::config::{Config, plan, unplaced};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::process::{Ready, Signals, end_with_stdin};
+use crate::process::{Ready, Signals, end_with_stdin, hangups};
+
+mod reload;
+
+use reload::Reloading;
 
 pub(crate) async fn run(args: Run) -> Outcome {
     let mut signals = Signals::listen().map_err(Failure::of(Exit::Usage))?;
+    let mut hangups = hangups().map_err(Failure::of(Exit::Usage))?;
     if args.child.until_stdin_closes {
         end_with_stdin();
     }
@@ -36,19 +42,34 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let properties = plan::properties(&config, listen.as_deref().unwrap_or_default())?;
     let servers = properties.servers().to_owned();
     let plans = plan::plans(&config, &properties)?;
-    let gateway = Gateway::start(plans).map_err(Failure::of(Exit::Configuration))?;
+    let mut gateway = Gateway::start(plans).await.map_err(Failure::of(Exit::Configuration))?;
     let address = control.address();
+    let token = plan::token(&config)?;
+    let (reloads, mut wishes) = mpsc::channel(1);
+    let mut reloading = Reloading::new(args.config.clone(), listen.unwrap_or_default(), &config);
     tracing::info!("reading from {servers}; health, metrics and control on http://{address}");
-    let serving = tokio::spawn(control.serve(gateway.handles().to_vec()));
+    let serving = Serving { handles: gateway.handles().clone(), token, reloads };
+    let serving = tokio::spawn(control.serve(serving));
     if let Some(path) = &args.ready.path {
         let pid = std::process::id();
         Ready { kafka: Some(servers), control: Some(address), pid, ..Ready::default() }
             .write(path)?;
     }
 
-    let exit = tokio::select! {
-        exit = signals.next() => exit,
-        () = disk_failed(embedded.as_ref()) => return Err(broker::disk_failed()),
+    let exit = loop {
+        let wish: Option<Reload> = tokio::select! {
+            exit = signals.next() => break exit,
+            _ = hangups.recv() => None,
+            wish = wishes.recv() => wish,
+            () = disk_failed(embedded.as_ref()) => return Err(broker::disk_failed()),
+        };
+        let outcome = reloading.reload(&mut gateway).await;
+        match &outcome {
+            Ok(lines) => lines.iter().for_each(|line| tracing::info!("configuration: {line}")),
+            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+        }
+        // Whoever asked and did not wait sees it in the log.
+        let _ = wish.map(|wish| wish.send(outcome));
     };
     tracing::info!("draining; a second signal does not wait");
     tokio::select! {

@@ -34,11 +34,14 @@ fn control(config: &Config, problems: &mut Vec<Problem>) {
             listen.span(),
             format!("`{}` is no address; write host:port, port 0 for any", listen.get_ref()),
         )),
-        Ok(addresses) if addresses.iter().any(|address| !address.ip().is_loopback()) => {
+        Ok(addresses)
+            if config.control.token.is_none()
+                && addresses.iter().any(|address| !address.ip().is_loopback()) =>
+        {
             problems.push(Problem::at(
                 listen.span(),
-                "the control API has no authentication and listens on loopback only; \
-                 use 127.0.0.1, and a proxy that authenticates in front of it",
+                "off loopback the control API needs a token: control.token = { env = \"NAME\" } \
+                 or { file = \"PATH\" }",
             ));
         }
         Ok(_) => {}

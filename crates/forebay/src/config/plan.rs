@@ -50,6 +50,17 @@ pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, 
     })
 }
 
+/// What requests to the control API must carry.
+pub(crate) fn token(config: &Config) -> Result<Option<String>, ConfigError> {
+    let Some(token) = &config.control.token else { return Ok(None) };
+    let refused = |why: String| config.source.found(vec![Problem::at(token.span(), why)]);
+    match token.get_ref().resolve() {
+        Ok(token) if token.is_empty() => Err(refused("the token is empty".to_owned())),
+        Ok(token) => Ok(Some(token)),
+        Err(error) => Err(refused(error.to_string())),
+    }
+}
+
 /// All subscriptions, ready to run.
 pub(crate) fn plans(config: &Config, properties: &Properties) -> Result<Vec<Plan>, ConfigError> {
     let instance =

@@ -34,7 +34,14 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "control.listen",
         "\"127.0.0.1:8080\"",
-        "Where health, metrics and the control API listen; a loopback address, port 0 for any.",
+        "Where health, metrics and the control API listen; port 0 for any. Off loopback a `token` is \
+         needed.",
+    ),
+    option(
+        "control.token",
+        "none",
+        "What requests must carry as `authorization: Bearer TOKEN`, but for `/livez` and `/readyz`; \
+         `{ env = \"NAME\" }` or `{ file = \"PATH\" }`.",
     ),
     option(
         "control.instance",

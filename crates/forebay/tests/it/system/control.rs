@@ -36,7 +36,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
 
     let (requests, fields): (Vec<_>, Vec<_>) =
         documented().into_iter().partition(|name| name.contains(' '));
-    assert_eq!(requests.len(), 6, "{requests:?}");
+    assert_eq!(requests.len(), 14, "{requests:?}");
     for request in requests.iter().filter_map(|request| request.strip_prefix("GET ")) {
         let (status, body) = gateway.get(&request.replace("NAME", "shown"));
         assert_eq!(status, 200, "{request}: {body}");
@@ -44,13 +44,21 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
 
     let fields: BTreeSet<String> = fields.into_iter().collect();
     let known: BTreeSet<String> = shown.as_object().unwrap().keys().cloned().collect();
-    let lists = BTreeSet::from(["partitions".to_owned(), "endpoints".to_owned()]);
+    let lists =
+        BTreeSet::from(["partitions", "endpoints", "held", "dead_letters"].map(str::to_owned));
     let shown_fields: BTreeSet<_> = known.difference(&lists).cloned().collect();
     // What is shown at times only.
-    let at_times = ["kafka_reason", "partitions[].hold", "partitions[].blocked", "partitions[]"];
+    let at_times = [
+        "kafka_reason",
+        "held",
+        "dead_letters",
+        "partitions[].hold",
+        "partitions[].blocked",
+        "partitions[]",
+    ];
     let at_times = at_times.into_iter().chain(["endpoints[]"]).map(str::to_owned).collect();
     assert_eq!(fields.difference(&at_times).cloned().collect::<BTreeSet<_>>(), shown_fields);
-    for part in ["/partitions/0", "/partitions/0/blocked", "/endpoints/0"] {
+    for part in ["/partitions/0", "/partitions/0/blocked", "/endpoints/0", "/deliveries"] {
         for name in shown.pointer(part).and_then(Value::as_object).unwrap().keys() {
             assert!(PAGE.contains(&format!("`{name}`")) || name == "blocked", "{part}/{name}");
         }

@@ -98,12 +98,23 @@ impl Forebay {
 
     /// GET on the control API: status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        http(&self.address("control"), "GET", path, "")
+        http(&self.address("control"), "GET", path, "", "")
+    }
+
+    /// GET with a header of the test's.
+    pub(crate) fn get_with(&self, path: &str, header: &str) -> (u16, String) {
+        http(&self.address("control"), "GET", path, &format!("{header}\r\n"), "")
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let (flag, pid) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([flag, pid]).status().unwrap().success());
     }
 
     /// POST of JSON to the control API: status and body.
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
-        http(&self.address("control"), "POST", path, body)
+        http(&self.address("control"), "POST", path, "", body)
     }
 
     /// The one subscription that it runs.
@@ -140,14 +151,14 @@ pub(crate) fn file(directory: &Path, text: &str) -> PathBuf {
     path
 }
 
-fn http(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+fn http(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).expect("the control API listens");
     let length = body.len();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+         content-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

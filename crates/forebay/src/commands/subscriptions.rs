@@ -1,0 +1,170 @@
+//! `forebay subscriptions`: a running gateway, seen and commanded over its control API.
+
+use serde_json::{Value, json};
+
+use crate::cli::cluster::Output;
+use crate::cli::consume::From;
+use crate::cli::subscriptions::{Action, Record, Seek, Subscriptions};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{Table, print_json};
+use crate::process::print;
+
+mod client;
+
+use client::Client;
+
+const ALL: &str = "/api/v1/subscriptions";
+
+pub(crate) fn run(args: &Subscriptions) -> Outcome {
+    let client = Client::new(&args.gateway)?;
+    let output = args.gateway.output;
+    match &args.action {
+        Action::List => list(&client, output),
+        Action::Show { name } => {
+            let shown = client.get(&of(name, ""))?;
+            if output == Output::Json { print_json(&shown) } else { print(&story(&shown)) }
+        }
+        Action::Pause { name } => done(&client.post(&of(name, "/pause"), &json!({}))?, output),
+        Action::Resume { name } => done(&client.post(&of(name, "/resume"), &json!({}))?, output),
+        Action::Seek(args) => seek(&client, args, output),
+        Action::Retry(record) => decide(&client, record, "retry", output),
+        Action::Skip(record) => decide(&client, record, "skip", output),
+        Action::DeadLetter(record) => decide(&client, record, "dead-letter", output),
+        Action::Reload => {
+            let answer = client.post("/api/v1/reload", &json!({}))?;
+            if output == Output::Json {
+                return print_json(&answer);
+            }
+            let lines = answer["changes"].as_array().into_iter().flatten();
+            let lines: String = lines.map(|line| format!("{}\n", text(line))).collect();
+            print(&lines)
+        }
+    }
+}
+
+fn of(name: &str, what: &str) -> String {
+    let set = percent_encoding::NON_ALPHANUMERIC;
+    format!("{ALL}/{}{what}", percent_encoding::utf8_percent_encode(name, set))
+}
+
+fn decide(client: &Client, record: &Record, what: &str, output: Output) -> Outcome {
+    let place = &record.place;
+    let body =
+        json!({ "topic": place.topic, "partition": place.partition, "offset": place.offset });
+    done(&client.post(&of(&record.name, &format!("/records/{what}")), &body)?, output)
+}
+
+/// What a command led to: the subscription after it.
+fn done(shown: &Value, output: Output) -> Outcome {
+    if output == Output::Json {
+        return print_json(shown);
+    }
+    let name = text(&shown["name"]);
+    let held = shown["held"].as_str().map_or(String::new(), |held| format!(" ({held})"));
+    print(&format!("{name}: done; {} records in trouble{held}\n", shown["troubled"]))
+}
+
+fn seek(client: &Client, args: &Seek, output: Output) -> Outcome {
+    let to = match args.to {
+        From::Beginning => json!("beginning"),
+        From::End => json!("end"),
+        From::Offset(offset) => json!({ "offset": offset }),
+        From::Time(ms) => json!({ "time": ms }),
+    };
+    let mut body = json!({ "to": to, "partitions": args.partition, "dry_run": args.dry_run });
+    if let Some(topic) = &args.topic {
+        body["topic"] = json!(topic);
+    }
+    let answer = client.post(&of(&args.name, "/seek"), &body)?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let mut table = Table::new(&["TOPIC", "PARTITION", "FROM", "TO"]);
+    for moved in answer["partitions"].as_array().into_iter().flatten() {
+        table.row(["topic", "partition", "from", "to"].map(|name| text(&moved[name])));
+    }
+    let end = if args.dry_run { "nothing was changed: this was a dry run\n" } else { "" };
+    print(&format!("{}{end}", table.render()))
+}
+
+fn list(client: &Client, output: Output) -> Outcome {
+    let answer = client.get(ALL)?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let mut table =
+        Table::new(&["NAME", "GROUP", "LAG", "RATE", "IN-FLIGHT", "TROUBLED", "CAPPED-BY", "HELD"]);
+    for one in answer["subscriptions"].as_array().into_iter().flatten() {
+        table.row([
+            text(&one["name"]),
+            text(&one["group"]),
+            text(&one["lag"]),
+            text(&one["settled_per_second"]),
+            format!("{}/{}", one["in_flight"], one["in_flight_limit"]),
+            text(&one["troubled"]),
+            text(&one["bottleneck"]["cap"]),
+            text(&one["held"]),
+        ]);
+    }
+    print(&table.render())
+}
+
+/// One subscription for people.
+fn story(shown: &Value) -> String {
+    let mut story = format!(
+        "{} (group {}), lag {}, {} records/s, {} in flight of {}\ncapped by {}\n",
+        text(&shown["name"]),
+        text(&shown["group"]),
+        shown["lag"],
+        shown["settled_per_second"],
+        shown["in_flight"],
+        shown["in_flight_limit"],
+        text(&shown["bottleneck"]["words"]),
+    );
+    if let Some(held) = shown["held"].as_str() {
+        story.push_str(&format!("held: {held}\n"));
+    }
+    if let Some(error) = shown["dead_letters"]["error"].as_str() {
+        story.push_str(&format!("dead letters can't be written: {error}\n"));
+    }
+    let part = |title: &[&str], list: &Value, names: &[&str]| {
+        let mut table = Table::new(title);
+        let rows = list.as_array().into_iter().flatten();
+        let rows: Vec<_> = rows.map(|row| names.iter().map(|name| text(&row[*name]))).collect();
+        let empty = rows.is_empty();
+        rows.into_iter().for_each(|row| table.row(row));
+        if empty { String::new() } else { format!("\n{}", table.render()) }
+    };
+    story.push_str(&part(
+        &["TOPIC", "PARTITION", "STAGE", "COMMIT-POINT", "LOG-END", "LAG", "HELD", "HOLD"],
+        &shown["partitions"],
+        &["topic", "partition", "stage", "commit_point", "log_end", "lag", "held", "hold"],
+    ));
+    story.push_str(&part(
+        &["ENDPOINT", "STATE", "IN-FLIGHT", "LIMIT", "LATENCY-MS", "FAULT"],
+        &shown["endpoints"],
+        &["url", "state", "in_flight", "limit", "latency_ms", "fault"],
+    ));
+    story.push_str(&part(
+        &["TROUBLE", "PARTITION", "OFFSET", "STORY"],
+        &shown["troubles"],
+        &["topic", "partition", "offset", "reason"],
+    ));
+    story
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.1}", number.as_f64().unwrap_or_default())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A failure to reach the gateway, or its refusal.
+fn refused(message: String) -> Failure {
+    Failure::new(Exit::Unreachable, message)
+}

@@ -1,0 +1,233 @@
+//! What an operator changes while the gateway runs disturbs nothing else.
+
+use forebay_trial::{Journal, Rule, Script, Service};
+use serde_json::{Value, json};
+
+use super::deliver::gateway;
+use super::kafka::Kafka;
+use super::process::{Forebay, eventually, file};
+
+fn subscription(name: &str, url: &str, more: &str) -> String {
+    format!(
+        "[[subscription]]\nname = {name:?}\ntopics = [{name:?}]\n{more}\n[subscription.target]\n\
+         url = {url:?}\n"
+    )
+}
+
+fn shown(gateway: &Forebay, name: &str) -> Value {
+    let (status, body) = gateway.get(&format!("/api/v1/subscriptions/{name}"));
+    if status == 200 { serde_json::from_str(&body).unwrap() } else { Value::Null }
+}
+
+fn command(gateway: &Forebay, path: &str, body: Value) -> Value {
+    let (status, answer) = gateway.post(path, &body.to_string());
+    assert_eq!(status, 200, "{path}: {answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// `forebay subscriptions`: its exit code, and all that it printed.
+fn subscriptions(gateway: &Forebay, args: &[&str]) -> (i32, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args(["subscriptions", "--control", &gateway.address("control")])
+        .args(args)
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
+}
+
+#[test]
+fn a_changed_file_is_taken_and_touches_no_other_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    for topic in ["stays", "changes", "comes"] {
+        kafka.create(topic, 2);
+    }
+    let (old, new) = (
+        Service::start(Script::accepting(), &Journal::default()),
+        Service::start(Script::accepting(), &journal),
+    );
+    let process = format!(
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
+         instance = \"test\"\n",
+        kafka.address
+    );
+    let stays = subscription("stays", &old.url(), "");
+    let text = format!("{process}{stays}{}", subscription("changes", &old.url(), ""));
+    let config = file(directory.path(), &text);
+    let gateway = Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    kafka.await_committed("stays", &kafka.fill("stays", 0..100, 10));
+    kafka.await_committed("changes", &kafka.fill("changes", 0..100, 10));
+    let before = [kafka.generations("stays"), kafka.generations("changes")];
+
+    let changes = subscription("changes", &new.url(), "commit = { drain = \"3s\" }");
+    let comes = subscription("comes", &new.url(), "");
+    file(directory.path(), &format!("{process}{stays}{changes}{comes}"));
+    let answer = command(&gateway, "/api/v1/reload", json!({}));
+    assert_eq!(answer["changes"], json!(["changes: changed", "comes: started"]));
+    let input = kafka.fill("changes", 100..300, 10);
+    kafka.await_committed("changes", &input);
+    input.assert_once(&journal);
+    kafka.await_committed("comes", &kafka.fill("comes", 0..100, 10));
+    assert_eq!([kafka.generations("stays"), kafka.generations("changes")], before);
+
+    let wrong = file(directory.path(), &format!("{process}{stays}{comes}\nnonsense = 1\n"));
+    let (status, answer) = gateway.post("/api/v1/reload", "{}");
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer.contains("nonsense") && answer.contains("forebay.toml:"), "{answer}");
+    assert!(!shown(&gateway, "changes").is_null(), "what is wrong changes nothing");
+
+    let order = comes.replace("topics", "order = \"none\"\ntopics");
+    std::fs::write(wrong, format!("{}{stays}{order}", process.replace("test", "best"))).unwrap();
+    gateway.signal("HUP");
+    eventually("the subscription goes", || shown(&gateway, "changes").is_null().then_some(()));
+    eventually("what can't change is named", || {
+        let log = gateway.log();
+        let named = ["[control]: not changed", "comes: not changed: `order`"];
+        named.iter().all(|line| log.contains(line)).then_some(())
+    });
+}
+
+#[test]
+fn a_paused_subscription_waits_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("pauses", 2);
+    let gateway = gateway(directory.path(), &kafka, "pauses", &[service.url()], "");
+    let mut input = kafka.fill("pauses", 0..100, 10);
+    kafka.await_committed("pauses", &input);
+    let paused = command(&gateway, "/api/v1/subscriptions/pauses/pause", json!({}));
+    assert_eq!(paused["paused"], true);
+    assert!(paused["held"].as_str().unwrap().contains("paused"), "{paused}");
+    input.extend(kafka.fill("pauses", 100..200, 10));
+    eventually("the records are held", || {
+        let partitions = shown(&gateway, "pauses")["partitions"].clone();
+        let held = partitions.as_array()?.iter().map(|held| held["held"].as_u64().unwrap());
+        (held.sum::<u64>() == 100).then_some(())
+    });
+    assert_eq!(journal.accepted().len(), 100, "nothing is sent");
+    let (code, out) = subscriptions(&gateway, &["list"]);
+    assert!(code == 0 && out.contains("operator") && out.contains("CAPPED-BY"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["resume", "pauses"]);
+    assert_eq!(code, 0, "{out}");
+    kafka.await_committed("pauses", &input);
+    input.assert_once(&journal);
+    let (_, commands) = gateway.get("/api/v1/commands");
+    assert!(commands.contains("pause pauses") && commands.contains("resume pauses"), "{commands}");
+}
+
+#[test]
+fn an_operator_decides_about_records_that_are_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("decides", 1);
+    let input = kafka.fill("decides", 0..40, 4);
+    let failing = Script::accepting()
+        .rule(Rule::answering(400).at(0, 1).while_on("bad"))
+        .rule(Rule::answering(400).at(0, 2).while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    // Nothing else comes that could show whose fault it is.
+    let more = "evidence = { wait = \"0s\" }";
+    let gateway = gateway(directory.path(), &kafka, "decides", &[service.url()], more);
+    let held = eventually("both are held", || {
+        let shown = shown(&gateway, "decides");
+        let troubles = shown["troubles"].as_array()?.clone();
+        let held = troubles.iter().filter(|one| one["state"] == "held").count();
+        (held == 2).then_some(troubles)
+    });
+    let words = held[0]["reason"].as_str().unwrap();
+    assert!(words.contains("offset 1, 1 attempts of "), "{words}");
+    assert!(words.contains("retry it, skip it or dead-letter it"), "{words}");
+    let record = |offset| json!({ "topic": "decides", "partition": 0, "offset": offset });
+    let path = |what| format!("/api/v1/subscriptions/decides/records/{what}");
+    for (what, offset, said) in [
+        ("retry", 5, "behind an earlier record of its key"),
+        ("skip", 0, "settled"),
+        ("dead-letter", 1, "has no [subscription.dead_letter]"),
+    ] {
+        let (status, answer) = gateway.post(&path(what), &record(offset).to_string());
+        assert_eq!((status, answer.contains(said)), (409, true), "{what} {offset}: {answer}");
+    }
+    let (code, out) = subscriptions(&gateway, &["show", "decides"]);
+    assert!(code == 0 && out.contains("TROUBLE") && out.contains("offset 1, "), "{out}");
+    let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:5"]);
+    assert!(code == 4 && out.contains("behind an earlier record"), "{code} {out}");
+    let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:1"]);
+    assert!(code == 0 && out.contains("1 records in trouble"), "{code} {out}");
+    service.switch_off("bad");
+    command(&gateway, &path("retry"), record(2));
+    kafka.await_committed("decides", &input);
+    let skipped = input.places().into_iter().filter(|place| *place != (0, 1)).collect();
+    assert_eq!(journal.accepted(), skipped);
+}
+
+#[test]
+fn a_subscription_is_read_again_from_where_an_operator_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("seeks", 2);
+    let gateway = gateway(directory.path(), &kafka, "seeks", &[service.url()], "");
+    let input = kafka.fill("seeks", 0..200, 10);
+    kafka.await_committed("seeks", &input);
+    let tenures = |gateway: &Forebay| -> Vec<i64> {
+        let partitions = shown(gateway, "seeks")["partitions"].clone();
+        let partitions = partitions.as_array().cloned().unwrap_or_default();
+        partitions.iter().map(|held| held["tenure"].as_i64().unwrap()).collect()
+    };
+    let (before, generations) = (tenures(&gateway), kafka.generations("seeks"));
+    let path = "/api/v1/subscriptions/seeks/seek";
+    let args = ["seek", "seeks", "--to", "end", "--dry-run"];
+    let (code, out) = subscriptions(&gateway, &args);
+    assert!(code == 0 && out.contains("dry run") && out.contains("seeks"), "{out}");
+    let dry = command(&gateway, path, json!({ "to": "beginning", "dry_run": true }));
+    assert_eq!(
+        (dry["dry_run"].clone(), dry["partitions"][0]["to"].clone()),
+        (json!(true), json!(0))
+    );
+    assert_eq!(tenures(&gateway), before, "nothing has happened");
+    let (status, answer) = gateway.post(path, &json!({ "to": { "offset": 999 } }).to_string());
+    assert_eq!((status, answer.contains("holds offsets 0 to")), (409, true), "{answer}");
+
+    command(&gateway, path, json!({ "to": "beginning", "partitions": [1] }));
+    let again = input.of(1).places();
+    eventually("partition 1 is delivered again", || {
+        let twice = journal.read();
+        let count = |place: &(i32, i64)| {
+            twice.iter().filter(|one| (one.what.partition, one.what.offset) == *place).count() == 2
+        };
+        again.iter().all(count).then_some(())
+    });
+    kafka.await_committed("seeks", &input);
+    let after = tenures(&gateway);
+    assert_eq!(after[0], before[0], "partition 0 is not touched");
+    assert!(after[1] > before[1]);
+    assert_eq!(kafka.generations("seeks"), generations);
+}
+
+#[test]
+fn with_a_token_nobody_commands_without_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("guarded", 1);
+    std::fs::write(directory.path().join("token"), "open sesame\n").unwrap();
+    let text = format!(
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
+         token = {{ file = {:?} }}\n{}",
+        kafka.address,
+        directory.path().join("token"),
+        subscription("guarded", &service.url(), "")
+    );
+    let config = file(directory.path(), &text);
+    let gateway = Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    assert_eq!(gateway.get("/livez").0, 200);
+    for path in ["/metrics", "/api/v1/subscriptions"] {
+        let (status, body) = gateway.get(path);
+        assert_eq!((status, body.contains("Bearer")), (401, true), "{path}: {body}");
+        assert_eq!(gateway.get_with(path, "authorization: Bearer open sesame").0, 200);
+        assert_eq!(gateway.get_with(path, "authorization: Bearer open sesam").0, 401);
+    }
+}
