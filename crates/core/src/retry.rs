@@ -53,6 +53,13 @@ impl Retries {
         self.0.earn(SHARE);
     }
 
+    /// For a target that is well again, while there is something new: where what failed before went
+    /// first, the few records that always fail would be all that is seen of the target, and it would
+    /// be found at fault again.
+    pub(crate) fn spend(&mut self, now: Instant) {
+        self.0.empty(now);
+    }
+
     pub(crate) fn retry_sent(&mut self, now: Instant) {
         self.0.take(now);
     }

@@ -134,7 +134,7 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    fn next_fresh(&mut self) -> Option<PartitionId> {
+    pub(super) fn next_fresh(&mut self) -> Option<PartitionId> {
         while let Some(&id) = self.fresh.front() {
             let (partition, ready) = self.readiness(id);
             if ready.fresh {

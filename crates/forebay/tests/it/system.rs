@@ -6,10 +6,12 @@
 mod abuse;
 mod control;
 mod crash;
+mod dead_letters;
 mod deliver;
 mod guarantee;
 mod input;
 pub(crate) mod kafka;
+mod load;
 mod operate;
 pub(crate) mod process;
 mod refuse;
