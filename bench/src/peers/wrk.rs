@@ -57,8 +57,9 @@ fn script(endpoint: &Endpoint) -> anyhow::Result<String> {
         // None of the workload's values holds a quote.
         writeln!(lua, "wrk.headers['{name}'] = '{}'", value.to_str()?)?;
     }
-    // wrk adds its own `Host` unless it finds that spelling.
+    // wrk adds its own `Host` unless it finds that spelling, and its own length in any case.
     lua.push_str("wrk.headers['Host'] = wrk.headers['host']; wrk.headers['host'] = nil\n");
+    lua.push_str("wrk.headers['content-length'] = nil\n");
     lua.push_str(
         "function done(summary, latency, requests)
            local e = summary.errors

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_wire::{Batch, Record};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use crate::PartitionLog;
 use crate::scan::{Place, Scan};
@@ -45,10 +47,18 @@ impl FileSlice {
     }
 
     pub fn load(&self) -> io::Result<Bytes> {
-        let mut bytes = vec![0; self.len];
-        if let Some(file) = &self.file {
-            file.read_exact_at(&mut bytes, self.position)?;
+        let mut bytes = Vec::with_capacity(self.len);
+        let Some(file) = &self.file else { return Ok(bytes.into()) };
+        // Memory that was never written is not zeroed first, which costs as much as the reading.
+        while bytes.len() < self.len {
+            let position = self.position + bytes.len() as u64;
+            match pread(file, spare_capacity(&mut bytes), position) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        bytes.truncate(self.len);
         Ok(bytes.into())
     }
 }

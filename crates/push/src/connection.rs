@@ -20,7 +20,6 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::HeaderMap;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
@@ -56,7 +55,6 @@ pub struct Connection {
     exchanges: u64,
     doubted: bool,
     lost_unheard: bool,
-    spare: Option<HeaderMap>,
 }
 
 /// The driver while an exchange holds it.
@@ -139,7 +137,6 @@ impl Connection {
             exchanges: 0,
             doubted: false,
             lost_unheard: false,
-            spare: None,
         })
     }
 
@@ -203,9 +200,7 @@ impl Connection {
                 driving.driver = None;
             }
         }
-        let answer = verdict::read(head.status, &head.headers, &text, SystemTime::now);
-        self.spare = Some(head.headers);
-        Ok(answer)
+        Ok(verdict::read(head.status, &head.headers, &text, SystemTime::now))
     }
 
     /// Keeps the first bytes in `text`; false where the body passes what is read of it.
@@ -283,11 +278,6 @@ impl Connection {
     /// Whether the connection was lost after a request was sent and before a byte of its final answer.
     pub(crate) fn was_lost_unheard(&self) -> bool {
         self.lost_unheard
-    }
-
-    /// The last answer's map, for another request.
-    pub(crate) fn take_spare(&mut self) -> Option<HeaderMap> {
-        self.spare.take()
     }
 }
 

@@ -178,10 +178,7 @@ impl Connections {
             .any(|most| connection.exchanges() >= most)
     }
 
-    fn put(&self, mut connection: Connection) {
-        if let Some(headers) = connection.take_spare() {
-            self.writer.borrow_mut().recycle(headers);
-        }
+    fn put(&self, connection: Connection) {
         let spent = self.is_spent(&connection, connection.used())
             || self.limits.max_age.is_some_and(|most| connection.age() >= most);
         let mut resting = self.resting.borrow_mut();

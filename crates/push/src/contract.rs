@@ -41,8 +41,6 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("forebay-timestamp");
 const TOPIC: HeaderName = HeaderName::from_static("forebay-topic");
 const VALUE: HeaderName = HeaderName::from_static("forebay-value");
 
-/// Headers that a plain request has, so that its map is allocated once.
-const USUAL_HEADERS: usize = 24;
 /// The text of header values is cut from chunks of this size.
 const TEXT_CHUNK: usize = 8 << 10;
 
@@ -67,23 +65,61 @@ pub struct Names<'a> {
 /// The headers that all records of one partition and tenure share.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    constant: [(HeaderName, HeaderValue); 6],
+    /// A plain record's request. Entering a header hashes its name; a copy of the map does not, so
+    /// each request is a copy with the blanks filled in.
+    template: HeaderMap,
+    /// What each value of `template` is, in the map's order.
+    blanks: Box<[Blank]>,
     /// `<group>/<topic>/<topic id>/<partition>/`
     idempotency: Box<str>,
+    /// Of the template, with its blanks empty.
     header_bytes: usize,
+}
+
+/// What a value of the template stands for.
+#[derive(Clone, Copy, Debug)]
+enum Blank {
+    /// The same in all requests.
+    Filled,
+    Host,
+    Revision,
+    Offset,
+    Timestamp,
+    Key,
+    Attempt,
+    Timeout,
+    IdempotencyKey,
+    ContentType,
+    ContentLength,
 }
 
 impl Origin {
     pub fn new(names: Names<'_>) -> Self {
         let decimal = |number: i64| HeaderValue::from(number);
-        let constant = [
-            (CONTRACT, HeaderValue::from_static("v1")),
-            (SUBSCRIPTION, visible(names.subscription.as_bytes())),
-            (GROUP, visible(names.group.as_bytes())),
-            (TOPIC, visible(names.topic.as_bytes())),
-            (PARTITION, decimal(names.partition.into())),
-            (TENURE, decimal(names.tenure.0)),
+        let blank = || HeaderValue::from_static("");
+        let headers = [
+            (HOST, blank(), Blank::Host),
+            (CONTRACT, HeaderValue::from_static("v1"), Blank::Filled),
+            (SUBSCRIPTION, visible(names.subscription.as_bytes()), Blank::Filled),
+            (GROUP, visible(names.group.as_bytes()), Blank::Filled),
+            (TOPIC, visible(names.topic.as_bytes()), Blank::Filled),
+            (PARTITION, decimal(names.partition.into()), Blank::Filled),
+            (TENURE, decimal(names.tenure.0), Blank::Filled),
+            (REVISION, blank(), Blank::Revision),
+            (OFFSET, blank(), Blank::Offset),
+            (TIMESTAMP, blank(), Blank::Timestamp),
+            (KEY, blank(), Blank::Key),
+            (ATTEMPT, blank(), Blank::Attempt),
+            (TIMEOUT, blank(), Blank::Timeout),
+            (IDEMPOTENCY_KEY, blank(), Blank::IdempotencyKey),
+            (CONTENT_TYPE, blank(), Blank::ContentType),
+            (CONTENT_LENGTH, blank(), Blank::ContentLength),
         ];
+        let header_bytes = headers.iter().map(|(name, value, _)| line(name, value)).sum();
+        let template: HeaderMap =
+            headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
+        let blank_of = |name| headers.iter().find(|header| header.0 == name).map(|header| header.2);
+        let blanks = template.keys().filter_map(blank_of).collect();
         let idempotency = format!(
             "{}/{}/{}/{}/",
             percent_encode(names.group.as_bytes(), ESCAPED),
@@ -91,8 +127,7 @@ impl Origin {
             percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED),
             names.partition,
         );
-        let header_bytes = constant.iter().map(|(name, value)| line(name, value)).sum();
-        Self { constant, idempotency: idempotency.into(), header_bytes }
+        Self { template, blanks, idempotency: idempotency.into(), header_bytes }
     }
 }
 
@@ -128,19 +163,17 @@ pub struct DoesNotFit {
 pub struct Request(pub(crate) hyper::Request<Full<Bytes>>);
 
 impl Request {
-    /// The header block as it will be sent, but for `content-length`.
+    /// The header block as it will be sent.
     pub fn headers(&self) -> &HeaderMap {
         self.0.headers()
     }
 }
 
-/// Writes requests, and reuses what earlier ones were made of.
+/// Writes requests.
 #[derive(Debug)]
 pub struct RequestWriter {
     max_header_bytes: usize,
     text: BytesMut,
-    /// Emptied maps of requests that are over.
-    spare: Vec<HeaderMap>,
     /// The last timeout and its text: it is nearly always the same.
     timeout: (u128, HeaderValue),
 }
@@ -151,7 +184,6 @@ impl RequestWriter {
         Self {
             max_header_bytes,
             text: BytesMut::new(),
-            spare: Vec::new(),
             timeout: (0, HeaderValue::from_static("0")),
         }
     }
@@ -167,65 +199,28 @@ impl RequestWriter {
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     {
-        let mut block = Block {
-            headers: self.spare.pop().unwrap_or_else(|| HeaderMap::with_capacity(USUAL_HEADERS)),
-            text: &mut self.text,
-            bytes: endpoint.request_line_len() + origin.header_bytes + "\r\n".len(),
-            limit: self.max_header_bytes,
-        };
-        block.put(HOST, endpoint.host.clone())?;
-        for (name, value) in &origin.constant {
-            block.headers.insert(name.clone(), value.clone());
-        }
-        block.put(REVISION, endpoint.revision.clone())?;
-        block.put_text(OFFSET, |text| decimal(text, record.offset.0))?;
-        block.put_text(TIMESTAMP, |text| decimal(text, record.timestamp))?;
-        if let Some(key) = record.key {
-            block.put_key(key)?;
-        }
-        if record.attempt == 1 {
-            block.put(ATTEMPT, HeaderValue::from_static("1"))?;
-        } else {
-            block.put_text(ATTEMPT, |text| decimal(text, record.attempt.into()))?;
-        }
         // Not cut off, else nearly all would say a millisecond less than was configured.
         let millis = (timeout.as_micros() + 500) / 1000;
         if self.timeout.0 != millis {
             let text = HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX));
             self.timeout = (millis, text);
         }
-        block.put(TIMEOUT, self.timeout.1.clone())?;
-        block.put_text(IDEMPOTENCY_KEY, |text| {
-            text.put_slice(origin.idempotency.as_bytes());
-            decimal(text, record.offset.0);
-        })?;
-        let content_type = block.put_record_headers(record.headers.clone())?;
-        block.put(CONTENT_TYPE, content_type.unwrap_or(OCTETS))?;
+        let mut block = Block {
+            headers: origin.template.clone(),
+            text: &mut self.text,
+            bytes: endpoint.request_line_len() + origin.header_bytes + "\r\n".len(),
+            limit: self.max_header_bytes,
+        };
+        block.fill(endpoint, origin, record, &self.timeout.1)?;
+        block.put_record_headers(record.headers.clone())?;
         if record.value.is_none() {
             block.put(VALUE, HeaderValue::from_static("null"))?;
         }
-        let value = record.value.clone().unwrap_or_default();
-        if value.is_empty() {
-            // The client leaves it out for an empty body, and some servers then answer 411.
-            block.put(CONTENT_LENGTH, HeaderValue::from_static("0"))?;
-        } else {
-            block.count("content-length: \r\n".len() + digits(value.len()))?;
-        }
-
-        let mut request = hyper::Request::new(Full::new(value));
+        let mut request = hyper::Request::new(Full::new(record.value.clone().unwrap_or_default()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.uri.clone();
         *request.headers_mut() = block.headers;
         Ok(Request(request))
-    }
-
-    /// Takes back the map of a request that is over.
-    pub fn recycle(&mut self, mut headers: HeaderMap) {
-        // What a response grew is let go, so that one odd service does not keep memory.
-        if self.spare.len() < 1024 && headers.capacity() <= 4 * USUAL_HEADERS {
-            headers.clear();
-            self.spare.push(headers);
-        }
     }
 }
 
@@ -255,37 +250,81 @@ impl Block<'_> {
         name: HeaderName,
         write: impl FnOnce(&mut BytesMut),
     ) -> Result<(), DoesNotFit> {
-        if self.text.capacity() < 128 {
-            self.text.reserve(TEXT_CHUNK);
-        }
-        write(self.text);
-        let value = HeaderValue::from_maybe_shared(self.text.split().freeze())
-            .expect("only visible ASCII was written");
+        let value = cut(self.text, write);
         self.put(name, value)
     }
 
-    fn put_key(&mut self, key: &[u8]) -> Result<(), DoesNotFit> {
+    /// Fills the origin's template in.
+    fn fill<'a, H>(
+        &mut self,
+        endpoint: &Endpoint,
+        origin: &Origin,
+        record: &Record<'a, H>,
+        timeout: &HeaderValue,
+    ) -> Result<(), DoesNotFit>
+    where
+        H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
+    {
         // Before a large key is escaped into something larger still.
-        if key.len() > self.limit {
+        if record.key.is_some_and(|key| key.len() > self.limit) {
             return Err(DoesNotFit { limit: self.limit });
         }
-        if std::str::from_utf8(key).is_ok() {
-            self.put_text(KEY, |text| {
-                percent_encode(key, ESCAPED).for_each(|part| text.put_slice(part.as_bytes()));
-            })
-        } else {
-            self.put_text(KEY_BASE64, |text| text.put_slice(STANDARD.encode(key).as_bytes()))
+        let key = record.key.filter(|key| std::str::from_utf8(key).is_ok());
+        let content_type = headers::content_type(record.headers.clone(), self.limit);
+        let length = record.value.as_ref().map_or(0, Bytes::len);
+        let mut bytes = 0;
+        for (value, blank) in self.headers.values_mut().zip(&origin.blanks) {
+            *value = match blank {
+                Blank::Filled => continue,
+                Blank::Host => endpoint.host.clone(),
+                Blank::Revision => endpoint.revision.clone(),
+                Blank::Offset => cut(self.text, |text| decimal(text, record.offset.0)),
+                Blank::Timestamp => cut(self.text, |text| decimal(text, record.timestamp)),
+                Blank::Key => cut(self.text, |text| escape(text, key.unwrap_or_default())),
+                Blank::Attempt if record.attempt == 1 => HeaderValue::from_static("1"),
+                Blank::Attempt => cut(self.text, |text| decimal(text, record.attempt.into())),
+                Blank::Timeout => timeout.clone(),
+                Blank::IdempotencyKey => cut(self.text, |text| {
+                    text.put_slice(origin.idempotency.as_bytes());
+                    decimal(text, record.offset.0);
+                }),
+                Blank::ContentType => content_type.clone().unwrap_or(OCTETS),
+                // The client would leave it out for an empty body, and some servers answer 411.
+                Blank::ContentLength => cut(self.text, |text| decimal(text, length as i64)),
+            };
+            bytes += value.len();
+        }
+        if key.is_none()
+            && let Some(blank) = self.headers.remove(KEY)
+        {
+            self.bytes -= line(&KEY, &blank);
+        }
+        self.count(bytes)?;
+        match record.key {
+            Some(binary) if key.is_none() => {
+                self.put_text(KEY_BASE64, |text| text.put_slice(STANDARD.encode(binary).as_bytes()))
+            }
+            _ => Ok(()),
         }
     }
+}
+
+/// A header's value of what `write` adds to `text`: only bytes that it may hold.
+fn cut(text: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> HeaderValue {
+    if text.capacity() < 128 {
+        text.reserve(TEXT_CHUNK);
+    }
+    write(text);
+    HeaderValue::from_maybe_shared(text.split().freeze()).expect("only visible ASCII was written")
+}
+
+fn escape(text: &mut BytesMut, bytes: &[u8]) {
+    percent_encode(bytes, ESCAPED).for_each(|part| text.put_slice(part.as_bytes()));
 }
 
 /// Bytes of one header on the wire.
 fn line(name: &HeaderName, value: &HeaderValue) -> usize {
     name.as_str().len() + value.len() + ": \r\n".len()
-}
-
-fn digits(number: usize) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 fn decimal(text: &mut BytesMut, number: i64) {

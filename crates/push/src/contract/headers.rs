@@ -19,16 +19,23 @@ const LEAST_COST: usize = 12;
 /// Longer names go out in `forebay-headers` only.
 const LONGEST_NAME: usize = 256;
 
+/// The record's own content type, where it has one that HTTP can carry and that is within `limit`.
+pub(super) fn content_type<'a, H>(mut headers: H, limit: usize) -> Option<HeaderValue>
+where
+    H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+{
+    headers.find_map(|(name, value)| {
+        let value = value.filter(|_| name.eq_ignore_ascii_case("content-type"))?;
+        let fits = value.len() <= limit && is_visible(value);
+        fits.then(|| HeaderValue::from_bytes(value).ok()).flatten()
+    })
+}
+
 impl Block<'_> {
-    /// Gives back the record's own content type, where it has one that HTTP can carry.
-    pub(super) fn put_record_headers<'a, H>(
-        &mut self,
-        headers: H,
-    ) -> Result<Option<HeaderValue>, DoesNotFit>
+    pub(super) fn put_record_headers<'a, H>(&mut self, headers: H) -> Result<(), DoesNotFit>
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     {
-        let mut content_type = None;
         let mut all_fit = true;
         let mut raw_bytes = 0;
         for (name, value) in headers.clone() {
@@ -36,9 +43,6 @@ impl Block<'_> {
             // Bounds the search for repetition below, and what is encoded.
             if raw_bytes > self.limit {
                 return Err(DoesNotFit { limit: self.limit });
-            }
-            if content_type.is_none() && name.eq_ignore_ascii_case("content-type") {
-                content_type = value.filter(|value| is_visible(value)).and_then(own);
             }
             let once = headers.clone().filter(|(other, _)| *other == name).count() == 1;
             match value {
@@ -53,7 +57,7 @@ impl Block<'_> {
         if !all_fit {
             self.put_all(headers)?;
         }
-        Ok(content_type)
+        Ok(())
     }
 
     fn put_all<'a, H>(&mut self, headers: H) -> Result<(), DoesNotFit>
@@ -67,10 +71,6 @@ impl Block<'_> {
         let encoded = URL_SAFE_NO_PAD.encode(json);
         self.put_text(ALL, |text| text.put_slice(encoded.as_bytes()))
     }
-}
-
-fn own(value: &[u8]) -> Option<HeaderValue> {
-    HeaderValue::from_bytes(value).ok()
 }
 
 /// Underscores are left out because common proxies drop such headers.

@@ -60,6 +60,7 @@ fn a_plain_record_has_exactly_the_contracts_headers() {
     assert_eq!(
         all,
         [
+            "content-length: 2",
             "content-type: application/octet-stream",
             "forebay-attempt: 1",
             "forebay-contract: v1",
@@ -180,7 +181,7 @@ fn the_content_type_is_the_records_own() {
 fn the_limit_is_exact_and_counts_the_request_line() {
     let written = write_with(Some(b"k"), Some(b"value"), vec![], 8 << 10).unwrap();
     let lines: usize = written.headers().iter().map(|(name, value)| line(name, value)).sum();
-    let size = "POST /records HTTP/1.1\r\n".len() + lines + "content-length: 5\r\n\r\n".len();
+    let size = "POST /records HTTP/1.1\r\n".len() + lines + "\r\n".len();
     assert!(write_with(Some(b"k"), Some(b"value"), vec![], size).is_ok());
     let refused = write_with(Some(b"k"), Some(b"value"), vec![], size - 1);
     assert_eq!(refused.unwrap_err(), DoesNotFit { limit: size - 1 });
@@ -220,21 +221,23 @@ fn the_attempt_and_the_timeout_are_written_for_each_delivery() {
 }
 
 #[test]
-fn nothing_of_a_recycled_map_is_sent_again() {
+fn a_request_holds_nothing_of_the_one_before_it() {
     let mut writer = RequestWriter::new(8 << 10);
-    let mut used = HeaderMap::with_capacity(USUAL_HEADERS);
-    used.insert(KEY, HeaderValue::from_static("of another record"));
-    writer.recycle(used);
-    let record = Record {
+    let origin = origin();
+    let mut record = Record {
         offset: Offset(0),
         timestamp: 0,
-        key: None,
-        value: None,
-        headers: std::iter::empty(),
-        attempt: 1,
+        key: Some(&b"of another record"[..]),
+        value: Some(Bytes::from_static(b"value")),
+        headers: [("kind", Some(&b"a"[..]))].into_iter(),
+        attempt: 2,
     };
-    let request = writer.write(&endpoint(), &origin(), &record, Duration::ZERO).unwrap();
+    writer.write(&endpoint(), &origin, &record, Duration::ZERO).unwrap();
+    record.key = None;
+    record.headers.next();
+    let request = writer.write(&endpoint(), &origin, &record, Duration::ZERO).unwrap();
     assert_eq!(text(request.headers(), "forebay-key"), None);
+    assert_eq!(text(request.headers(), "forebay-header-kind"), None);
 }
 
 proptest! {
