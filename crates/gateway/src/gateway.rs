@@ -232,4 +232,6 @@ fn work(
         }
     });
     runtime.block_on(all);
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
 }

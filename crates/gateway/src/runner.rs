@@ -16,11 +16,12 @@ use forebay_core::{
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition,
 };
-use forebay_push::{Connections, Endpoint, Names, Origin};
+use forebay_push::{Connections, Endpoint, Origin};
 use forebay_wire::commit_metadata::CommitMetadata;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::discovery::{self, Names};
 use crate::gateway::{Command, StartError};
 use crate::letters::Letters;
 use crate::plan::Plan;
@@ -51,6 +52,7 @@ pub(crate) struct Runner {
     seats: RefCell<Vec<Seat>>,
     /// By [`EndpointId`]; an address keeps its number for as long as the process lives.
     endpoints: RefCell<Vec<Rc<Connections>>>,
+    names: Names,
     slots: Slots<Delivery>,
     letters: Option<Letters>,
     /// Why the last dead letter was not written, until one is.
@@ -120,6 +122,7 @@ pub(crate) fn start(
         intake: Arc::new(intake),
         seats: RefCell::default(),
         endpoints: RefCell::default(),
+        names: Names::new(&plan.name, &plan.endpoints, plan.discovery),
         slots: Slots::new(),
         letters,
         letters_fail: RefCell::default(),
@@ -138,8 +141,8 @@ pub(crate) fn start(
 }
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
-    let endpoints = runner.plan.borrow().endpoints.clone();
-    runner.set_endpoints(endpoints);
+    runner.set_endpoints(runner.names.endpoints());
+    let names = tokio::task::spawn_local(follow_names(runner.clone()));
     let mut tick = tokio::time::interval(TICK);
     loop {
         let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
@@ -168,7 +171,16 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
             break;
         }
     }
+    names.abort();
     runner.leave().await;
+}
+
+async fn follow_names(runner: Rc<Runner>) {
+    let changed = |endpoints| {
+        runner.set_endpoints(endpoints);
+        runner.news.notify_one();
+    };
+    discovery::follow(&runner.names, &discovery::System, changed).await;
 }
 
 impl Runner {
@@ -451,7 +463,7 @@ impl Runner {
         {
             return Some(origin.clone());
         }
-        let origin = Rc::new(Origin::new(Names {
+        let origin = Rc::new(Origin::new(forebay_push::Names {
             subscription: &self.name,
             group: &self.group,
             topic: &partition.topic,
@@ -468,8 +480,7 @@ impl Runner {
         let limits = self.plan.borrow().limits.clone();
         let mut endpoints = self.endpoints.borrow_mut();
         let ids = listed.into_iter().map(|endpoint| {
-            let url = endpoint.url();
-            let known = endpoints.iter().position(|known| known.endpoint().url() == url);
+            let known = endpoints.iter().position(|known| *known.endpoint() == endpoint);
             let index = known.unwrap_or_else(|| {
                 endpoints.push(Rc::new(Connections::new(endpoint, limits.clone())));
                 endpoints.len() - 1
@@ -488,7 +499,8 @@ impl Runner {
                 let _ = answer.send(self.snapshot());
             }
             Command::Endpoints(endpoints, answer) => {
-                self.set_endpoints(endpoints);
+                self.names.relist(&endpoints, self.plan.borrow().discovery);
+                self.set_endpoints(self.names.endpoints());
                 let _ = answer.send(());
             }
             Command::Change(plan, answer) => {

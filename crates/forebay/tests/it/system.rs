@@ -7,6 +7,7 @@ mod abuse;
 mod control;
 mod crash;
 mod deliver;
+mod discovery;
 mod input;
 pub(crate) mod kafka;
 pub(crate) mod process;
