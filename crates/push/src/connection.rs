@@ -51,6 +51,7 @@ pub struct Connection {
     /// so an exchange that ends in time touches no timer.
     alarm: Pin<Box<Sleep>>,
     opened: Instant,
+    retires: Option<Instant>,
     used: Instant,
     exchanges: u64,
     doubted: bool,
@@ -133,6 +134,7 @@ impl Connection {
             wire,
             alarm: Box::pin(sleep_until(deadline)),
             opened: now,
+            retires: None,
             used: now,
             exchanges: 0,
             doubted: false,
@@ -258,6 +260,15 @@ impl Connection {
 
     pub(crate) fn opened(&self) -> Instant {
         self.opened
+    }
+
+    pub(crate) fn retire_at(&mut self, at: Instant) {
+        self.retires = Some(at);
+    }
+
+    /// Whether it is too old to be used again.
+    pub(crate) fn is_retired(&self, now: Instant) -> bool {
+        self.retires.is_some_and(|at| now >= at)
     }
 
     /// When the last exchange ended.

@@ -4,6 +4,7 @@ mod answers;
 mod arbitrary;
 mod habits;
 mod lost;
+mod recycle;
 mod reuse;
 mod service;
 
