@@ -1,5 +1,6 @@
 //! Deliveries over real sockets, to services that do exactly what a test's script says.
 
+mod abuse;
 mod answers;
 mod arbitrary;
 mod habits;
