@@ -49,3 +49,24 @@ fn the_addresses_of_a_name_are_its_endpoints_and_a_name_that_fails_is_shown() {
     assert!(hosts.flatten().all(|host| host == format!("localhost:{port}")));
     assert_eq!(gateway.terminate(), 0);
 }
+
+#[test]
+fn connections_to_a_balancer_are_recycled_while_records_flow() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("balanced", 1);
+    let input = kafka.fill("balanced", 0..1_000, 1);
+    let target =
+        format!("url = {:?}\ndiscovery = \"vip\"\nrecycle = \"200ms\"\nrate = 500", service.url());
+    // One key: one record at a time, which is one connection as long as it lasts.
+    let gateway = gateway(directory.path(), &kafka, "balanced", &target);
+    kafka.await_committed("balanced", &input);
+    input.assert_kept(&journal, &[]);
+    let connections = service.connections();
+    assert!(
+        (6..=60).contains(&connections),
+        "{connections} in two seconds, of at most 200 ms each"
+    );
+    assert_eq!(gateway.terminate(), 0);
+}
