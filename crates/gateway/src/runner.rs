@@ -10,18 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, CommitPoint, EndpointId, Input, Instant, Offset, Output, PartitionId, Record,
-    RevisionId, Subscription, Tenure, Verdict,
+    Answer, CommitPoint, Input, Instant, Offset, Output, PartitionId, Record, RevisionId,
+    Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition,
 };
-use forebay_push::{Connections, Endpoint, Origin};
+use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata::CommitMetadata;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::discovery::{self, Names};
+use crate::discovery::Names;
 use crate::gateway::{Command, StartError};
 use crate::letters::Letters;
 use crate::plan::Plan;
@@ -29,6 +29,7 @@ use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold, KafkaState};
 
 mod command;
+mod endpoints;
 mod letter;
 mod snapshot;
 
@@ -142,7 +143,7 @@ pub(crate) fn start(
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
     runner.set_endpoints(runner.names.endpoints());
-    let names = tokio::task::spawn_local(follow_names(runner.clone()));
+    let names = tokio::task::spawn_local(endpoints::follow_names(runner.clone()));
     let mut tick = tokio::time::interval(TICK);
     loop {
         let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
@@ -175,14 +176,6 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
     runner.leave().await;
 }
 
-async fn follow_names(runner: Rc<Runner>) {
-    let changed = |endpoints| {
-        runner.set_endpoints(endpoints);
-        runner.news.notify_one();
-    };
-    discovery::follow(&runner.names, &discovery::System, changed).await;
-}
-
 impl Runner {
     /// Does what the core wants until it wants a delivery, which is the caller's to make.
     fn drive(self: &Rc<Self>, now: Instant) -> Option<Delivery> {
@@ -202,7 +195,7 @@ impl Runner {
                     self.answer_fetch(partition, now);
                 }
                 Some(Output::Check { endpoint }) => {
-                    tokio::task::spawn_local(check(self.clone(), endpoint));
+                    tokio::task::spawn_local(endpoints::check(self.clone(), endpoint));
                 }
                 Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
                 Some(Output::Released { partition }) => self.released(partition),
@@ -475,23 +468,6 @@ impl Runner {
         Some(origin)
     }
 
-    /// Gives every address its number, and tells the core which are listed now.
-    fn set_endpoints(&self, listed: Vec<Endpoint>) {
-        let limits = self.plan.borrow().limits.clone();
-        let mut endpoints = self.endpoints.borrow_mut();
-        let ids = listed.into_iter().map(|endpoint| {
-            let known = endpoints.iter().position(|known| *known.endpoint() == endpoint);
-            let index = known.unwrap_or_else(|| {
-                endpoints.push(Rc::new(Connections::new(endpoint, limits.clone())));
-                endpoints.len() - 1
-            });
-            EndpointId(index as u32)
-        });
-        let ids = ids.collect();
-        drop(endpoints);
-        self.handle(Input::Endpoints(ids));
-    }
-
     fn obey(&self, command: Command) {
         match command {
             Command::Snapshot(answer) => {
@@ -585,15 +561,6 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
             runner.drive_all(now);
         }
     }
-}
-
-/// Tries to connect to an endpoint, and tells the core.
-async fn check(runner: Rc<Runner>, endpoint: EndpointId) {
-    let asked = runner.clock.now();
-    let connections = runner.endpoints.borrow()[endpoint.0 as usize].clone();
-    let fault = connections.check().await;
-    runner.handle(Input::Checked { endpoint, asked, fault });
-    runner.news.notify_one();
 }
 
 /// A record that can't be put into a request: no evidence is needed that it is to blame.
