@@ -8,6 +8,7 @@ mod control;
 mod crash;
 mod dead_letters;
 mod deliver;
+mod discovery;
 mod guarantee;
 mod input;
 pub(crate) mod kafka;

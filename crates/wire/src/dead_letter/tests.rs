@@ -1,3 +1,7 @@
+//! Round trip, the names of others, and records that are no letters.
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn letter() -> DeadLetter {
@@ -118,5 +122,60 @@ fn an_origin_is_of_the_topic_that_is_read() {
         long.as_bytes(),
     ] {
         assert!(!is_origin(absurd, "payments"), "{}", String::from_utf8_lossy(absurd));
+    }
+}
+
+/// Names that count, and values that nearly do; each name any number of times.
+fn headers() -> impl Strategy<Value = Vec<(String, Option<Vec<u8>>)>> {
+    let own: Vec<String> =
+        letter().headers().into_iter().map(|(name, _)| name.to_owned()).collect();
+    let mut known = own;
+    known.extend([MARK_WHAT, MARK_OFFSET, ORIGIN].map(str::to_owned));
+    let name = prop_oneof![6 => prop::sample::select(known), 1 => "(forebay-dead-)?[a-z-]{0,8}"];
+    let value = prop_oneof![
+        4 => "-?[0-9]{1,20}".prop_map(String::into_bytes),
+        1 => "redriven|purged|[+]?[0-9]{1,3}".prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+    ];
+    let value = prop_oneof![9 => value.prop_map(Some), 1 => Just(None)];
+    prop::collection::vec((name, value), 0..60)
+}
+
+fn given(
+    headers: &[(String, Option<Vec<u8>>)],
+) -> impl Iterator<Item = (&str, Option<&[u8]>)> + Clone {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+}
+
+proptest! {
+    #[test]
+    fn whatever_letter_is_read_can_be_written_and_read_again(headers in headers()) {
+        let mark = Mark::parse(given(&headers));
+        if let Some((mark, offset)) = mark {
+            let written = mark.headers(offset);
+            let written = written.iter().map(|(name, value)| (*name, Some(value.as_slice())));
+            prop_assert_eq!(Mark::parse(written), Some((mark, offset)));
+        }
+        if let Ok(letter) = DeadLetter::parse(given(&headers)) {
+            let written = letter.headers();
+            let written = written.iter().map(|(name, value)| (*name, Some(value.as_slice())));
+            prop_assert_eq!(DeadLetter::parse(written), Ok(letter));
+        }
+    }
+
+    #[test]
+    fn a_letter_among_other_headers_reads_the_same(
+        topic: String,
+        offset: i64,
+        attempts: u32,
+        status: Option<u16>,
+        reason: Option<String>,
+        others in prop::collection::vec(("[a-z]{0,9}", prop::collection::vec(any::<u8>(), 0..9)), 0..9),
+    ) {
+        let letter = DeadLetter { topic, offset, attempts, status, reason, ..letter() };
+        let written = letter.headers();
+        let own = written.iter().map(|(name, value)| (*name, Some(value.as_slice())));
+        let others = others.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice())));
+        prop_assert_eq!(DeadLetter::parse(others.clone().chain(own).chain(others)), Ok(letter));
     }
 }
