@@ -93,6 +93,7 @@ fn budget(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
     let since = |times: &[u64], from: u64| times.iter().rev().take_while(|at| **at >= from).count();
     let (longest, shortest) =
         (model.now.saturating_sub(5 * MINUTES), model.now.saturating_sub(5 * MINUTES - STEP));
+    let just_now = since(&office.accepts, model.now);
     let most = |from| since(&office.accepts, from) / ACCEPTED_FOR_ONE + FREE;
     match judgement.fate {
         Some(Fate::Letter | Fate::Dropped)
@@ -100,7 +101,11 @@ fn budget(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
         {
             Err(format!("more are given up than {}", most(longest)))
         }
-        Some(Fate::Stuck(Stuck::Budget)) if since(&office.given_up, longest) < most(shortest) => {
+        // An accept of this very moment may have come after the judgement.
+        Some(Fate::Stuck(Stuck::Budget))
+            if since(&office.given_up, longest)
+                < (since(&office.accepts, shortest) - just_now) / ACCEPTED_FOR_ONE + FREE =>
+        {
             Err(format!("held for its budget, and {} are given up", office.given_up.len()))
         }
         _ => Ok(()),

@@ -23,7 +23,7 @@ pub struct Journal {
 }
 
 /// An answer, or a deadline that passed without one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Heard {
     pub lane: Lane,
     pub endpoint: EndpointId,
@@ -32,8 +32,8 @@ pub struct Heard {
     pub verdict: Verdict,
     /// Whether the target is at fault, all considered up to this answer.
     pub held: bool,
-    /// Answers from here on say how the target is, up to this answer.
-    pub from: usize,
+    /// The answers that count as of this one, by their place in the journal, the latest last.
+    counting: Vec<usize>,
 }
 
 pub fn said(verdict: Verdict) -> bool {
@@ -69,30 +69,30 @@ impl Journal {
         at: u64,
         verdict: Verdict,
     ) {
-        let last = self.heard.last().map_or((false, 0), |last| (last.held, last.from));
-        let (mut held, mut from) = last;
+        let (mut held, mut counting) =
+            self.heard.last().map_or((false, vec![]), |last| (last.held, last.counting.clone()));
+        if !said(verdict) {
+            counting.retain(|at| self.heard[*at].lane != lane);
+            counting.push(self.heard.len());
+            counting.drain(..counting.len().saturating_sub(RECENT));
+        }
         if held && verdict == Verdict::Accept {
             held = false;
-            from = self.heard.len() + 1;
+            let accepted = |at: &usize| {
+                self.heard.get(*at).is_none_or(|heard| heard.verdict == Verdict::Accept)
+            };
+            counting.retain(accepted);
         }
-        self.heard.push(Heard { lane, endpoint, sent, at, verdict, held, from });
+        self.heard.push(Heard { lane, endpoint, sent, at, verdict, held, counting });
         held |= self.most_fail() || self.is_refused();
         self.heard.last_mut().expect("it was pushed").held = held;
     }
 
-    /// Each lane's latest answer, of the first `count` answers.
+    /// Each lane's latest answer, of the first `count` answers; of those from before the target was
+    /// well again, the accepts.
     fn latest(&self, count: usize) -> impl Iterator<Item = &Heard> {
-        let from = count.checked_sub(1).map_or(0, |last| self.heard[last].from).min(count);
-        let mut lanes = Vec::with_capacity(RECENT);
-        let counts = self.heard[from..count].iter().rev().filter(|heard| !said(heard.verdict));
-        let latest = counts.filter(move |heard| {
-            let new = !lanes.contains(&heard.lane);
-            if new {
-                lanes.push(heard.lane);
-            }
-            new
-        });
-        latest.take(RECENT)
+        let counting = count.checked_sub(1).map_or(&[][..], |last| &self.heard[last].counting);
+        counting.iter().map(|at| &self.heard[*at])
     }
 
     fn most_fail(&self) -> bool {
@@ -132,7 +132,8 @@ impl Journal {
         if count <= trip.heard {
             return false;
         }
-        let held = self.heard[trip.heard..count].iter().any(|heard| heard.held);
+        let held = entry.renewed == entry.trips.len()
+            || self.heard[trip.heard..count].iter().any(|heard| heard.held);
         let alone = self.is_alone(lane, entry);
         (!held && self.accepts_others(lane, entry, count))
             || ((!held || alone) && self.waited(lane, entry, rules, count, now))

@@ -68,6 +68,8 @@ pub struct Entry {
     pub judged: usize,
     /// How many trips there were when an operator last forgave them.
     pub forgiven: usize,
+    /// Trips that came before an operator renewed the budget: held against nobody.
+    pub renewed: usize,
     /// What it waits for, as the core said last.
     pub seen: Option<BlockedState>,
     pub fate: Option<Fate>,
@@ -228,6 +230,7 @@ impl Term {
             charged: 0,
             judged: 0,
             forgiven: 0,
+            renewed: 0,
             seen: None,
             fate: None,
             letter_out: false,
