@@ -31,7 +31,17 @@ pub(crate) struct Pool {
     /// Indexes of the endpoints that are listed and well.
     well: Vec<usize>,
     rules: PoolRules,
+    /// What a delivery to most endpoints takes, as of some answers ago.
+    usual: Option<Duration>,
+    /// Answers until that is looked at again, and room to do so.
+    usual_in: usize,
+    latencies: Vec<Duration>,
+    /// Endpoints to which a connection is to be tried.
+    checks: usize,
 }
+
+/// Answers between two looks at what is usual.
+const USUAL_EVERY: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolRules {
@@ -52,7 +62,15 @@ pub(crate) struct Ending {
 
 impl Pool {
     pub(crate) fn new(rules: PoolRules) -> Self {
-        Self { endpoints: Vec::new(), well: Vec::new(), rules }
+        Self {
+            endpoints: Vec::new(),
+            well: Vec::new(),
+            rules,
+            usual: None,
+            usual_in: 0,
+            latencies: Vec::new(),
+            checks: 0,
+        }
     }
 
     /// Takes changed rules; endpoints keep what was learnt of them.
@@ -116,11 +134,13 @@ impl Pool {
     /// A delivery ended.
     pub(crate) fn ended(&mut self, id: EndpointId, ending: Ending, now: Instant) {
         let at = self.index(id).expect("an endpoint stays while it has deliveries in flight");
-        let usual = self.usual_latency(at);
+        self.look_at_usual();
+        let usual = self.usual;
         let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[at];
-        let before = endpoint.health;
+        let (before, checked) = (endpoint.health, endpoint.check_at().is_some());
         endpoint.ended(ending, usual, probe_at, now);
+        self.checks += usize::from(!checked && endpoint.check_at().is_some());
         if self.rules.ejects
             && let Some(why) = self.stands_out(at)
         {
@@ -133,13 +153,20 @@ impl Pool {
 
     /// An endpoint to which a connection is to be tried, for it lost the ones it had.
     pub(crate) fn next_check(&mut self, now: Instant) -> Option<EndpointId> {
+        if self.checks == 0 {
+            return None;
+        }
         let due = |endpoint: &&mut Endpoint| endpoint.check_at().is_some_and(|at| at <= now);
         let endpoint = self.endpoints.iter_mut().find(due)?;
         endpoint.checking();
+        self.checks -= 1;
         Some(endpoint.id)
     }
 
     pub(crate) fn next_check_at(&self) -> Option<Instant> {
+        if self.checks == 0 {
+            return None;
+        }
         self.endpoints.iter().filter_map(Endpoint::check_at).min()
     }
 
@@ -210,21 +237,28 @@ impl Pool {
         self.well.iter().copied().find(|at| self.endpoints[*at].has_room())
     }
 
-    /// What a delivery to the other endpoints takes: the median of those that are well.
-    fn usual_latency(&self, but: usize) -> Option<Duration> {
-        if self.well.len() + usize::from(self.endpoints[but].health != Health::Well) < 2 {
-            return None;
+    /// The lower median of the endpoints that are well: with two, that of the better one.
+    fn look_at_usual(&mut self) {
+        if self.usual_in > 0 {
+            self.usual_in -= 1;
+            return;
         }
-        let others = self.well.iter().filter(|at| **at != but);
-        let mut latencies: Vec<_> =
-            others.filter_map(|at| self.endpoints[*at].usual_latency()).collect();
-        latencies.sort_unstable();
-        latencies.get(latencies.len().saturating_sub(1) / 2).copied()
+        self.usual_in = USUAL_EVERY;
+        self.latencies.clear();
+        if self.endpoints.len() > 1 {
+            let well = self.well.iter().map(|at| &self.endpoints[*at]);
+            self.latencies.extend(well.filter_map(Endpoint::usual_latency));
+        }
+        self.latencies.sort_unstable();
+        self.usual = self.latencies.get(self.latencies.len().saturating_sub(1) / 2).copied();
     }
 
     /// Whether an endpoint that was well is much worse than the others.
     fn stands_out(&self, at: usize) -> Option<Ejection> {
         let endpoint = &self.endpoints[at];
+        if !endpoint.lags() && !endpoint.answers_badly() {
+            return None;
+        }
         let ejected = self.endpoints.iter().filter(|one| one.listed && one.is_ejected()).count();
         let listed = self.endpoints.iter().filter(|one| one.listed).count();
         let may = endpoint.listed && endpoint.health == Health::Well && 2 * (ejected + 1) <= listed;
@@ -246,6 +280,8 @@ impl Pool {
             // Better one that fails now and then than none.
             self.endpoints.iter_mut().for_each(|endpoint| endpoint.pardon(now));
         }
+        self.checks = self.endpoints.iter().filter_map(Endpoint::check_at).count();
+        self.usual_in = 0;
         self.well.clear();
         let well = self.endpoints.iter().enumerate();
         let well = well.filter(|(_, endpoint)| endpoint.listed && endpoint.health == Health::Well);

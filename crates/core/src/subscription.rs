@@ -266,9 +266,9 @@ impl<P: Clone> Subscription<P> {
     /// What to do next; `None` until there is new input or [`Subscription::next_wakeup`] has come.
     pub fn poll(&mut self, now: Instant) -> Option<Output<P>> {
         self.advance(now);
-        let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
-        let quiet = quiet.or_else(|| Some(Output::Check { endpoint: self.pool.next_check(now)? }));
-        let output = quiet.or_else(|| self.poll_delivery(now));
+        let quiet = self.poll_quiet(now).or_else(|| self.poll_delivery(now));
+        // Where there was nothing to deliver, what waited in vain for others may have been given up.
+        let output = quiet.or_else(|| self.poll_quiet(now));
         if output.is_none() {
             self.caps.is(self.cap(now), now);
         }
@@ -432,6 +432,11 @@ impl<P: Clone> Subscription<P> {
                 self.reopenings.insert((soon, id, slot));
             }
         }
+    }
+
+    fn poll_quiet(&mut self, now: Instant) -> Option<Output<P>> {
+        let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
+        quiet.or_else(|| Some(Output::Check { endpoint: self.pool.next_check(now)? }))
     }
 
     fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {

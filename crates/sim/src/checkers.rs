@@ -118,7 +118,7 @@ impl Checkers {
                 (Promise::P12, Box::new(p12_probes::BrokenTargetsAreProbed)),
                 (Promise::Blame, Box::new(blame::ChargesAreEarned)),
                 (Promise::Replay, Box::new(replays::LittleReplays)),
-                (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable::default())),
+                (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable)),
                 (Promise::Liveness, Box::new(liveness::AllIsDelivered)),
             ],
         }

@@ -785,6 +785,20 @@ fn a_drain_that_waits_for_a_commit_is_not_looked_at_before() {
     assert_eq!(it.next_wakeup(at(200)), Some(at(12_200)), "when the last commit is given up");
 }
 
+#[test]
+fn a_commit_that_a_revocation_hurries_leaves_no_wakeup_behind() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (one, two) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &one, Verdict::Accept, at(1));
+    assert!(wants(&mut it, at(1)).is_empty());
+    assert_eq!(it.next_wakeup(at(1)), Some(at(100)), "the commit is due");
+    it.handle(Input::Revoked { partition: P0 }, at(2));
+    assert!(matches!(wants(&mut it, at(2))[..], [Output::Commit { .. }]));
+    assert_eq!(it.next_wakeup(at(2)), Some(at(12_002)));
+    assert_eq!(two.payload, 1);
+}
+
 /// Plays ten seconds of a service that rejects these keys at that millisecond and accepts all else,
 /// while a record comes each millisecond, of a hundred keys in turn. Gives how many were accepted,
 /// how many became letters, and whether the budget is spent.

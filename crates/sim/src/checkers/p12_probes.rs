@@ -1,8 +1,9 @@
 //! P12: an endpoint at fault is probed no faster than the interval, and so is a target that fails
-//! most of what it gets; nothing at all goes out where an operator has to act first. A target fault
-//! costs a record no attempt, nor does back-pressure, but for the sixth in a row.
+//! most of what it gets, with what was never tried first; nothing at all goes out where an operator
+//! has to act first. A target fault costs a record no attempt, nor does back-pressure, but for the
+//! sixth in a row.
 
-use forebay_core::{EndpointId, Output};
+use forebay_core::{DeliveryId, EndpointId, Guarantee, Output};
 
 use super::blame::DECLINED_FREE;
 use super::{Checker, Fact, micros};
@@ -16,6 +17,7 @@ impl Checker for BrokenTargetsAreProbed {
         match fact {
             Fact::Wants { process, output: Output::Deliver(delivery), .. } => {
                 target_is_spared(*process, model)?;
+                untried_lanes_go_first(*process, delivery.id, model)?;
                 endpoint_is_spared(*process, delivery.endpoint, model)
             }
             Fact::Judged { judgement, .. } => nothing_is_charged(judgement, model),
@@ -33,6 +35,32 @@ fn target_is_spared(process: usize, model: &Model) -> Result<(), String> {
     match office.journal.held() && since < micros(model.rules.probe_interval) {
         true => Err(format!("the target at fault is probed {since} µs after the last")),
         false => Ok(()),
+    }
+}
+
+/// A target at fault is tried with what it never got, if there is any.
+fn untried_lanes_go_first(process: usize, id: DeliveryId, model: &Model) -> Result<(), String> {
+    if id.number == 1 || !model.offices[process].journal.held() {
+        return Ok(());
+    }
+    let once = model.rules.guarantee == Guarantee::AtMostOnce;
+    let mut terms = model.terms_of(process).filter(|term| {
+        // Where once is the most, what is committed goes out of a revoked partition as well.
+        term.claimed && (once || term.revoked_at.is_none())
+    });
+    let untried = terms.find_map(|term| {
+        let open = term.entries[term.prefix..]
+            .iter()
+            .filter(|entry| !once || entry.offset < term.commits.acknowledged.0);
+        let mut fresh = open.filter(|entry| !entry.settled && entry.deliveries == 0);
+        fresh.find(|entry| {
+            let head = entry.lane.and_then(|lane| term.head(lane));
+            head.is_none_or(|head| head.offset == entry.offset)
+        })
+    });
+    match untried {
+        Some(entry) => Err(format!("{id} goes before offset {}, never tried", entry.offset)),
+        None => Ok(()),
     }
 }
 

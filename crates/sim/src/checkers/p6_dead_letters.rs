@@ -1,7 +1,7 @@
 //! P6: a record is settled when it was accepted, when Kafka has its dead letter, or when rules or an
 //! operator say so, and not before; what is given up goes where the rules say, and nowhere else.
 
-use forebay_core::{BlockedState, Command, GiveUp, Output, Stuck, Verdict, View};
+use forebay_core::{BlockedState, Command, DeadLetter, GiveUp, Output, Stuck, Verdict, View, Why};
 
 use super::{Checker, Fact};
 use crate::model::{Ends, Entry, Fate, Judgement, Model};
@@ -18,6 +18,9 @@ impl Checker for SettledWhenItIsAtItsEnd {
                 match entry {
                     Some(entry) if entry.settled => Err(format!("{letter:?} is settled")),
                     Some(entry) if entry.letter_out => Err(format!("{letter:?} is on its way")),
+                    Some(entry) if !tells_its_story(letter, entry) => {
+                        Err(format!("{letter:?} is not the story of {entry:?}"))
+                    }
                     Some(Entry { fate: Some(Fate::Letter), .. }) => Ok(()),
                     _ => Err(format!("{letter:?} was not given up")),
                 }
@@ -59,6 +62,22 @@ fn judged(judgement: &Judgement, model: &Model) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+fn tells_its_story(letter: &DeadLetter<usize>, entry: &Entry) -> bool {
+    let verdict = entry.trips.last().map(|trip| trip.verdict);
+    let rejected = matches!(verdict, Some(Verdict::Reject { .. }));
+    let why = match letter.why {
+        Why::Rejected => rejected,
+        Why::Exhausted => !rejected,
+        Why::Command => true,
+    };
+    let ends = entry.trips.first().zip(entry.trips.last());
+    let ends = ends.map(|(first, last)| (first.answered, last.answered));
+    let failed = letter.failed.map(|(first, last)| (first.as_micros(), last.as_micros()));
+    why && failed == ends
+        && letter.answer.as_ref().map(|answer| answer.verdict) == verdict
+        && (letter.charged, letter.deliveries) == (entry.charged, entry.deliveries)
 }
 
 /// Whether a record that was given up before may be in this state.

@@ -111,11 +111,11 @@ impl Entry {
         trips.take_while(|trip| declines(trip.verdict)).count()
     }
 
-    /// Whether it failed, by its own fault or not, at more than one endpoint.
+    /// Whether it failed at more than one endpoint, but for back-pressure and target faults.
     pub fn failed_at_two(&self) -> bool {
         let mut at = self.trips.iter().filter(|trip| !declines(trip.verdict));
-        let last = self.trips.last().map(|trip| trip.endpoint);
-        at.any(|trip| Some(trip.endpoint) != last)
+        let first = at.next().map(|trip| trip.endpoint);
+        at.any(|trip| Some(trip.endpoint) != first)
     }
 }
 
