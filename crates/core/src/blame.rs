@@ -106,10 +106,9 @@ impl Blame {
         failed > 0 && failed > count(Outcome::Accepted)
     }
 
-    /// The target is well again: its failures before that say nothing any more. What it accepted
-    /// does, else the first record that fails now would be most of all answers.
-    pub(crate) fn forget_failures(&mut self) {
-        self.recent.retain(|latest| latest.outcome == Outcome::Accepted);
+    /// The target is well again, or another: what it did before says nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.recent.clear();
     }
 
     /// Whether the record is to blame for the failure, as far as is known by now.

@@ -98,7 +98,7 @@ impl<P: Clone> Subscription<P> {
                 self.refusals = 0;
                 self.budget.accepted(now);
                 if self.hold.target_works() {
-                    self.blame.forget_failures();
+                    self.blame.forget();
                     self.limiter.slow_start(now);
                     if self.next_fresh().is_some() {
                         self.retries.spend(now);

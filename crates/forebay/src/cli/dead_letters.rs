@@ -56,7 +56,8 @@ Example:
 
 const REDRIVE: &str = "\
 A letter goes back to its topic as the record that it was: key, value, own headers and timestamp.
-The header forebay-origin tells where it first lay, so its idempotency key stays the same.
+The header forebay-origin tells where it first lay, so its idempotency key stays the same. A record
+older than half of its topic's retention.ms gets the present time, else it would be removed at once.
 
 It goes to the partition that it is from, for the rest of its key is there, whoever produced it and
 by whatever partitioner. --by-key lets the key decide instead, as Java's default partitioner does:

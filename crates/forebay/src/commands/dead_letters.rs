@@ -4,7 +4,7 @@
 //! stand behind the letters that they are about, so all of them are read first, and only they are
 //! kept. What is no letter of ours is left out and counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_kafka::KafkaError;
 
@@ -75,14 +75,24 @@ const LARGEST_BATCH: u64 = 1_000_000;
 
 /// Fits the producer to the topics that it will write to: a letter may be as large as the largest
 /// of them takes, and batches of several are as small as the smallest does. Topics whose settings
-/// are hidden from us have the defaults.
-fn fit<'a>(cluster: &mut Cluster, topics: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let mut sizes = Vec::new();
+/// are hidden from us have the defaults. Gives how long each keeps its records, in ms, where that is
+/// known and not for ever.
+fn fit<'a>(
+    cluster: &mut Cluster,
+    topics: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, i64>, Failure> {
+    let (mut sizes, mut retention) = (Vec::new(), BTreeMap::new());
     for topic in topics {
         match cluster.admin.topic_configs(topic) {
             Ok(configs) => {
-                let size = configs.iter().find(|config| config.name == "max.message.bytes");
-                sizes.extend(size.and_then(|size| size.value.as_ref()?.parse::<u64>().ok()));
+                let number = |name: &str| {
+                    let config = configs.iter().find(|config| config.name == name)?;
+                    config.value.as_ref()?.parse::<i64>().ok()
+                };
+                let size = number("max.message.bytes").and_then(|size| u64::try_from(size).ok());
+                sizes.extend(size);
+                let kept = number("retention.ms").filter(|kept| *kept >= 0);
+                retention.extend(kept.map(|kept| (topic.to_owned(), kept)));
             }
             Err(error @ KafkaError::Refused { .. }) => {
                 tracing::debug!(%error, "the topic's largest record is not known");
@@ -96,5 +106,6 @@ fn fit<'a>(cluster: &mut Cluster, topics: impl Iterator<Item = &'a str>) -> Resu
         cluster.set_default("batch.size", smallest.clamp(&1, &LARGEST_BATCH).to_string())?;
     }
     // Of a key one letter is out at a time: each would wait for others to share its batch.
-    cluster.set_default("linger.ms", "0".to_owned())
+    cluster.set_default("linger.ms", "0".to_owned())?;
+    Ok(retention)
 }

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Redrive) -> Outcome {
     let partitions: BTreeMap<String, usize> =
         known.into_iter().map(|topic| (topic.name, topic.partitions.len())).collect();
     let origins = topic.origins.iter().map(String::as_str);
-    super::fit(
+    let retention = super::fit(
         &mut cluster,
         origins.filter(|name| partitions.contains_key(*name)).chain([&*name]),
     )?;
@@ -41,7 +41,12 @@ pub(super) fn run(args: &Redrive) -> Outcome {
         patience: cluster.timeout,
     };
     working.run(|outbox, letter| match destination(letter, args.by_key, &partitions) {
-        Ok(partition) => send_back(outbox, letter, partition, &interrupt),
+        Ok(partition) => {
+            let kept = retention.get(&letter.story.topic).copied();
+            let timestamp =
+                timestamp(letter.story.timestamp, kept, jiff::Timestamp::now().as_millisecond());
+            send_back(outbox, letter, (partition, timestamp), &interrupt);
+        }
         Err(reason) => outbox.fail(letter.record.key(), reason),
     })
 }
@@ -69,7 +74,19 @@ fn destination(
     }
 }
 
-fn send_back(outbox: &mut Outbox, letter: &Letter, partition: Option<i32>, interrupt: &Interrupt) {
+/// The record's own, but for one that retention would remove before long, for that counts from the
+/// timestamp: none, which is the present time.
+fn timestamp(own: i64, kept: Option<i64>, now: i64) -> Option<i64> {
+    let old = kept.is_some_and(|kept| now.saturating_sub(own) > kept / 2);
+    (own >= 0 && !old).then_some(own)
+}
+
+fn send_back(
+    outbox: &mut Outbox,
+    letter: &Letter,
+    (partition, timestamp_ms): (Option<i32>, Option<i64>),
+    interrupt: &Interrupt,
+) {
     let Letter { at, record, story, .. } = letter;
     let origin = story.origin();
     let is_origin = |(name, value): &(&str, Option<&[u8]>)| {
@@ -88,7 +105,20 @@ fn send_back(outbox: &mut Outbox, letter: &Letter, partition: Option<i32>, inter
         key: record.key(),
         value: record.value(),
         headers: &headers,
-        timestamp_ms: (story.timestamp >= 0).then_some(story.timestamp),
+        timestamp_ms,
     };
     outbox.send_back(*at, record, interrupt);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_kept_unless_retention_would_remove_its_record() {
+        assert_eq!(timestamp(900, Some(200), 1_000), Some(900));
+        assert_eq!(timestamp(899, Some(200), 1_000), None);
+        assert_eq!(timestamp(0, None, 1_000), Some(0));
+        assert_eq!(timestamp(-1, None, 1_000), None);
+    }
 }

@@ -104,7 +104,7 @@ fn one_bad_record(name: &str, act: Act, work: u64) -> (u64, Value) {
 
     let letters = open(&kafka, &topic);
     let places: BTreeSet<Place> = letters.iter().map(origin).collect();
-    assert_eq!(places, BTreeSet::from([Place::new(topic.clone(), partition, offset)]));
+    assert_eq!(places, BTreeSet::from([Place::new(topic, partition, offset)]));
     let bad = |what: &forebay_trial::Arrival| (what.partition, what.offset) == (partition, offset);
     let all = journal.read();
     let deliveries: Vec<_> = all.iter().filter(|delivery| bad(&delivery.what)).collect();
@@ -280,7 +280,7 @@ fn a_letter_that_its_topic_refuses_holds_its_key_only_and_is_written_once_that_i
     });
     kafka.await_committed(&topic, &input);
     let places: BTreeSet<Place> = open(&kafka, &topic).iter().map(origin).collect();
-    assert_eq!(places, BTreeSet::from([Place::new(topic.clone(), partition, offset)]));
+    assert_eq!(places, BTreeSet::from([Place::new(topic, partition, offset)]));
     input.assert_kept_but(&journal, &[], &places);
     let shown = gateway.subscription();
     assert_eq!(shown["dead_letters"]["error"], Value::Null);
@@ -326,7 +326,7 @@ fn a_letter_waits_for_a_broker_that_is_down_and_no_delivery_waits_for_it() {
     let letters = open(&kafka, &topic);
     assert_eq!(letters.len(), 1);
     let places: BTreeSet<Place> = letters.iter().map(origin).collect();
-    assert_eq!(places, BTreeSet::from([Place::new(topic.clone(), partition, offset)]));
+    assert_eq!(places, BTreeSet::from([Place::new(topic, partition, offset)]));
     let verdict = input.assert_kept_but(&journal, &[], &places);
     assert_eq!(verdict.duplicated, 0);
     assert_eq!(gateway.terminate(), 0);

@@ -18,6 +18,8 @@ struct Post {
     bench: Bench,
     dead: String,
     producer: Producer,
+    /// Ms since 1970.
+    began: i64,
 }
 
 impl Post {
@@ -27,7 +29,7 @@ impl Post {
         let dead = format!("{}.dead", bench.topic);
         bench.kafka.create(&dead, 2);
         let producer = bench.kafka.producer();
-        Self { bench, dead, producer }
+        Self { bench, dead, producer, began: clock_ms() }
     }
 
     /// The story of a record that was at this offset of partition 3.
@@ -38,7 +40,7 @@ impl Post {
             topic_id: Some("an-id".into()),
             partition: 3,
             offset,
-            timestamp: 1_700_000_000_000 + offset,
+            timestamp: self.began + offset,
             subscription: "pay".into(),
             group: "pay-group".into(),
             attempts: 1,
@@ -135,6 +137,11 @@ impl Post {
     }
 }
 
+fn clock_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("after 1970").as_millis() as i64
+}
+
 fn expected(count: usize, keys: usize) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for n in 0..count {
@@ -206,7 +213,7 @@ fn a_letter_is_shown_whole() {
     let shown = post.run("show", &["--offset", "1:0", "--output", "json"]).json();
     let origin = json!({
         "cluster": "c", "topic": post.bench.topic, "topic_id": "an-id", "partition": 3,
-        "offset": 7, "timestamp": 1_700_000_000_007_i64,
+        "offset": 7, "timestamp": post.began + 7,
     });
     assert_eq!((&shown["origin"], &shown["state"]), (&origin, &json!("open")));
     assert_eq!((&shown["key"], &shown["value"]), (&json!("a"), &json!("a\u{1b}value")));
@@ -230,7 +237,13 @@ fn letters_go_back_once_as_the_records_that_they_were() {
         ("trace", None),
     ];
     post.letter(0, Some("a"), Some("one"), own, &post.story(4));
-    post.letter(1, None, None, &[], &DeadLetter { partition: 2, topic_id: None, ..post.story(9) });
+    post.letter(
+        1,
+        None,
+        None,
+        &[],
+        &DeadLetter { partition: 2, topic_id: None, timestamp: 1_600_000_000_000, ..post.story(9) },
+    );
     // It was sent back before, and died again.
     let before = format!("{}/an-id/3/1", post.bench.topic);
     let stood = [(ORIGIN, Some(before.as_bytes()))];
@@ -264,11 +277,13 @@ fn letters_go_back_once_as_the_records_that_they_were() {
             origin(&format!("{topic}/an-id/3/4")),
         ])
     );
-    assert_eq!(records[0]["timestamp"], 1_700_000_000_004_i64);
+    assert_eq!(records[0]["timestamp"], post.began + 4);
     assert_eq!(records[1]["headers"], json!([origin(&before)]));
     assert_eq!(records[2]["headers"], json!([origin(&format!("{topic}/an-id/3/6"))]));
     let tombstone = &post.bench.records(&["--partition", "2"])[0];
     assert_eq!((&tombstone["key"], &tombstone["value"]), (&Value::Null, &Value::Null));
+    let timestamp = tombstone["timestamp"].as_i64().unwrap();
+    assert!(timestamp >= post.began, "retention would remove a record of {timestamp} at once");
     assert_eq!(tombstone["headers"], json!([origin(&format!("{topic}/-/2/9"))]));
 
     let again = post.work("redrive", &[]);
@@ -324,7 +339,7 @@ fn a_letter_that_kafka_refuses_keeps_the_later_ones_of_its_key_where_they_are() 
     let dead = format!("{}.dead", bench.topic);
     bench.kafka.create(&dead, 1);
     let producer = bench.kafka.producer();
-    let post = Post { bench, dead, producer };
+    let post = Post { bench, dead, producer, began: clock_ms() };
     let large = "x".repeat(6_000);
     for (n, (key, value)) in
         [("a", "1"), ("a", large.as_str()), ("b", "2"), ("a", "3"), ("b", "4"), ("a", "5")]
