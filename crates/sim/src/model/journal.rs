@@ -23,7 +23,7 @@ pub struct Journal {
 }
 
 /// An answer, or a deadline that passed without one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Heard {
     pub lane: Lane,
     pub endpoint: EndpointId,
@@ -32,8 +32,8 @@ pub struct Heard {
     pub verdict: Verdict,
     /// Whether the target is at fault, all considered up to this answer.
     pub held: bool,
-    /// The answers that count as of this one, by their place in the journal, the latest last.
-    counting: Vec<usize>,
+    /// Answers from here on say how the target is, up to this answer.
+    pub from: usize,
 }
 
 pub fn said(verdict: Verdict) -> bool {
@@ -69,30 +69,30 @@ impl Journal {
         at: u64,
         verdict: Verdict,
     ) {
-        let (mut held, mut counting) =
-            self.heard.last().map_or((false, vec![]), |last| (last.held, last.counting.clone()));
-        if !said(verdict) {
-            counting.retain(|at| self.heard[*at].lane != lane);
-            counting.push(self.heard.len());
-            counting.drain(..counting.len().saturating_sub(RECENT));
-        }
+        let last = self.heard.last().map_or((false, 0), |last| (last.held, last.from));
+        let (mut held, mut from) = last;
         if held && verdict == Verdict::Accept {
             held = false;
-            let accepted = |at: &usize| {
-                self.heard.get(*at).is_none_or(|heard| heard.verdict == Verdict::Accept)
-            };
-            counting.retain(accepted);
+            from = self.heard.len() + 1;
         }
-        self.heard.push(Heard { lane, endpoint, sent, at, verdict, held, counting });
+        self.heard.push(Heard { lane, endpoint, sent, at, verdict, held, from });
         held |= self.most_fail() || self.is_refused();
         self.heard.last_mut().expect("it was pushed").held = held;
     }
 
-    /// Each lane's latest answer, of the first `count` answers; of those from before the target was
-    /// well again, the accepts.
+    /// Each lane's latest answer, of the first `count` answers.
     fn latest(&self, count: usize) -> impl Iterator<Item = &Heard> {
-        let counting = count.checked_sub(1).map_or(&[][..], |last| &self.heard[last].counting);
-        counting.iter().map(|at| &self.heard[*at])
+        let from = count.checked_sub(1).map_or(0, |last| self.heard[last].from).min(count);
+        let mut lanes = Vec::with_capacity(RECENT);
+        let counts = self.heard[from..count].iter().rev().filter(|heard| !said(heard.verdict));
+        let latest = counts.filter(move |heard| {
+            let new = !lanes.contains(&heard.lane);
+            if new {
+                lanes.push(heard.lane);
+            }
+            new
+        });
+        latest.take(RECENT)
     }
 
     fn most_fail(&self) -> bool {
