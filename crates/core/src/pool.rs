@@ -99,13 +99,20 @@ impl Pool {
 
     /// Chooses an endpoint, another than `avoided` where there is a choice, and counts the delivery
     /// as its own; `None` where none may be tried now.
+    ///
+    /// `sparing`: the target gets a delivery now and then. Endpoints at fault are due at each of
+    /// them, and would take them all, so those that look well get half.
     pub(crate) fn pick(
         &mut self,
         avoided: Option<EndpointId>,
+        sparing: bool,
         now: Instant,
         rng: &mut Rng,
     ) -> Option<EndpointId> {
-        let chosen = self.due_probe(now).or_else(|| self.cheaper_of_two(avoided, now, rng))?;
+        let chosen = match sparing && rng.below(2) == 0 {
+            true => self.cheaper_of_two(avoided, now, rng).or_else(|| self.due_probe(now)),
+            false => self.due_probe(now).or_else(|| self.cheaper_of_two(avoided, now, rng)),
+        }?;
         let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[chosen];
         endpoint.in_flight += 1;

@@ -37,7 +37,8 @@ impl<P: Clone> Subscription<P> {
             Turn::Fresh => None,
             Turn::Again => self.last_endpoint(id),
         };
-        let endpoint = self.pool.pick(avoided, now, &mut self.rng)?;
+        let sparing = matches!(self.hold.gate(), Gate::Probe(_));
+        let endpoint = self.pool.pick(avoided, sparing, now, &mut self.rng)?;
         match turn {
             Turn::Fresh => {
                 self.fresh.rotate_left(1);
