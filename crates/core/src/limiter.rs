@@ -101,7 +101,10 @@ impl Limiter {
     pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
         self.target = self.target.min(bounds.most);
-        self.limit = self.limit.min(bounds.most);
+        if self.limit > bounds.most {
+            self.limit = bounds.most;
+            self.climb = Climb::REST;
+        }
         if self.limit < bounds.first && matches!(self.climb, Climb::Rest { .. }) {
             self.target = self.target.max(bounds.first);
         }

@@ -265,8 +265,7 @@ impl<P> Partition<P> {
                 .or_else(|| self.fetch_step(credit, rules)),
             Stage::Draining { deadline, give_up } => {
                 let waits = self.is_at_work(rules) && now < deadline;
-                let unsaved = self.dirty(rules).is_some() || self.committing.is_some();
-                if waits || (unsaved && now < give_up && !self.hasty(rules)) {
+                if waits || (self.is_unsaved(rules) && now < give_up && !self.hasty(rules)) {
                     return self.dirty(rules).and_then(|point| self.commit_step(now, point));
                 }
                 Some(Step::Release)
@@ -282,11 +281,19 @@ impl<P> Partition<P> {
         .then_some(self.commit_not_before);
         let stage = match self.stage {
             Stage::Claiming | Stage::Active => None,
-            Stage::Draining { deadline, .. } if now < deadline => Some(deadline),
+            // What is not saved keeps it beyond the deadline in any case.
+            Stage::Draining { deadline, .. } if now < deadline && !self.is_unsaved(rules) => {
+                Some(deadline)
+            }
             Stage::Draining { give_up, .. } => Some(give_up),
         };
         let looks = [commit, stage].into_iter().flatten();
         looks.filter(|look| *look > now).min()
+    }
+
+    /// Whether a commit is due or under way.
+    fn is_unsaved(&self, rules: &Rules) -> bool {
+        self.dirty(rules).is_some() || self.committing.is_some()
     }
 
     /// Whether answers are awaited; at most once, also what is committed and may still be sent.

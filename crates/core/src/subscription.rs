@@ -464,8 +464,9 @@ impl<P: Clone> Subscription<P> {
                     partition.attended = false;
                     self.attention.pop_front();
                     // Nearly every settled record asks for the look that is set already.
-                    if look.is_some() && look != partition.look {
-                        partition.look = look;
+                    if look != partition.look {
+                        let former = core::mem::replace(&mut partition.look, look);
+                        former.map(|former| self.looks.remove(&(former, id)));
                         self.looks.extend(look.map(|look| (look, id)));
                     }
                 }

@@ -137,13 +137,21 @@ fn progress(seeds: u64) -> ProgressBar {
 fn summary(seeds: u64, total: &Tally, took: Duration) {
     println!(
         "{seeds} worlds in {:.1} s ({:.0}/s): {} deliveries, {} terms, {} crashes, {} late or \
-         doubled answers, {} events, {:.0} virtual hours",
+         doubled answers, {} charges, {} dead letters, {} drops, {} skips, {} lost where once is \
+         the most, {} holds, {} over budget, {} events, {:.0} virtual hours",
         took.as_secs_f64(),
         seeds as f64 / took.as_secs_f64(),
         total.deliveries,
         total.terms,
         total.crashes,
         total.inert,
+        total.charged,
+        total.dead_letters,
+        total.dropped,
+        total.skipped,
+        total.abandoned,
+        total.holds,
+        total.overdrawn,
         total.events,
         total.virtual_micros as f64 / 3.6e9,
     );

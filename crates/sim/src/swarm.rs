@@ -52,6 +52,8 @@ pub struct Pace {
     pub letter: Micros,
     /// How long the shell may leave an input, or a wake-up, unpolled.
     pub shell: Micros,
+    /// Whether connections are refused late rather than soon.
+    pub refuses_late: bool,
     /// Outputs that the shell takes at once.
     pub polls: usize,
 }
@@ -176,26 +178,40 @@ impl Plan {
     pub fn from_seed(seed: u64, planted: Planted) -> Self {
         let mut rng = Rng::new(seed ^ 0x666f_7265_6261_7900);
         let rng = &mut rng;
-        let rules = rules::draw(rng, planted);
-        let calm = rng.spread(20 * MILLI, 20 * SECOND);
-        let endpoints = rng.between(1, 5) as u32;
+        let mut rules = rules::draw(rng, planted);
+        let mut calm = rng.spread(20 * MILLI, 20 * SECOND);
+        let mut endpoints = rng.between(1, 5) as u32;
         let processes = rng.between(1, 2) as usize;
-        let keys = rng.spread(1, 24);
+        let mut keys = rng.spread(1, 24);
+        // Some races need a target with much to do, and no other trouble than its restarts.
+        let restarts = rng.odds(80);
+        if restarts {
+            rules::loosen(&mut rules);
+            (endpoints, keys, calm) = (endpoints.max(3), 24, calm.max(5 * SECOND));
+        }
         let logs = logs(rng, &rules, keys, calm);
-        let pace = pace(rng, &rules);
-        let odds = odds(rng);
+        let mut pace = pace(rng, &rules);
+        let mut odds = odds(rng);
+        if restarts {
+            (odds.lost_during, odds.slow) = (150, 300);
+            pace.refuses_late = true;
+        }
         let mut plan = Self { rules, processes, endpoints, logs, pace, odds, storm: vec![], calm };
-        plan.storm = plan.storm(rng, keys);
+        plan.storm = plan.storm(rng, keys, restarts);
         plan
     }
 
-    fn storm(&self, rng: &mut Rng, keys: u64) -> Vec<(Micros, Trouble)> {
+    fn storm(&self, rng: &mut Rng, keys: u64, restarts: bool) -> Vec<(Micros, Trouble)> {
         const KINDS: u64 = 18;
         let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(250)).collect();
-        if kinds.is_empty() {
-            kinds.push(rng.below(KINDS));
+        // One kind alone is not drowned in others.
+        if kinds.is_empty() || rng.odds(200) {
+            kinds = vec![rng.below(KINDS)];
         }
-        let strikes = rng.spread(1, 96);
+        if restarts {
+            kinds = vec![4];
+        }
+        let strikes = if kinds.len() == 1 { rng.between(16, 128) } else { rng.spread(1, 96) };
         let mut storm: Vec<_> = (0..strikes)
             .map(|_| {
                 let kind = *rng.pick(&kinds);
@@ -204,6 +220,16 @@ impl Plan {
             .collect();
         storm.sort_by_key(|(at, _)| *at);
         storm
+    }
+
+    /// Often back before those who were refused know it.
+    fn back_after(&self, rng: &mut Rng, lasts: Micros) -> Micros {
+        let deadline = self.rules.deadline.as_micros() as u64;
+        let quickly = match self.pace.refuses_late {
+            true => rng.between(MILLI, deadline / 4),
+            false => rng.spread(10, deadline),
+        };
+        if rng.odds(700) { quickly } else { lasts }
     }
 
     fn trouble(&self, kind: u64, rng: &mut Rng, keys: u64) -> Trouble {
@@ -215,16 +241,17 @@ impl Plan {
             1 | 2 => Trouble::Revoke { partition },
             3 => Trouble::Lose { partition },
             4 => {
-                // Often back before those who were refused know it.
-                let quickly = rng.spread(10, self.rules.deadline.as_micros() as u64);
-                let back_after = if rng.odds(700) { quickly } else { lasts };
+                let back_after = self.back_after(rng, lasts);
                 Trouble::EndpointDies { endpoint, silently: rng.odds(200), back_after }
             }
             5 => Trouble::EndpointLeaves { endpoint, back_after: lasts },
             6 | 7 => Trouble::EndpointMood { endpoint, mood: mood(rng), lasts },
             8 => Trouble::KeyFails { key: rng.below(keys), lasts },
             10 | 11 => Trouble::TargetFails { mood: mood(rng), lasts },
-            12 => Trouble::TargetDies { silently: rng.odds(200), back_after: lasts },
+            12 => {
+                let back_after = self.back_after(rng, lasts);
+                Trouble::TargetDies { silently: rng.odds(200), back_after }
+            }
             13 => {
                 let verdict = if rng.odds(600) { REJECTED } else { failure(rng) };
                 Trouble::Release { share: rng.spread(20, 1_000), verdict, lasts }
@@ -290,6 +317,7 @@ fn pace(rng: &mut Rng, rules: &Rules) -> Pace {
         fetch: rng.spread(1, 50 * MILLI),
         commit: rng.spread(1, 200 * MILLI),
         letter: rng.spread(1, SECOND),
+        refuses_late: rng.odds(400),
         shell: if rng.odds(700) { 0 } else { rng.spread(1, 5 * MILLI) },
         polls: if rng.odds(700) { usize::MAX } else { rng.between(1, 4) as usize },
     }

@@ -111,3 +111,13 @@ fn slow_start_doubles_with_each_round_up_to_where_it_was() {
     }
     assert_eq!(limits, [1, 2, 4, 8, 16, 32, 64, 100]);
 }
+
+#[test]
+fn a_bound_that_falls_ends_the_trial_of_a_larger_limit() {
+    let mut limiter = limiter(16, 64);
+    saturate(&mut limiter, 0, 4, 1_000_000, 100);
+    assert!(limiter.limit() > 16, "a larger limit is on trial");
+    limiter.set_bounds(Bounds { first: 2, most: 4 });
+    saturate(&mut limiter, 4, 8, 1_000_000, 100);
+    assert_eq!(limiter.limit(), 4);
+}

@@ -23,7 +23,9 @@ enum Turn {
 
 impl<P: Clone> Subscription<P> {
     pub(super) fn poll_delivery(&mut self, now: Instant) -> Option<Output<P>> {
-        let (turn, id) = self.next_turn(now)?;
+        let turn = self.next_turn(now);
+        let (turn, id) =
+            turn.or_else(|| self.await_no_more(now).then(|| self.next_turn(now))?)?;
         if self.gate_at(now).is_none_or(|open| open > now) {
             return None;
         }

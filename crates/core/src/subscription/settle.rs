@@ -248,6 +248,18 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
+    /// Lets go what waits for evidence where nothing is on its way to bring any. Says whether there
+    /// was anything.
+    pub(super) fn await_no_more(&mut self, now: Instant) -> bool {
+        if self.in_flight > 0 || self.awaiting.is_empty() {
+            return false;
+        }
+        for (id, slot) in core::mem::take(&mut self.awaiting) {
+            self.due(id, slot, now);
+        }
+        true
+    }
+
     pub(super) fn reopen(&mut self, id: PartitionId, slot: Slot) {
         let (partition, rules) = self.partition(id).expect("its lanes reopen no more when it goes");
         partition.lanes.get_mut(slot).state = HeldState::Queued;

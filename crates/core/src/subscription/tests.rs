@@ -760,3 +760,27 @@ fn what_time_alone_drops_is_committed_and_opens_its_key() {
         "{outputs:?}"
     );
 }
+
+#[test]
+fn a_rejected_record_does_not_await_evidence_that_nothing_can_bring() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2))], at(0));
+    let (bad, good) = (deliver(&mut it, at(0)).unwrap(), deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &good, Verdict::Accept, at(1));
+    answer(&mut it, &bad, REJECTED, at(1));
+    let again = wants(&mut it, at(1_000));
+    let is_sent = |want: &Output<i64>| matches!(want, Output::Deliver(sent) if sent.payload == 0);
+    assert!(again.iter().any(is_sent), "{again:?}");
+}
+
+#[test]
+fn a_drain_that_waits_for_a_commit_is_not_looked_at_before() {
+    let mut it = active();
+    fetch(&mut it, &[(0, Some(1))], at(0));
+    let sent = deliver(&mut it, at(0)).unwrap();
+    answer(&mut it, &sent, Verdict::Accept, at(1));
+    assert!(matches!(wants(&mut it, at(100))[..], [Output::Commit { .. }]));
+    it.handle(Input::Revoked { partition: P0 }, at(200));
+    assert!(it.poll(at(200)).is_none());
+    assert_eq!(it.next_wakeup(at(200)), Some(at(12_200)), "when the last commit is given up");
+}

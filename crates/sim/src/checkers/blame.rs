@@ -1,11 +1,11 @@
-//! Blame: a failure is charged to its record once, and only where the service said so or what came
-//! after it shows that the target is well; a target that fails most of what it gets is held; and
+//! Blame: a failure is charged to its record once, where the service said so or what came after it
+//! shows that the target is well, and only there; a target that fails most of what it gets is held; and
 //! what is given up by rule keeps its budget.
 
-use forebay_core::{Guarantee, Stuck};
+use forebay_core::{BlockedState, Guarantee, Stuck};
 
 use super::{Checker, Fact};
-use crate::model::journal::said;
+use crate::model::journal::{declines, said};
 use crate::model::{Fate, Judgement, Model, Reading};
 
 const MINUTES: u64 = 60_000_000;
@@ -13,6 +13,8 @@ const MINUTES: u64 = 60_000_000;
 const STEP: u64 = 10_000_000;
 const FREE: usize = 20;
 const ACCEPTED_FOR_ONE: usize = 100;
+/// Back-pressure and target faults in a row that are never the record's own.
+pub(super) const DECLINED_FREE: usize = 5;
 
 pub(super) struct ChargesAreEarned;
 
@@ -21,6 +23,7 @@ impl Checker for ChargesAreEarned {
         match fact {
             Fact::Judged { process, judgement } => {
                 charge(*process, judgement, model)?;
+                nothing_is_let_off(*process, judgement, model)?;
                 budget(*process, judgement, model)
             }
             Fact::Answered { process, id, answer, reading: Reading::Counts, view } => {
@@ -52,6 +55,28 @@ fn charge(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
     match office.journal.blames(lane, entry, &model.rules, office.known, model.now) {
         true => Ok(()),
         false => Err(format!("offset {} is charged without evidence: {entry:?}", entry.offset)),
+    }
+}
+
+/// A record does not go again uncharged where its failure is its own by all that is known.
+fn nothing_is_let_off(process: usize, judgement: &Judgement, model: &Model) -> Result<(), String> {
+    let term = &model.terms[judgement.term];
+    let entry = &term.entries[judgement.index];
+    let state = judgement.account.as_ref().map(|account| account.state);
+    let reopened = state == Some(BlockedState::Turn) && entry.seen != state;
+    let decided = judgement.charged.is_some() || entry.judged == entry.trips.len();
+    let free = entry.trips.last().is_some_and(|trip| declines(trip.verdict))
+        && entry.declined() <= DECLINED_FREE;
+    if !reopened || decided || free || term.revoked_at.is_some() {
+        return Ok(());
+    }
+    let office = &model.offices[process];
+    let lane = term.lane_of(judgement.index);
+    let mut counts = office.known..=office.journal.heard.len();
+    match counts.all(|count| office.journal.blames_by(lane, entry, &model.rules, count, model.now))
+    {
+        true => Err(format!("offset {} is not charged: {entry:?}", entry.offset)),
+        false => Ok(()),
     }
 }
 

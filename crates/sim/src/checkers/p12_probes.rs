@@ -4,11 +4,10 @@
 
 use forebay_core::{EndpointId, Output};
 
+use super::blame::DECLINED_FREE;
 use super::{Checker, Fact, micros};
 use crate::model::journal::declines;
 use crate::model::{Judgement, Model};
-
-const FREE: usize = 5;
 
 pub(super) struct BrokenTargetsAreProbed;
 
@@ -53,7 +52,7 @@ fn nothing_is_charged(judgement: &Judgement, model: &Model) -> Result<(), String
     let entry = &model.terms[judgement.term].entries[judgement.index];
     let Some(trip) = entry.trips.last() else { return Ok(()) };
     let declined = entry.declined();
-    match judgement.charged.is_some() && declines(trip.verdict) && declined <= FREE {
+    match judgement.charged.is_some() && declines(trip.verdict) && declined <= DECLINED_FREE {
         true => Err(format!(
             "offset {} is charged {:?}, the {declined}. in a row",
             entry.offset, trip.verdict

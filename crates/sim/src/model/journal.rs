@@ -112,17 +112,30 @@ impl Journal {
     /// Whether the record's last failure may be charged to it, at any moment since the core was
     /// looked at last, when it knew the first `known` answers.
     pub fn blames(&self, lane: Lane, entry: &Entry, rules: &Rules, known: usize, now: u64) -> bool {
+        let mut counts = known..=self.heard.len();
+        counts.any(|count| self.blames_by(lane, entry, rules, count, now))
+    }
+
+    /// The same by what the first `count` answers say.
+    pub fn blames_by(
+        &self,
+        lane: Lane,
+        entry: &Entry,
+        rules: &Rules,
+        count: usize,
+        now: u64,
+    ) -> bool {
         let Some(trip) = entry.trips.last() else { return false };
         if said(trip.verdict) {
             return true;
         }
-        let first = known.max(trip.heard + 1);
-        (first..=self.heard.len()).any(|count| {
-            let held = self.heard[trip.heard..count].iter().any(|heard| heard.held);
-            let alone = self.is_alone(lane, entry);
-            (!held && self.accepts_others(lane, entry, count))
-                || ((!held || alone) && self.waited(lane, entry, rules, count, now))
-        })
+        if count <= trip.heard {
+            return false;
+        }
+        let held = self.heard[trip.heard..count].iter().any(|heard| heard.held);
+        let alone = self.is_alone(lane, entry);
+        (!held && self.accepts_others(lane, entry, count))
+            || ((!held || alone) && self.waited(lane, entry, rules, count, now))
     }
 
     /// Rule 1.

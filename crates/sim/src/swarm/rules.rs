@@ -43,6 +43,14 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
     }
 }
 
+/// Lets much go on at once.
+pub(super) fn loosen(rules: &mut Rules) {
+    (rules.in_flight, rules.in_flight_max, rules.rate_max) = (32, 32, None);
+    (rules.records_max, rules.bytes_max, rules.window_max) = (128, 20_000, 256);
+    rules.deadline = rules.deadline.clamp(Duration::from_millis(200), Duration::from_secs(2));
+    rules.grace = rules.grace.min(Duration::from_millis(5));
+}
+
 /// Other rules for the same subscription. Nothing takes longer than it took by the first rules.
 pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
     let in_flight_max = rng.spread(1, 32);

@@ -42,7 +42,11 @@ impl World {
         }
         if !endpoint.up {
             if !endpoint.silent {
-                let takes = self.rng.spread(1, self.deadline());
+                let deadline = self.deadline();
+                let takes = match self.plan.pace.refuses_late {
+                    true => self.rng.between(deadline / 4, deadline),
+                    false => self.rng.spread(1, deadline),
+                };
                 let at = self.now + takes;
                 self.answers_at(at, request, Verdict::TargetFault(TargetFault::Refused));
             }
@@ -70,6 +74,7 @@ impl World {
         let drops = self.mood_of(request.endpoint) == Mood::Drops;
         let most = match drops || self.strikes(|odds| odds.slow) {
             true => latest - self.now,
+            false if self.calm => self.plan.pace.work.min(self.deadline() / 4),
             false => self.plan.pace.work,
         };
         let ends = (self.now + 1 + self.rng.below(most)).min(latest);
@@ -242,7 +247,11 @@ impl World {
     }
 
     pub(super) fn network(&mut self) -> Micros {
-        self.rng.below(self.plan.pace.network + 1)
+        let most = match self.calm {
+            true => self.plan.pace.network.min(self.deadline() / 8),
+            false => self.plan.pace.network,
+        };
+        self.rng.below(most + 1)
     }
 
     fn deadline(&self) -> Micros {

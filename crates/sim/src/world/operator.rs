@@ -29,7 +29,7 @@ impl World {
             Act::Skip => Command::Skip { partition, offset },
             Act::DeadLetter => Command::DeadLetter { partition, offset },
         };
-        self.model.expire(process);
+        self.let_time_pass(process);
         let now = Instant::from_micros(self.now);
         let Some(core) = &mut self.processes[process].core else { return };
         let result = core.command(command, now);

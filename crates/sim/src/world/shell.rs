@@ -5,7 +5,7 @@ use forebay_core::{Command, Input, Instant, Offset, Output, PartitionId, Stuck};
 use super::{Event, Fetch, World};
 use crate::agenda::Micros;
 use crate::checkers::{Broken, Fact};
-use crate::model::Fate;
+use crate::model::{Fate, Judgement, TermId};
 
 impl World {
     /// Tells a process's core what the world did, and has it polled soon.
@@ -31,30 +31,52 @@ impl World {
     }
 
     /// Looks at what the core has made of the records that failed; says whether anything is new.
+    /// What was given up comes before what was not for want of budget.
     pub(super) fn observe(&mut self, process: usize) -> bool {
-        let mut news = false;
         let troubled: Vec<_> = self.model.offices[process].troubled.iter().copied().collect();
-        let Some(core) = &self.processes[process].core else { return false };
-        let counts = core.counts();
-        for (term, index) in troubled {
-            let Some(core) = &self.processes[process].core else { break };
-            let (of, entry) = (&self.model.terms[term], &self.model.terms[term].entries[index]);
-            let account = core.trouble(of.partition, Offset(entry.offset));
-            let judgement = self.model.judge(process, (term, index), account, counts);
-            let Some(judgement) = judgement else { continue };
+        let mut news = false;
+        let mut denied = Vec::new();
+        for record in troubled {
+            let Some(judgement) = self.judgement(process, record) else { continue };
             news = true;
-            self.tally.charged += u64::from(judgement.charged.is_some());
-            let overdrawn = judgement.fate == Some(Fate::Stuck(Stuck::Budget));
-            self.tally.overdrawn += u64::from(overdrawn);
-            let fact = Fact::Judged { process, judgement: &judgement };
-            if let Err(broken) = self.checkers.look(&fact, &self.model) {
-                self.broken.get_or_insert(broken);
+            match judgement.fate {
+                Some(Fate::Stuck(Stuck::Budget)) => denied.push(judgement),
+                _ => self.judged(process, &judgement),
             }
-            self.model.judged(process, &judgement);
         }
+        denied.iter().for_each(|judgement| self.judged(process, judgement));
+        self.tally.overdrawn += u64::from(!denied.is_empty());
         let office = &mut self.model.offices[process];
         office.known = office.journal.heard.len();
         news
+    }
+
+    fn judgement(&self, process: usize, record: (TermId, usize)) -> Option<Judgement> {
+        let core = self.processes[process].core.as_ref()?;
+        let term = &self.model.terms[record.0];
+        let offset = Offset(term.entries[record.1].offset);
+        let account = core.trouble(term.partition, offset);
+        self.model.judge(process, record, account, core.counts())
+    }
+
+    fn judged(&mut self, process: usize, judgement: &Judgement) {
+        let Judgement { term, index, charged, fate, .. } = *judgement;
+        if charged.is_some() || fate.is_some() {
+            let term = &self.model.terms[term];
+            let (partition, offset) = (term.partition.0, term.entries[index].offset);
+            self.note(|| {
+                format!(
+                    "process {process} judges partition {partition} offset {offset}: charged \
+                     {charged:?}, {fate:?}"
+                )
+            });
+        }
+        self.tally.charged += u64::from(charged.is_some());
+        let fact = Fact::Judged { process, judgement };
+        if let Err(broken) = self.checkers.look(&fact, &self.model) {
+            self.broken.get_or_insert(broken);
+        }
+        self.model.judged(process, judgement);
     }
 
     /// Lets a core see what time it is, so that what time alone brings about is seen by itself: an
@@ -90,6 +112,9 @@ impl World {
                     core.check();
                 }
                 let fact = Fact::Idle { process, wakeup, woken, moved, view: &view };
+                if woken && !moved {
+                    self.note(|| format!("process {process} was woken for nothing"));
+                }
                 self.checkers.look(&fact, &self.model)?;
                 self.call_operator(process, &view);
                 self.wake_at(process, wakeup);
