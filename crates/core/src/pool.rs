@@ -88,11 +88,25 @@ impl Pool {
         rng: &mut Rng,
     ) -> Option<EndpointId> {
         let chosen = self.due_probe(now).or_else(|| self.cheaper_of_two(avoided, now, rng))?;
+        Some(self.take(chosen, now))
+    }
+
+    /// The same for a probe of the whole target: it goes beyond an endpoint's own limit, for what
+    /// fills that may hang.
+    pub(crate) fn pick_probe(&mut self, now: Instant, rng: &mut Rng) -> Option<EndpointId> {
+        let chosen = self.pick(None, now, rng);
+        chosen.or_else(|| match self.well.len() {
+            0 => None,
+            count => Some(self.take(self.well[rng.below(count)], now)),
+        })
+    }
+
+    fn take(&mut self, chosen: usize, now: Instant) -> EndpointId {
         let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[chosen];
         endpoint.in_flight += 1;
         endpoint.probed(probe_at);
-        Some(endpoint.id)
+        endpoint.id
     }
 
     /// From when on an endpoint can be picked: at any time where one is well and below its limit,
@@ -101,6 +115,18 @@ impl Pool {
         match self.well.iter().any(|at| self.endpoints[*at].has_room()) {
             true => Some(Instant::ZERO),
             false => self.next_probe(),
+        }
+    }
+
+    /// The same for [`Self::pick_probe`].
+    pub(crate) fn next_probe_pick(&self) -> Option<Instant> {
+        if self.has_well() { Some(Instant::ZERO) } else { self.next_probe() }
+    }
+
+    /// The target is well again: so are the limits of its endpoints, as far as it may go.
+    pub(crate) fn slow_start(&mut self, now: Instant) {
+        for endpoint in &mut self.endpoints {
+            endpoint.limiter.slow_start(endpoint.in_flight, now);
         }
     }
 

@@ -224,3 +224,19 @@ fn an_endpoint_that_lost_its_connections_is_tried_again_at_once() {
     assert_eq!((pool.next_check_at(), pool.has_well()), (None, true));
     assert!(matches!(pool.endpoints()[1].health, Health::AtFault { .. }));
 }
+
+#[test]
+fn what_hangs_keeps_neither_probes_nor_a_new_beginning_from_an_endpoint() {
+    let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
+    for _ in 0..400 {
+        pool.pick(None, at(0), &mut rng).unwrap();
+    }
+    assert_eq!((pool.pick(None, at(1), &mut rng), pool.next_pick()), (None, None));
+    assert_eq!(pool.next_probe_pick(), Some(Instant::ZERO));
+    let id = pool.pick_probe(at(1), &mut rng).unwrap();
+    let late = Verdict::Unknown(UnknownCause::Deadline);
+    (0..300).for_each(|_| ended(&mut pool, id, late, 30_000));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), None, "its limit was cut");
+    pool.slow_start(at(30_001));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), Some(id));
+}
