@@ -30,7 +30,7 @@ fn exchange(
 ) -> [usize; 8] {
     let mut got = [0; 8];
     for now in millis {
-        let Some(id) = pool.pick(None, false, at(now), rng) else { continue };
+        let Some(id) = pool.pick(None, at(now), rng) else { continue };
         let (verdict, took) = world(id.0);
         got[id.0 as usize] += 1;
         pool.ended(id, Ending { verdict, took: Duration::from_millis(took) }, at(now + took));
@@ -46,7 +46,7 @@ fn at(millis: u64) -> Instant {
 fn load_is_spread_evenly() {
     let (mut pool, mut rng) = (pool(&[1, 2, 3, 4]), Rng::new(1));
     for _ in 0..400 {
-        pool.pick(None, false, at(0), &mut rng).unwrap();
+        pool.pick(None, at(0), &mut rng).unwrap();
     }
     for endpoint in pool.endpoints() {
         assert!((90..=110).contains(&endpoint.in_flight), "{endpoint:?}");
@@ -56,36 +56,36 @@ fn load_is_spread_evenly() {
 #[test]
 fn an_endpoint_at_fault_gets_one_probe_a_second() {
     let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
-    let id = pool.pick(None, false, at(0), &mut rng).unwrap();
+    let id = pool.pick(None, at(0), &mut rng).unwrap();
     ended(&mut pool, id, REFUSED, 0);
-    assert_eq!(pool.pick(None, false, at(999), &mut rng), None);
+    assert_eq!(pool.pick(None, at(999), &mut rng), None);
     assert_eq!(pool.next_probe(), Some(at(1_000)));
-    assert_eq!(pool.pick(None, false, at(1_000), &mut rng), Some(id));
-    assert_eq!(pool.pick(None, false, at(1_999), &mut rng), None, "one probe each pause");
+    assert_eq!(pool.pick(None, at(1_000), &mut rng), Some(id));
+    assert_eq!(pool.pick(None, at(1_999), &mut rng), None, "one probe each pause");
     assert_eq!(pool.next_probe(), Some(at(2_000)), "though the first one hangs");
     ended(&mut pool, id, REFUSED, 5_000);
     assert_eq!(pool.next_probe(), Some(at(6_000)));
-    pool.pick(None, false, at(6_000), &mut rng).unwrap();
+    pool.pick(None, at(6_000), &mut rng).unwrap();
     ended(&mut pool, id, Verdict::Accept, 6_000);
-    assert_eq!(pool.pick(None, false, at(6_000), &mut rng), Some(id));
+    assert_eq!(pool.pick(None, at(6_000), &mut rng), Some(id));
 }
 
 #[test]
 fn others_take_over_from_an_endpoint_at_fault() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
-    while pool.pick(None, false, at(0), &mut rng) != Some(EndpointId(1)) {}
+    while pool.pick(None, at(0), &mut rng) != Some(EndpointId(1)) {}
     ended(&mut pool, EndpointId(1), REFUSED, 0);
     for _ in 0..50 {
-        assert_eq!(pool.pick(None, false, at(1), &mut rng), Some(EndpointId(2)));
+        assert_eq!(pool.pick(None, at(1), &mut rng), Some(EndpointId(2)));
     }
 }
 
 #[test]
 fn an_answer_that_is_unknown_is_no_sign_of_health() {
     let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
-    let id = pool.pick(None, false, at(0), &mut rng).unwrap();
+    let id = pool.pick(None, at(0), &mut rng).unwrap();
     ended(&mut pool, id, REFUSED, 0);
-    pool.pick(None, false, at(1_000), &mut rng).unwrap();
+    pool.pick(None, at(1_000), &mut rng).unwrap();
     ended(&mut pool, id, Verdict::Unknown(UnknownCause::Deadline), 3_000);
     assert_eq!(pool.next_probe(), Some(at(4_000)));
 }
@@ -93,12 +93,12 @@ fn an_answer_that_is_unknown_is_no_sign_of_health() {
 #[test]
 fn an_endpoint_that_left_the_list_stays_for_its_answers_only() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
-    while pool.pick(None, false, at(0), &mut rng) != Some(EndpointId(1)) {}
+    while pool.pick(None, at(0), &mut rng) != Some(EndpointId(1)) {}
     set(&mut pool, &[2], 0);
     assert!(pool.has_left(EndpointId(1)));
     assert_eq!(pool.endpoints().len(), 2);
     for _ in 0..20 {
-        assert_eq!(pool.pick(None, false, at(0), &mut rng), Some(EndpointId(2)));
+        assert_eq!(pool.pick(None, at(0), &mut rng), Some(EndpointId(2)));
     }
     ended(&mut pool, EndpointId(1), Verdict::Accept, 1);
     assert_eq!(pool.endpoints().len(), 1);
@@ -108,7 +108,7 @@ fn an_endpoint_that_left_the_list_stays_for_its_answers_only() {
 fn a_retry_goes_elsewhere_where_there_is_a_choice() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
     for now in 0..50 {
-        let id = pool.pick(Some(EndpointId(1)), false, at(now), &mut rng).unwrap();
+        let id = pool.pick(Some(EndpointId(1)), at(now), &mut rng).unwrap();
         assert_eq!(id, EndpointId(2));
         ended(&mut pool, id, Verdict::Accept, now);
     }
@@ -156,7 +156,7 @@ fn an_ejected_endpoint_is_pardoned_where_no_other_is_well() {
     exchange(&mut pool, &mut rng, 0..100, |id| (if id == 2 { fails } else { Verdict::Accept }, 1));
     assert!(pool.endpoints()[1].is_ejected());
     set(&mut pool, &[2], 101);
-    assert_eq!(pool.pick(None, false, at(102), &mut rng), Some(EndpointId(2)));
+    assert_eq!(pool.pick(None, at(102), &mut rng), Some(EndpointId(2)));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_was_sent_before_an_ejection_does_not_prolong_it() {
     exchange(&mut pool, &mut rng, 0..30, |_| (Verdict::Accept, 1));
     let mut out = 0;
     while out < 40 {
-        out += usize::from(pool.pick(None, false, at(31), &mut rng) == Some(EndpointId(2)));
+        out += usize::from(pool.pick(None, at(31), &mut rng) == Some(EndpointId(2)));
     }
     for _ in 0..40 {
         pool.ended(
@@ -186,7 +186,7 @@ fn a_new_endpoint_warms_up() {
     set(&mut pool, &[1, 2], 20_000);
     let mut out = [0_usize; 3];
     for now in 20_000..20_200 {
-        let id = pool.pick(None, false, at(now), &mut rng).unwrap();
+        let id = pool.pick(None, at(now), &mut rng).unwrap();
         out[id.0 as usize] += 1;
         if id == EndpointId(2) && out[2] == 1 {
             ended(&mut pool, id, Verdict::Accept, now);
@@ -203,7 +203,7 @@ fn an_endpoint_at_its_own_limit_gets_nothing_more() {
     assert_eq!(pool.endpoints()[1].limiter.limit(), 1);
     let mut out = [0_usize; 3];
     for _ in 0..100 {
-        out[pool.pick(None, false, at(900), &mut rng).unwrap().0 as usize] += 1;
+        out[pool.pick(None, at(900), &mut rng).unwrap().0 as usize] += 1;
     }
     assert_eq!(out[2], 1, "{out:?}");
 }
@@ -212,12 +212,12 @@ fn an_endpoint_at_its_own_limit_gets_nothing_more() {
 fn an_endpoint_that_lost_its_connections_is_tried_again_at_once() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
     exchange(&mut pool, &mut rng, 0..50, |id| (Verdict::Accept, if id == 2 { 40 } else { 1 }));
-    while pool.pick(None, false, at(60), &mut rng) != Some(EndpointId(2)) {}
+    while pool.pick(None, at(60), &mut rng) != Some(EndpointId(2)) {}
     let lost = Verdict::Unknown(UnknownCause::ConnectionLost);
     ended(&mut pool, EndpointId(2), lost, 61);
     assert_eq!(pool.next_check(at(61)), Some(EndpointId(2)));
     assert_eq!((pool.next_check(at(61)), pool.next_check_at()), (None, None), "one at a time");
-    assert_eq!(pool.pick(None, false, at(62), &mut rng), Some(EndpointId(2)));
+    assert_eq!(pool.pick(None, at(62), &mut rng), Some(EndpointId(2)));
     pool.checked(EndpointId(2), Some(TargetFault::Connect), at(70));
     assert_eq!(pool.next_check_at(), Some(at(1_070)), "nobody knows yet");
     pool.checked(EndpointId(2), Some(TargetFault::Refused), at(1_071));
@@ -228,14 +228,30 @@ fn an_endpoint_that_lost_its_connections_is_tried_again_at_once() {
 #[test]
 fn a_delivery_now_and_then_does_not_always_go_to_an_endpoint_at_fault() {
     let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
-    while pool.pick(None, false, at(0), &mut rng) != Some(EndpointId(1)) {}
+    while pool.pick(None, at(0), &mut rng) != Some(EndpointId(1)) {}
     ended(&mut pool, EndpointId(1), REFUSED, 0);
     let mut out = [0_usize; 3];
     for second in 2..102 {
-        let id = pool.pick(None, true, at(second * 1_000), &mut rng).unwrap();
+        let id = pool.pick_probe(at(second * 1_000), &mut rng).unwrap();
         out[id.0 as usize] += 1;
         let verdict = if id == EndpointId(1) { REFUSED } else { Verdict::Accept };
         ended(&mut pool, id, verdict, second * 1_000);
     }
     assert!(out[1] > 30 && out[2] > 30, "{out:?}");
+}
+
+#[test]
+fn what_hangs_keeps_neither_probes_nor_a_new_beginning_from_an_endpoint() {
+    let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
+    for _ in 0..400 {
+        pool.pick(None, at(0), &mut rng).unwrap();
+    }
+    assert_eq!((pool.pick(None, at(1), &mut rng), pool.next_pick()), (None, None));
+    assert_eq!(pool.next_probe_pick(), Some(Instant::ZERO));
+    let id = pool.pick_probe(at(1), &mut rng).unwrap();
+    let late = Verdict::Unknown(UnknownCause::Deadline);
+    (0..100).for_each(|_| ended(&mut pool, id, late, 30_000));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), None, "its limit was cut");
+    pool.slow_start(at(30_001));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), Some(id));
 }

@@ -99,7 +99,8 @@ impl<P: Clone> Subscription<P> {
                 self.budget.accepted(now);
                 if self.hold.target_works() {
                     self.blame.forget();
-                    self.limiter.slow_start(now);
+                    self.limiter.slow_start(self.in_flight, now);
+                    self.pool.slow_start(now);
                     if self.next_fresh().is_some() {
                         self.retries.spend(now);
                     }
