@@ -235,7 +235,7 @@ fn what_hangs_keeps_neither_probes_nor_a_new_beginning_from_an_endpoint() {
     assert_eq!(pool.next_probe_pick(), Some(Instant::ZERO));
     let id = pool.pick_probe(at(1), &mut rng).unwrap();
     let late = Verdict::Unknown(UnknownCause::Deadline);
-    (0..300).for_each(|_| ended(&mut pool, id, late, 30_000));
+    (0..150).for_each(|_| ended(&mut pool, id, late, 30_000));
     assert_eq!(pool.pick(None, at(30_001), &mut rng), None, "its limit was cut");
     pool.slow_start(at(30_001));
     assert_eq!(pool.pick(None, at(30_001), &mut rng), Some(id));
