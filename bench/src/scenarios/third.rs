@@ -8,7 +8,7 @@ use forebay_trial::{Limit, Place, Rule, Script, clock};
 
 use super::Setting;
 use super::figures::{Line, Wanted};
-use super::scene::Scene;
+use super::scene::{Look, Scene};
 use crate::forebay::PATIENCE;
 
 /// The free part of the budget, and the share of what was accepted.
@@ -27,12 +27,11 @@ pub(crate) fn run(setting: &Setting) -> anyhow::Result<Line> {
     scene.watch(times.before)?;
     scene.services[0].play(bad);
     let begun = clock::now();
-    let is_held = |shown: &serde_json::Value| shown["bottleneck"]["cap"] == "operator";
-    let held = scene.watch_until(times.trouble, |look| is_held(&look.shown))?;
+    let held = scene.watch_until(times.trouble, Look::is_held)?;
     // Whether it stays so.
     scene.watch(times.after.min(Duration::from_secs(5)))?;
     let last = scene.look()?;
-    let (holds, words) = (is_held(&last.shown), last.shown["held"].as_str().map(str::to_owned));
+    let (holds, words) = (last.is_held(), last.shown["held"].as_str().map(str::to_owned));
     let trouble = begun..clock::now();
     let letters = scene.letters()?;
     let so_far = scene.deliveries();
@@ -42,7 +41,7 @@ pub(crate) fn run(setting: &Setting) -> anyhow::Result<Line> {
     scene.services[0].play(well);
     scene.command("resume")?;
     scene.watch(times.after)?;
-    scene.finish()?;
+    let resumed = scene.finish()?;
 
     let mut line = Line::new("third");
     line.tell("accepted until it was held", accepted);
@@ -53,6 +52,7 @@ pub(crate) fn run(setting: &Setting) -> anyhow::Result<Line> {
     if let Some(words) = words {
         line.say(format!("held: {words}"));
     }
+    line.want("times it must be resumed again", f64::from(resumed), Wanted::AtMost(0.0));
     let all = scene.letters()?;
     line.want("dead letters since", (all.len() - letters.len()) as f64, Wanted::AtMost(0.0));
     let deliveries = scene.deliveries();

@@ -131,6 +131,10 @@ impl<P: Clone> Subscription<P> {
         now: Instant,
     ) -> Next {
         if verdict == Verdict::Accept {
+            let (partition, _) = self.partition(id).expect("a flight has a partition");
+            if partition.lanes.get(slot).failure.is_some() {
+                self.retries.retry_accepted();
+            }
             return Next::Settle;
         }
         // Where the service may still be at work, its key waits for that as ever.
