@@ -6,7 +6,7 @@
 
 mod clock;
 mod gateway;
-mod letters;
+mod leaving;
 mod plan;
 mod runner;
 mod slot;
@@ -15,8 +15,7 @@ mod snapshot;
 pub use gateway::{
     ChangeError, Command, Gateway, Gone, Handle, Handles, OperatorError, Order, Place, StartError,
 };
-pub use letters::LettersPlan;
-pub use plan::{Discovery, Plan};
+pub use plan::{Discovery, LettersPlan, ParkPlan, Plan};
 pub use snapshot::{
     BlockedSnapshot, CapShares, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
 };

@@ -11,6 +11,7 @@ mod guarantee;
 mod input;
 pub(crate) mod kafka;
 mod operate;
+mod park;
 pub(crate) mod process;
 mod refuse;
 mod scale;
