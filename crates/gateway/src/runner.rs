@@ -506,6 +506,7 @@ impl Runner {
             topic: &partition.topic,
             topic_id: seated.topic_id.as_deref(),
             partition: partition.partition,
+            park: None,
             tenure: delivery.id.tenure,
         }));
         seated.origin = Some((delivery.id.tenure, origin.clone()));

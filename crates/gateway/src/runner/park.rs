@@ -66,14 +66,7 @@ impl Runner {
         connections: &Connections,
         deadline: tokio::time::Instant,
     ) -> Answer {
-        let origin = Origin::new(Names {
-            subscription: &self.name,
-            group: &self.group,
-            topic: &from.topic,
-            topic_id: from.topic_id.as_deref(),
-            partition: from.partition,
-            tenure: delivery.id.tenure,
-        });
+        let origin = self.parked_origin(delivery, from);
         let record = &delivery.payload.record;
         let request = forebay_push::Record {
             offset: Offset(from.offset),
@@ -87,6 +80,20 @@ impl Runner {
             Ok(answer) => answer,
             Err(does_not_fit) => unsendable(does_not_fit.to_string()),
         }
+    }
+
+    fn parked_origin(&self, delivery: &Delivery, from: &Parked) -> Origin {
+        let seats = self.seats.borrow();
+        let seat = &seats[delivery.id.partition.0 as usize].partition;
+        Origin::new(Names {
+            subscription: &self.name,
+            group: &self.group,
+            topic: &from.topic,
+            topic_id: from.topic_id.as_deref(),
+            partition: from.partition,
+            park: Some((&seat.topic, seat.partition)),
+            tenure: delivery.id.tenure,
+        })
     }
 
     /// Asks Kafka how far the group is done with what is parked, and tells the core.
