@@ -75,7 +75,7 @@ impl World {
         if !it.asking && view.partitions.iter().any(|partition| partition.parked > 0) {
             it.asking = true;
             let life = it.life;
-            let at = self.now + MILLI + self.rng.below(SECOND / 2);
+            let at = self.now + self.rng.spread(MILLI / 10, SECOND / 2);
             self.agenda.enter(at, Event::AskPark { process, life });
         }
     }
