@@ -3,16 +3,21 @@
 //! `run` starts the service that answers at once, lets each peer send it the canonical workload in
 //! turn, and prints a table and, as the last line, JSON. A peer is a file in `peers/`; each but the
 //! first is set against the one that is its limit: the gateway against the same client driven from
-//! memory, and that against `wrk`. The service
-//! and the peer that drives `forebay-push` from memory are subcommands of the same binary, so that
-//! each is a process of its own whose processor time can be told apart.
+//! memory, and that against `wrk`. `scenarios` measures the gateway against services that are slow,
+//! broken, overloaded or gone, instead.
+//!
+//! The service that answers at once and the peer that drives `forebay-push` from memory are
+//! subcommands of the same binary, so that each is a process of its own whose processor time can be
+//! told apart.
 #![forbid(unsafe_code)]
 
 mod cpu;
+mod forebay;
 mod peers;
 mod process;
 mod report;
 mod rounds;
+mod scenarios;
 mod service;
 mod workload;
 
@@ -31,6 +36,8 @@ struct Args {
 enum Command {
     /// Measure all peers in interleaved rounds
     Run(rounds::Plan),
+    /// Measure what the gateway does while the service does its worst
+    Scenarios(scenarios::Plan),
     /// Answer every request with 200 at once; prints its address
     Service,
     /// Deliver from memory to a service; prints what was done as JSON
@@ -50,6 +57,7 @@ fn main() -> anyhow::Result<()> {
             let load = cpu::load_average()?;
             report::print(&plan, load, &rounds::run(&plan)?)
         }
+        Command::Scenarios(plan) => scenarios::run(&plan),
         Command::Service => service::serve(),
         Command::Raw { to, seconds, in_flight } => peers::raw::drive(to, seconds, in_flight),
     }

@@ -28,6 +28,16 @@ impl Process {
         cpu::of(self.child.id())
     }
 
+    /// Bytes of memory that it has now (`VmRSS`, proc(5)).
+    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = kilobytes.with_context(|| format!("{path} has no VmRSS"))?.parse()?;
+        Ok(kilobytes << 10)
+    }
+
     /// Errs once it has ended by itself.
     pub(crate) fn expect_running(&mut self) -> anyhow::Result<()> {
         let ended = self.child.try_wait()?;

@@ -5,23 +5,20 @@
 //! Every round is a group of its own, so that it begins at the start of the same backlog.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use forebay_kafka::{NewTopic, Producer, Properties, Send, SendError};
-use serde::Deserialize;
+use forebay_kafka::{Producer, Send, SendError};
 use tempfile::TempDir;
 
 use super::{Done, Peer, Round};
 use crate::cpu;
+use crate::forebay::{self, Broker, PATIENCE, pause};
 use crate::process::Process;
 use crate::service::{Count, Service};
 use crate::workload::{PARTITIONS, Workload};
 
 const TOPIC: &str = "payments";
-/// For each thing that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// From the first record on, before measuring begins.
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -29,18 +26,11 @@ pub(crate) struct Gateway {
     name: &'static str,
     limit: &'static str,
     forebay: PathBuf,
-    broker: Process,
-    kafka: String,
+    broker: Broker,
     /// Records in the topic.
     backlog: u64,
     rounds: u32,
     directory: TempDir,
-}
-
-/// What `forebay` writes once it listens; of it, what is needed here.
-#[derive(Deserialize)]
-struct Ready {
-    kafka: String,
 }
 
 impl Gateway {
@@ -52,23 +42,9 @@ impl Gateway {
         backlog: u64,
     ) -> anyhow::Result<Self> {
         let directory = TempDir::new().context("a directory for the broker's data")?;
-        let ready = directory.path().join("broker.json");
-        let mut command = command(forebay, "broker", &ready);
-        command.arg("--data").arg(directory.path().join("data"));
-        command.args(["--listen", "127.0.0.1:0"]);
-        let mut broker = Process::spawn("the broker", &mut command)?;
-        let Ready { kafka } = wait_ready(&mut broker, &ready)?;
-        fill(&kafka, backlog).context("filling the topic")?;
-        Ok(Self {
-            name,
-            limit,
-            forebay: forebay.to_owned(),
-            broker,
-            kafka,
-            backlog,
-            rounds: 0,
-            directory,
-        })
+        let broker = Broker::start(forebay, directory.path())?;
+        fill(&broker, backlog).context("filling the topic")?;
+        Ok(Self { name, limit, forebay: forebay.to_owned(), broker, backlog, rounds: 0, directory })
     }
 
     fn configuration(&self, round: Round<'_>) -> String {
@@ -84,13 +60,13 @@ impl Gateway {
              [subscription.target]\n\
              url = \"http://{}/records\"\n\
              in_flight = {}\n",
-            self.kafka, self.rounds, round.service.address, round.in_flight
+            self.broker.kafka, self.rounds, round.service.address, round.in_flight
         )
     }
 
     fn read(&self, gateway: &Process, service: &Service) -> anyhow::Result<Reading> {
         let count = service.count()?;
-        let cpu = [gateway.cpu()?, self.broker.cpu()?, service.cpu()?];
+        let cpu = [gateway.cpu()?, self.broker.process.cpu()?, service.cpu()?];
         Ok(Reading { count, cpu, machine: cpu::of_machine()? })
     }
 }
@@ -114,11 +90,8 @@ impl Peer for Gateway {
     fn run(&mut self, round: Round<'_>) -> anyhow::Result<Done> {
         self.rounds += 1;
         let stem = self.directory.path().join(format!("round-{}", self.rounds));
-        let (config, ready) = (stem.with_extension("toml"), stem.with_extension("json"));
-        std::fs::write(&config, self.configuration(round))?;
         let idle = round.service.count()?.accepted;
-        let mut command = command(&self.forebay, "run", &ready);
-        let mut gateway = Process::spawn("the gateway", command.arg("--config").arg(&config))?;
+        let mut gateway = forebay::start_gateway(&self.forebay, &stem, &self.configuration(round))?;
         let begin = Instant::now();
         while round.service.count()?.accepted == idle {
             gateway.expect_running()?;
@@ -146,39 +119,9 @@ impl Peer for Gateway {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "measuring takes time, and nothing else waits")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
-}
-
-fn command(forebay: &Path, name: &str, ready: &Path) -> Command {
-    let mut command = Command::new(forebay);
-    command.env("FOREBAY_LOG", "warn").arg(name).arg("--ready-file").arg(ready);
-    command
-}
-
-fn wait_ready(process: &mut Process, path: &Path) -> anyhow::Result<Ready> {
-    let begin = Instant::now();
-    while !path.exists() {
-        process.expect_running()?;
-        ensure!(begin.elapsed() < PATIENCE, "{} does not appear", path.display());
-        pause(Duration::from_millis(10));
-    }
-    let text = std::fs::read_to_string(path)?;
-    serde_json::from_str(&text).with_context(|| format!("{} holds {text}", path.display()))
-}
-
-fn fill(kafka: &str, records: u64) -> anyhow::Result<()> {
-    let given = [("bootstrap.servers".to_owned(), kafka.to_owned())].into();
-    let properties = Properties::parse(&given)
-        .map_err(|refused| anyhow::anyhow!("properties refused: {refused:?}"))?;
-    let topic = NewTopic {
-        name: TOPIC.to_owned(),
-        partitions: PARTITIONS as i32,
-        replication: -1,
-        configs: std::collections::BTreeMap::new(),
-    };
-    forebay_kafka::Admin::new(&properties, PATIENCE)?.create_topic(&topic)?;
+fn fill(broker: &Broker, records: u64) -> anyhow::Result<()> {
+    let properties = broker.properties()?;
+    broker.create_topic(TOPIC, PARTITIONS)?;
     let producer = Producer::new(&properties, "backlog")?;
     let failed = std::sync::Arc::new(std::sync::Mutex::new(None));
     let workload = Workload::new();

@@ -44,3 +44,40 @@ fn a_run_ends_with_one_line_of_json_that_has_every_peer() {
     assert_eq!(report["peers"]["gateway"]["ratio_to"], "raw");
     assert_eq!(report["peers"]["raw"]["ratio_to"], "wrk");
 }
+
+const SCENARIOS: [&str; 11] = [
+    "isolation",
+    "outage-refused",
+    "outage-hang",
+    "outage-503",
+    "outage-502",
+    "outage-400",
+    "outage-404",
+    "third",
+    "uneven-slow",
+    "uneven-500",
+    "overload",
+];
+
+/// Side by side, for each only waits most of the time.
+#[test]
+fn every_scenario_ends_with_its_line_and_loses_nothing() {
+    build_forebay();
+    std::thread::scope(|scope| {
+        for name in SCENARIOS {
+            scope.spawn(move || {
+                let mut run = Command::new(env!("CARGO_BIN_EXE_forebay-bench"));
+                run.args(["scenarios", "--short", "--seconds", "1", "--rate", "300"]);
+                let output = run.args(["--only", name]).output().unwrap();
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{name}: {errors}");
+                let text = String::from_utf8(output.stdout).unwrap();
+                let report: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+                let line = &report["scenarios"][name];
+                assert_eq!(line["kept"], true, "{text}");
+                assert!(line["figures"]["records"]["value"].as_f64() > Some(0.0), "{text}");
+                assert_eq!(line["figures"]["lost"]["value"], 0.0, "{text}");
+            });
+        }
+    });
+}

@@ -35,6 +35,9 @@ pub(crate) struct Shown {
     troubles: Vec<Blocked>,
     partitions: Vec<Partition>,
     endpoints: Vec<Endpoint>,
+    /// Why the endpoints' names can't be resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discovery_error: Option<String>,
 }
 
 /// What caps throughput.
@@ -179,6 +182,7 @@ impl From<&Snapshot> for Shown {
             troubles: snapshot.troubles.iter().map(Blocked::from).collect(),
             partitions: snapshot.partitions.iter().map(Partition::from).collect(),
             endpoints: snapshot.endpoints.iter().map(Endpoint::from).collect(),
+            discovery_error: snapshot.discovery_fails.clone(),
         }
     }
 }

@@ -15,8 +15,14 @@ use crate::record::EndpointId;
 use crate::time::Instant;
 use crate::verdict::Verdict;
 
-/// Lanes whose latest answers are remembered.
-const RECENT: usize = 20;
+/// Lanes whose latest answers are evidence for or against a record.
+const EVIDENCE: usize = 20;
+/// Lanes whose latest answers judge the target: of a third that fails, more than half of twenty are
+/// failures now and then, and more than half of a hundred never.
+const RECENT: usize = 100;
+/// A target that has just become well is judged from so many answers on: one that fails a third
+/// would be held again by the first failure, and its budget would never show.
+const ANSWERS_MIN: u32 = 10;
 
 /// Names a lane among all partitions of a subscription. Two lanes that collide count as one, which
 /// costs a piece of evidence and never adds one.
@@ -28,6 +34,12 @@ pub(crate) struct LaneName(pub(crate) u64);
 pub(crate) struct Blame {
     /// Each lane's latest answer, the latest last.
     recent: VecDeque<Latest>,
+    /// How many of them there are of each outcome.
+    accepted: usize,
+    failed: usize,
+    declined: usize,
+    /// Answers since the target became well, up to as many as are needed.
+    answers: u32,
     last_accept: Option<Instant>,
     /// The last two lanes that were sent something, the later one first.
     last_sent: [Option<(LaneName, Instant)>; 2],
@@ -64,7 +76,15 @@ pub(crate) struct Unblamed {
 
 impl Blame {
     pub(crate) fn new() -> Self {
-        Self { recent: VecDeque::with_capacity(RECENT), last_accept: None, last_sent: [None; 2] }
+        Self {
+            recent: VecDeque::with_capacity(RECENT),
+            accepted: 0,
+            failed: 0,
+            declined: 0,
+            answers: ANSWERS_MIN,
+            last_accept: None,
+            last_sent: [None; 2],
+        }
     }
 
     pub(crate) fn sent(&mut self, lane: LaneName, now: Instant) {
@@ -88,27 +108,39 @@ impl Blame {
             Verdict::Retry { .. } | Verdict::Reject { .. } | Verdict::Unknown(_) => Outcome::Failed,
             Verdict::BackPressure { .. } | Verdict::TargetFault(_) => Outcome::Declined,
         };
+        self.answers = (self.answers + 1).min(ANSWERS_MIN);
         if outcome == Outcome::Accepted {
             self.last_accept = Some(now);
         }
-        match self.recent.iter().position(|latest| latest.lane == lane) {
-            Some(at) => drop(self.recent.remove(at)),
-            None if self.recent.len() == RECENT => drop(self.recent.pop_front()),
-            None => {}
+        let former = match self.recent.iter().position(|latest| latest.lane == lane) {
+            Some(at) => self.recent.remove(at),
+            None if self.recent.len() == RECENT => self.recent.pop_front(),
+            None => None,
+        };
+        if let Some(former) = former {
+            *self.tally(former.outcome) -= 1;
         }
+        *self.tally(outcome) += 1;
         self.recent.push_back(Latest { lane, endpoint, sent, outcome });
+    }
+
+    fn tally(&mut self, outcome: Outcome) -> &mut usize {
+        match outcome {
+            Outcome::Accepted => &mut self.accepted,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Declined => &mut self.declined,
+        }
     }
 
     /// Whether most recent answers are failures.
     pub(crate) fn target_fails(&self) -> bool {
-        let count = |outcome| self.recent.iter().filter(|one| one.outcome == outcome).count();
-        let failed = count(Outcome::Failed);
-        failed > 0 && failed > count(Outcome::Accepted)
+        self.answers == ANSWERS_MIN && self.failed > self.accepted
     }
 
     /// The target is well again, or another: what it did before says nothing any more.
     pub(crate) fn forget(&mut self) {
         self.recent.clear();
+        (self.accepted, self.failed, self.declined, self.answers) = (0, 0, 0, 0);
     }
 
     /// Whether the record is to blame for the failure, as far as is known by now.
@@ -130,7 +162,7 @@ impl Blame {
     /// Rule 1: what was sent to other lanes since the failure was mostly accepted.
     fn exonerates_target(&self, failure: &Unblamed, planted: Planted) -> bool {
         let (mut accepted, mut all) = (0, 0);
-        for latest in &self.recent {
+        for latest in self.recent.iter().rev().take(EVIDENCE) {
             let after = latest.sent >= failure.answered || planted.is(Fault::OldEvidenceCounts);
             let there = latest.endpoint == failure.endpoint
                 || failure.elsewhere

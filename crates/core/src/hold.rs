@@ -16,7 +16,7 @@ pub(crate) struct Hold {
     /// More would be given up than is good: an operator has to look.
     overdrawn: bool,
     target: Option<TargetHold>,
-    /// How often the target was found at fault, and well again.
+    /// How often the target was found at fault, and well again, or an operator had it go on.
     spells: u64,
 }
 
@@ -64,7 +64,9 @@ impl Hold {
         self.paused
     }
 
+    /// What failed before an operator ended it may have failed for what they have mended since.
     pub(crate) fn overdraw(&mut self, overdrawn: bool) {
+        self.spells += u64::from(self.overdrawn && !overdrawn);
         self.overdrawn = overdrawn;
     }
 
@@ -92,7 +94,7 @@ impl Hold {
         was_at_fault
     }
 
-    /// How often the target was found at fault, and well again; a failure that came before the last
+    /// How often the target was found at fault, and well again, or was said to be; a failure that came before the last
     /// time may have been the beginning of that, or a part of it.
     pub(crate) fn spells(&self) -> u64 {
         self.spells
@@ -137,7 +139,9 @@ mod tests {
         hold.target_works();
         hold.pause(false);
         assert_eq!(hold.gate(), Gate::Shut);
+        let spells = hold.spells();
         hold.overdraw(false);
         assert_eq!(hold.gate(), Gate::Open);
+        assert_ne!(hold.spells(), spells, "what failed before is not held against records");
     }
 }

@@ -7,7 +7,8 @@
 //! that merely queues what it gets must not be given a longer queue.
 //!
 //! After a fault of the target the limit starts from one and doubles with each round of answers up
-//! to where it was (slow start), so that a target that comes back is not run over.
+//! to where it was (slow start), so that a target that comes back is not run over. Where it was is
+//! where it last did not ask too much: what an outage cuts off says nothing of capacity.
 
 use core::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct Limiter {
     limit: usize,
     /// Where slow start ends.
     target: usize,
+    /// The limit after the last window in which it was not too much.
+    proven: usize,
     bounds: Bounds,
     window: Window,
     climb: Climb,
@@ -81,6 +84,7 @@ impl Limiter {
         Self {
             limit: bounds.first,
             target: bounds.first,
+            proven: bounds.first,
             bounds,
             window: Window::new(Instant::ZERO),
             climb: Climb::REST,
@@ -137,10 +141,11 @@ impl Limiter {
         self.turn(now);
     }
 
-    /// The target is well again: begins with one, and grows to what it was.
-    pub(crate) fn slow_start(&mut self, now: Instant) {
-        self.target = self.target.max(self.limit);
-        self.limit = 1;
+    /// The target is well again: begins with one, and grows to what it was. `hung`: deliveries
+    /// from before, which may be in flight until their deadlines and must not be what fills it.
+    pub(crate) fn slow_start(&mut self, hung: usize, now: Instant) {
+        self.target = self.target.max(self.limit).max(self.proven.min(self.bounds.most));
+        self.limit = (hung + 1).min(self.target);
         self.window = Window::new(now);
         self.climb = Climb::REST;
     }
@@ -160,6 +165,9 @@ impl Limiter {
         } else if age >= WINDOW {
             let micros = age.as_micros().max(1) as u64;
             self.calm(window, window.accepted.saturating_mul(1_000_000) / micros);
+            if window.accepted > 0 {
+                self.proven = self.limit;
+            }
         } else {
             return;
         }

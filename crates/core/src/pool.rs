@@ -106,11 +106,31 @@ impl Pool {
         rng: &mut Rng,
     ) -> Option<EndpointId> {
         let chosen = self.due_probe(now).or_else(|| self.cheaper_of_two(avoided, now, rng))?;
+        Some(self.take(chosen, now))
+    }
+
+    /// The same for a probe of the whole target. Endpoints at fault are due at each of those, and
+    /// would take them all, so those that look well get half; and beyond their own limits, for what
+    /// fills them may hang.
+    pub(crate) fn pick_probe(&mut self, now: Instant, rng: &mut Rng) -> Option<EndpointId> {
+        let chosen = match rng.below(2) {
+            0 => self.cheaper_of_two(None, now, rng).or_else(|| self.due_probe(now)),
+            _ => self.due_probe(now).or_else(|| self.cheaper_of_two(None, now, rng)),
+        };
+        let chosen = match (chosen, self.well.len()) {
+            (None, 0) => return None,
+            (None, count) => self.well[rng.below(count)],
+            (Some(chosen), _) => chosen,
+        };
+        Some(self.take(chosen, now))
+    }
+
+    fn take(&mut self, chosen: usize, now: Instant) -> EndpointId {
         let probe_at = now + self.rules.probe_interval;
         let endpoint = &mut self.endpoints[chosen];
         endpoint.in_flight += 1;
         endpoint.probed(probe_at);
-        Some(endpoint.id)
+        endpoint.id
     }
 
     /// From when on an endpoint can be picked: at any time where one is well and below its limit,
@@ -119,6 +139,18 @@ impl Pool {
         match self.well.iter().any(|at| self.endpoints[*at].has_room()) {
             true => Some(Instant::ZERO),
             false => self.next_probe(),
+        }
+    }
+
+    /// The same for [`Self::pick_probe`].
+    pub(crate) fn next_probe_pick(&self) -> Option<Instant> {
+        if self.has_well() { Some(Instant::ZERO) } else { self.next_probe() }
+    }
+
+    /// The target is well again: so are the limits of its endpoints, as far as it may go.
+    pub(crate) fn slow_start(&mut self, now: Instant) {
+        for endpoint in &mut self.endpoints {
+            endpoint.limiter.slow_start(endpoint.in_flight, now);
         }
     }
 

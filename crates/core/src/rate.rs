@@ -40,6 +40,11 @@ impl Bucket {
         self.at = now;
     }
 
+    /// Leaves none.
+    pub(crate) fn empty(&mut self, now: Instant) {
+        (self.level, self.at) = (0, now);
+    }
+
     /// Earns a part of a token: one in `parts`.
     pub(crate) fn earn(&mut self, parts: u64) {
         self.level = (self.level + TOKEN / parts).min(self.burst);

@@ -53,8 +53,21 @@ impl Retries {
         self.0.earn(SHARE);
     }
 
+    /// For a target that is well again, while there is something new: where what failed before went
+    /// first, the few records that always fail would be all that is seen of the target, and it would
+    /// be found at fault again.
+    pub(crate) fn spend(&mut self, now: Instant) {
+        self.0.empty(now);
+    }
+
     pub(crate) fn retry_sent(&mut self, now: Instant) {
         self.0.take(now);
+    }
+
+    /// A retry went well: it was no part of a storm and costs nothing. Without that, what failed in
+    /// an outage would come back at [`RATE`] where nothing else is sent.
+    pub(crate) fn retry_accepted(&mut self) {
+        self.0.earn(1);
     }
 }
 
@@ -88,6 +101,17 @@ mod tests {
         assert!(BACKOFF.pause(1, Some(asked), &mut rng) >= asked);
         let pause = BACKOFF.pause(1, Some(Duration::MAX), &mut rng);
         assert!(pause >= ASKED_MAX && pause < 2 * ASKED_MAX, "{pause:?}");
+    }
+
+    #[test]
+    fn retries_that_are_accepted_cost_nothing() {
+        let mut retries = Retries::new();
+        let now = Instant::from_micros(1);
+        for _ in 0..10_000 {
+            assert_eq!(retries.next(now), now);
+            retries.retry_sent(now);
+            retries.retry_accepted();
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::logs::LogFormat;
 
 pub(crate) mod cluster;
 pub(crate) mod consume;
+pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod produce;
 pub(crate) mod subscriptions;
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Lists and describes consumer groups
     #[command(after_help = groups::EXAMPLES)]
     Groups(groups::Groups),
+    /// Lists, shows, sends back and purges dead letters
+    #[command(after_help = dead_letters::EXAMPLES)]
+    DeadLetters(dead_letters::DeadLetters),
     /// Shows and commands the subscriptions of a running gateway
     #[command(after_help = subscriptions::EXAMPLES)]
     Subscriptions(subscriptions::Subscriptions),
@@ -70,6 +74,7 @@ impl Command {
             | Self::Consume(_)
             | Self::Topics(_)
             | Self::Groups(_)
+            | Self::DeadLetters(_)
             | Self::Subscriptions(_) => "warn,librdkafka=error",
         }
     }

@@ -8,6 +8,7 @@ use forebay_kafka::{Admin, KafkaError, Properties, TopicDescription};
 
 use crate::cli::cluster::Cluster as Args;
 use crate::config::problem::nearest;
+use crate::config::{Config, plan};
 use crate::exit::{Exit, Failure};
 
 const DEFAULT_SERVERS: &str = "127.0.0.1:9092";
@@ -23,7 +24,17 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Sends nothing yet.
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
-        let given = given(args)?;
+        Self::with(given(args)?, args)
+    }
+
+    /// The cluster of a configuration file; properties of `args` count before the file's.
+    pub(crate) fn of_file(config: &Config, args: &Args) -> Result<Self, Failure> {
+        let mut given = plan::given(config, &config.broker.listen)?;
+        given.extend(args.properties.iter().cloned());
+        Self::with(given, args)
+    }
+
+    fn with(given: BTreeMap<String, String>, args: &Args) -> Result<Self, Failure> {
         let properties = parse(&given)?;
         let timeout = args.timeout.0;
         if timeout.is_zero() {

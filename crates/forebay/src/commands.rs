@@ -6,12 +6,15 @@ use crate::exit::{Exit, Failure, Outcome};
 mod broker;
 mod check_config;
 mod consume;
+mod dead_letters;
 mod demo;
 mod groups;
+mod pace;
 mod produce;
 mod run;
 mod subscriptions;
 mod topics;
+mod trouble;
 
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
@@ -24,6 +27,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Consume(args) => consume::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Groups(args) => groups::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Subscriptions(args) => subscriptions::run(&args),
     }
 }

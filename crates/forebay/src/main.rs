@@ -16,6 +16,7 @@ mod input;
 mod logs;
 mod output;
 mod process;
+mod text;
 
 fn main() -> ExitCode {
     abort_on_panic();

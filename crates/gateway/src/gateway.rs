@@ -252,7 +252,11 @@ impl Worker {
         let (inbox, new) = mpsc::channel(1);
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(LocalSet::new().run_until(work(new))))
+            .spawn(move || {
+                runtime.block_on(LocalSet::new().run_until(work(new)));
+                // A name that is being looked up is not waited for.
+                runtime.shutdown_background();
+            })
             .map_err(StartError::Worker)?;
         Ok(Self { thread, inbox })
     }

@@ -5,6 +5,7 @@
 //! a subscription is a [`Handle`]: commands go in, [`Snapshot`]s come out, and no lock is shared.
 
 mod clock;
+mod discovery;
 mod gateway;
 mod leaving;
 mod plan;

@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, CommitPoint, EndpointId, Input, Instant, Offset, Output, PartitionId, Record,
-    RevisionId, Subscription, Tenure, Verdict,
+    Answer, CommitPoint, Input, Instant, Offset, Output, PartitionId, Record, RevisionId,
+    Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition,
 };
-use forebay_push::{Connections, Endpoint, Names, Origin};
+use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata::CommitMetadata;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::discovery::Names;
 use crate::gateway::{Command, StartError};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
@@ -27,6 +28,7 @@ use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold, KafkaState};
 
 mod command;
+mod endpoints;
 mod leaving;
 mod park;
 mod snapshot;
@@ -52,6 +54,7 @@ pub(crate) struct Runner {
     seats: RefCell<Vec<Seat>>,
     /// By [`EndpointId`]; an address keeps its number for as long as the process lives.
     endpoints: RefCell<Vec<Rc<Connections>>>,
+    names: Names,
     slots: Slots<Delivery>,
     letters: Option<Leaving>,
     /// Why the last dead letter was not written, until one is.
@@ -135,6 +138,7 @@ pub(crate) fn start(
         intake: Arc::new(intake),
         seats: RefCell::default(),
         endpoints: RefCell::default(),
+        names: Names::new(&plan.name, &plan.endpoints, plan.discovery),
         slots: Slots::new(),
         letters,
         letters_fail: RefCell::default(),
@@ -157,8 +161,8 @@ pub(crate) fn start(
 }
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
-    let endpoints = runner.plan.borrow().endpoints.clone();
-    runner.set_endpoints(endpoints);
+    runner.set_endpoints(runner.names.endpoints());
+    let names = tokio::task::spawn_local(endpoints::follow_names(runner.clone()));
     let mut tick = tokio::time::interval(TICK);
     loop {
         let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
@@ -191,6 +195,7 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
             break;
         }
     }
+    names.abort();
     runner.leave().await;
 }
 
@@ -213,7 +218,7 @@ impl Runner {
                     self.answer_fetch(partition, now);
                 }
                 Some(Output::Check { endpoint }) => {
-                    tokio::task::spawn_local(check(self.clone(), endpoint));
+                    tokio::task::spawn_local(endpoints::check(self.clone(), endpoint));
                 }
                 Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
                 Some(Output::Park(park)) => self.park(&park),
@@ -500,7 +505,7 @@ impl Runner {
         {
             return Some(origin.clone());
         }
-        let origin = Rc::new(Origin::new(Names {
+        let origin = Rc::new(Origin::new(forebay_push::Names {
             subscription: &self.name,
             group: &self.group,
             topic: &partition.topic,
@@ -513,24 +518,6 @@ impl Runner {
         Some(origin)
     }
 
-    /// Gives every address its number, and tells the core which are listed now.
-    fn set_endpoints(&self, listed: Vec<Endpoint>) {
-        let limits = self.plan.borrow().limits.clone();
-        let mut endpoints = self.endpoints.borrow_mut();
-        let ids = listed.into_iter().map(|endpoint| {
-            let url = endpoint.url();
-            let known = endpoints.iter().position(|known| known.endpoint().url() == url);
-            let index = known.unwrap_or_else(|| {
-                endpoints.push(Rc::new(Connections::new(endpoint, limits.clone())));
-                endpoints.len() - 1
-            });
-            EndpointId(index as u32)
-        });
-        let ids = ids.collect();
-        drop(endpoints);
-        self.handle(Input::Endpoints(ids));
-    }
-
     fn obey(&self, command: Command) {
         match command {
             Command::Snapshot(answer) => {
@@ -538,7 +525,8 @@ impl Runner {
                 let _ = answer.send(self.snapshot());
             }
             Command::Endpoints(endpoints, answer) => {
-                self.set_endpoints(endpoints);
+                self.names.relist(&endpoints, self.plan.borrow().discovery);
+                self.set_endpoints(self.names.endpoints());
                 let _ = answer.send(());
             }
             Command::Change(plan, answer) => {
@@ -623,15 +611,6 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
             runner.drive_all(now);
         }
     }
-}
-
-/// Tries to connect to an endpoint, and tells the core.
-async fn check(runner: Rc<Runner>, endpoint: EndpointId) {
-    let asked = runner.clock.now();
-    let connections = runner.endpoints.borrow()[endpoint.0 as usize].clone();
-    let fault = connections.check().await;
-    runner.handle(Input::Checked { endpoint, asked, fault });
-    runner.news.notify_one();
 }
 
 /// A record that can't be put into a request: no evidence is needed that it is to blame.

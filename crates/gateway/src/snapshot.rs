@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub kafka: KafkaState,
     pub partitions: Vec<PartitionSnapshot>,
     pub endpoints: Vec<EndpointSnapshot>,
+    /// Why the names of the endpoints can't be resolved at the moment.
+    pub discovery_fails: Option<String>,
     pub counts: Counts,
     pub in_flight: usize,
     pub in_flight_max: usize,

@@ -3,7 +3,9 @@
 //! The client's own driver is polled inside the exchange, so an exchange is no task and no wake-up
 //! but the socket's. An answer counts once it is whole: one that is cut off, by the deadline or by
 //! the peer, is unknown whatever its status was. Of a body at most 64 KiB are read; past that the
-//! status stands and the connection is closed instead of drained.
+//! status stands and the connection is closed instead of drained. Nothing that a service sends is
+//! read without bound. What it says before it is asked is no answer, as long as it arrives before the
+//! request leaves; where the two cross, nothing in HTTP tells it from an answer.
 
 use std::error::Error as _;
 use std::future::Future as _;
@@ -22,6 +24,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::socket::{Socket, Wire};
@@ -32,6 +35,9 @@ use crate::{Endpoint, Request};
 const MAX_RESPONSE_HEADERS: usize = 64 << 10;
 /// Of a response's body, bytes.
 const MAX_RESPONSE_BODY: usize = 64 << 10;
+/// All that is read for one answer, bytes: also a body in chunks of a byte each, of which the client
+/// shows a sixth, and interim answers, of which it shows nothing.
+const MAX_RESPONSE: usize = 512 << 10;
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 /// After this long without an exchange the kernel is asked whether the peer has hung up.
@@ -51,6 +57,7 @@ pub struct Connection {
     /// so an exchange that ends in time touches no timer.
     alarm: Pin<Box<Sleep>>,
     opened: Instant,
+    retires: Option<Instant>,
     used: Instant,
     exchanges: u64,
     doubted: bool,
@@ -133,6 +140,7 @@ impl Connection {
             wire,
             alarm: Box::pin(sleep_until(deadline)),
             opened: now,
+            retires: None,
             used: now,
             exchanges: 0,
             doubted: false,
@@ -151,8 +159,9 @@ impl Connection {
         if now >= deadline {
             return Exchange::Answer(too_late());
         }
-        let probe = self.doubted || now - self.used >= PROBE_AFTER;
-        self.wire.begin(self.exchanges > 0 && probe);
+        // Bytes on a new connection, before any request, can't be its answer.
+        let probe = self.exchanges == 0 || self.doubted || now - self.used >= PROBE_AFTER;
+        self.wire.begin(probe, MAX_RESPONSE);
         self.exchanges += 1;
         if self.alarm.deadline() > deadline {
             self.alarm.as_mut().reset(deadline);
@@ -260,6 +269,15 @@ impl Connection {
         self.opened
     }
 
+    pub(crate) fn retire_at(&mut self, at: Instant) {
+        self.retires = Some(at);
+    }
+
+    /// Whether it is too old to be used again.
+    pub(crate) fn is_retired(&self, now: Instant) -> bool {
+        self.retires.is_some_and(|at| now >= at)
+    }
+
     /// When the last exchange ended.
     pub fn used(&self) -> Instant {
         self.used
@@ -268,6 +286,11 @@ impl Connection {
     /// Exchanges begun.
     pub fn exchanges(&self) -> u64 {
         self.exchanges
+    }
+
+    /// Bytes read from the service.
+    pub fn received(&self) -> u64 {
+        self.wire.received()
     }
 
     /// Lets the kernel be asked before the next exchange, however short the rest was.
@@ -331,6 +354,11 @@ fn ring(mut alarm: Pin<&mut Sleep>, deadline: Instant, cx: &mut Context<'_>) -> 
             return Poll::Ready(());
         }
         alarm.as_mut().reset(deadline);
+    }
+    // A service that never stops talking uses up the task's share of work, without which no timer
+    // rings; the clock is asked instead.
+    if !coop::has_budget_remaining() && Instant::now() >= deadline {
+        return Poll::Ready(());
     }
     Poll::Pending
 }

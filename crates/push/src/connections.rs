@@ -11,9 +11,10 @@ use std::time::Duration;
 use forebay_core::{Answer, TargetFault};
 use tokio::time::Instant;
 
+use crate::age::Ages;
 use crate::connection::{fault, too_late};
 use crate::reuse::{Loss, Reuse};
-use crate::{Connection, DoesNotFit, Endpoint, Exchange, Origin, Record, RequestWriter};
+use crate::{Connection, DoesNotFit, Endpoint, Exchange, OpenError, Origin, Record, RequestWriter};
 
 /// Bounds on connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,8 @@ pub struct Limits {
     pub max_idle: Duration,
     /// Connections kept at rest.
     pub max_resting: usize,
-    /// A connection is closed after its first exchange past this age.
+    /// A connection is closed, at rest or after an exchange, at an age of its own between a half of
+    /// this and the whole.
     pub max_age: Option<Duration>,
     /// A connection is closed after this many exchanges.
     pub max_exchanges: Option<u64>,
@@ -55,12 +57,15 @@ pub struct Connections {
     /// The last used at the back.
     resting: RefCell<VecDeque<Connection>>,
     reuse: RefCell<Reuse>,
+    ages: Ages,
 }
 
 impl Connections {
     pub fn new(endpoint: Endpoint, limits: Limits) -> Self {
         let writer = RefCell::new(RequestWriter::new(limits.max_header_bytes));
-        Self { endpoint, limits, writer, resting: RefCell::default(), reuse: RefCell::default() }
+        let ages = Ages::new(limits.max_age);
+        let (resting, reuse) = (RefCell::default(), RefCell::default());
+        Self { endpoint, limits, writer, resting, reuse, ages }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -107,7 +112,7 @@ impl Connections {
             }
         }
         let connect_by = deadline.min(now + self.limits.connect_timeout);
-        let mut connection = match Connection::open(&self.endpoint, connect_by).await {
+        let mut connection = match self.open(connect_by).await {
             Ok(connection) => connection,
             Err(error) => return Ok(error.into()),
         };
@@ -125,7 +130,7 @@ impl Connections {
     /// Connects once, within the connect timeout, and sends nothing. Says what is wrong, if anything.
     pub async fn check(&self) -> Option<TargetFault> {
         let by = Instant::now() + self.limits.connect_timeout;
-        match Connection::open(&self.endpoint, by).await {
+        match self.open(by).await {
             Ok(connection) => {
                 self.put(connection);
                 None
@@ -134,7 +139,15 @@ impl Connections {
         }
     }
 
-    /// Closes connections that have rested for too long. Deliveries do so for the connections that
+    async fn open(&self, deadline: Instant) -> Result<Connection, OpenError> {
+        let mut connection = Connection::open(&self.endpoint, deadline).await?;
+        if let Some(age) = self.ages.draw() {
+            connection.retire_at(connection.opened() + age);
+        }
+        Ok(connection)
+    }
+
+    /// Closes connections that have rested for too long or are too old. Deliveries do so for the connections that
     /// they come across; where there are none, it is for the caller to do now and then.
     pub fn prune(&self) {
         let now = Instant::now();
@@ -142,6 +155,9 @@ impl Connections {
         let mut resting = self.resting.borrow_mut();
         while resting.front().is_some_and(|oldest| is_stale(oldest, max_idle, now)) {
             resting.pop_front();
+        }
+        if self.limits.max_age.is_some() {
+            resting.retain(|connection| !connection.is_retired(now));
         }
     }
 
@@ -154,7 +170,7 @@ impl Connections {
         let max_idle = self.max_idle(now);
         let mut resting = self.resting.borrow_mut();
         let mut connection = resting.pop_back()?;
-        // Those that came to rest before a limit was learned may have passed it.
+        // Since it came to rest it may have grown too old, or a limit was learned.
         while self.is_spent(&connection, now) {
             connection = resting.pop_back()?;
         }
@@ -171,6 +187,9 @@ impl Connections {
     }
 
     fn is_spent(&self, connection: &Connection, now: Instant) -> bool {
+        if connection.is_retired(now) {
+            return true;
+        }
         let learned = self.reuse.borrow().max_exchanges(now);
         [self.limits.max_exchanges, learned]
             .into_iter()
@@ -179,8 +198,7 @@ impl Connections {
     }
 
     fn put(&self, connection: Connection) {
-        let spent = self.is_spent(&connection, connection.used())
-            || self.limits.max_age.is_some_and(|most| connection.age() >= most);
+        let spent = self.is_spent(&connection, connection.used());
         let mut resting = self.resting.borrow_mut();
         if connection.is_usable() && !spent && resting.len() < self.limits.max_resting {
             resting.push_back(connection);

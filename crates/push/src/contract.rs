@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use forebay_core::{Offset, Tenure};
+use forebay_wire::dead_letter;
 use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -75,6 +76,9 @@ pub struct Origin {
     blanks: Box<[Blank]>,
     /// `<group>/<topic>/<topic id>/<partition>/`
     idempotency: Box<str>,
+    /// Of `idempotency`, up to the topic.
+    group_bytes: usize,
+    topic: Box<str>,
     /// Of the template, with its blanks empty.
     header_bytes: usize,
 }
@@ -127,14 +131,30 @@ impl Origin {
             headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
         let blank_of = |name| headers.iter().find(|header| header.0 == name).map(|header| header.2);
         let blanks = template.keys().filter_map(blank_of).collect();
+        let group = format!("{}/", percent_encode(names.group.as_bytes(), ESCAPED));
         let idempotency = format!(
-            "{}/{}/{}/{}/",
-            percent_encode(names.group.as_bytes(), ESCAPED),
+            "{group}{}/{}/{}/",
             percent_encode(names.topic.as_bytes(), ESCAPED),
             percent_encode(names.topic_id.unwrap_or("-").as_bytes(), ESCAPED),
             names.partition,
         );
-        Self { template, blanks, idempotency: idempotency.into(), header_bytes }
+        Self {
+            template,
+            blanks,
+            idempotency: idempotency.into(),
+            group_bytes: group.len(),
+            topic: names.topic.into(),
+            header_bytes,
+        }
+    }
+
+    /// Where a record was first read from, if it was sent back from a dead letter topic.
+    fn of_sent_back<'a, H>(&self, mut headers: H) -> Option<&'a [u8]>
+    where
+        H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    {
+        let (_, said) = headers.find(|(name, _)| *name == dead_letter::ORIGIN)?;
+        said.filter(|said| dead_letter::is_origin(said, &self.topic))
     }
 }
 
@@ -279,6 +299,7 @@ impl Block<'_> {
         let key = record.key.filter(|key| std::str::from_utf8(key).is_ok());
         let content_type = headers::content_type(record.headers.clone(), self.limit);
         let length = record.value.as_ref().map_or(0, Bytes::len);
+        let sent_back = origin.of_sent_back(record.headers.clone());
         let mut bytes = 0;
         for (value, blank) in self.headers.values_mut().zip(&origin.blanks) {
             *value = match blank {
@@ -291,9 +312,15 @@ impl Block<'_> {
                 Blank::Attempt if record.attempt == 1 => HeaderValue::from_static("1"),
                 Blank::Attempt => cut(self.text, |text| decimal(text, record.attempt.into())),
                 Blank::Timeout => timeout.clone(),
-                Blank::IdempotencyKey => cut(self.text, |text| {
-                    text.put_slice(origin.idempotency.as_bytes());
-                    decimal(text, record.offset.0);
+                Blank::IdempotencyKey => cut(self.text, |text| match sent_back {
+                    Some(from) => {
+                        text.put_slice(&origin.idempotency.as_bytes()[..origin.group_bytes]);
+                        escape(text, from);
+                    }
+                    None => {
+                        text.put_slice(origin.idempotency.as_bytes());
+                        decimal(text, record.offset.0);
+                    }
                 }),
                 Blank::ContentType => content_type.clone().unwrap_or(OCTETS),
                 // The client would leave it out for an empty body, and some servers answer 411.

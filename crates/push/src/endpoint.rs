@@ -3,6 +3,8 @@
 //! What every request to it has in common (path, `host`, `forebay-revision`) is prepared here. The
 //! name is resolved when a connection is opened, not before, so that a changed address is found.
 
+use std::net::IpAddr;
+
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
@@ -87,6 +89,12 @@ impl Endpoint {
         Ok(Self { uri: path.into(), host, revision: visible(revision.as_bytes()), name, port })
     }
 
+    /// The same at this one of its name's addresses; `host` stays as it was written.
+    #[must_use]
+    pub fn at(&self, address: IpAddr) -> Self {
+        Self { name: address.to_string().into(), ..self.clone() }
+    }
+
     /// The host's name or address, without brackets.
     pub fn host(&self) -> &str {
         &self.name
@@ -96,7 +104,7 @@ impl Endpoint {
         self.port
     }
 
-    /// The whole address again; two endpoints with one URL are the same endpoint.
+    /// The whole address again.
     pub fn url(&self) -> String {
         format!("http://{self}{}", self.uri)
     }
@@ -149,6 +157,15 @@ mod tests {
         assert_eq!(endpoint.address(), ("::1", 8080));
         assert_eq!(endpoint.host, "[::1]:8080");
         assert_eq!(endpoint.to_string(), "[::1]:8080");
+    }
+
+    #[test]
+    fn an_address_of_its_name_gets_the_same_requests() {
+        let endpoint = Endpoint::parse("http://payments:8080/records?x=1", "v1").unwrap();
+        let at = endpoint.at("fd00::1".parse().unwrap());
+        assert_eq!(at.address(), ("fd00::1", 8080));
+        assert_eq!((&at.host, &at.uri), (&endpoint.host, &endpoint.uri));
+        assert_eq!(at.url(), "http://[fd00::1]:8080/records?x=1");
     }
 
     #[test]

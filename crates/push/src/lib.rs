@@ -9,6 +9,7 @@
 //! channel and no timer is made for a request. Left out: TLS, HTTP/2, gRPC, batches.
 #![forbid(unsafe_code)]
 
+mod age;
 mod connection;
 mod connections;
 mod contract;

@@ -1,13 +1,14 @@
-//! A TCP stream that knows two things the HTTP client above it can't tell: whether any byte of the
-//! current request was handed to the kernel, and whether the kernel has news (an end, or bytes
-//! nobody asked for) that the runtime has not heard of yet.
+//! A TCP stream that knows three things the HTTP client above it can't tell: whether any byte of the
+//! current request was handed to the kernel; whether the kernel has news (an end, or bytes nobody
+//! asked for) that the runtime has not heard of yet; and how much was read, which it bounds, for a
+//! client skips interim answers and padding for as long as they come.
 
 use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,12 +21,31 @@ pub(crate) struct Wire {
     sent: Cell<bool>,
     /// The next read first asks the kernel whether the peer is still silent.
     probe: Cell<bool>,
+    /// Bytes read in all.
+    received: Cell<u64>,
+    /// Bytes that may be read until the next [`Wire::begin`].
+    left: Cell<usize>,
 }
 
 impl Wire {
-    pub(crate) fn begin(&self, probe: bool) {
+    /// A request whose answer comes to at most `most` bytes, all that is passed over counted in.
+    pub(crate) fn begin(&self, probe: bool, most: usize) {
         self.sent.set(false);
         self.probe.set(probe);
+        self.left.set(most);
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    fn read(&self, bytes: usize) -> io::Result<()> {
+        self.received.set(self.received.get() + bytes as u64);
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "the answer has no end in sight")
+        })?);
+        Ok(())
     }
 
     pub(crate) fn sent(&self) -> bool {
@@ -73,7 +93,9 @@ impl AsyncRead for Socket {
         if self.wire.probe.take() {
             self.expect_silence()?;
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        Poll::Ready(self.wire.read(buf.filled().len() - before))
     }
 }
 

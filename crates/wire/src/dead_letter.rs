@@ -16,6 +16,11 @@ pub const PREFIX: &str = "forebay-dead-";
 /// On a record that was sent back: `<topic>/<topic id or ->/<partition>/<offset>` of where it first
 /// was read from.
 pub const ORIGIN: &str = "forebay-origin";
+/// Longer than any: the longest name of a topic, a topic id, two numbers.
+const LONGEST_ORIGIN: usize = 320;
+/// How the [`ForeignNames`] begin.
+const SPRING: &str = "kafka_dlt-";
+const KIP_1191: &str = "__dlq.errors.";
 /// On a mark: the offset of the letter that it is about, in the same partition.
 pub const MARK_OFFSET: &str = "forebay-mark-offset";
 /// On a mark: `redriven` or `purged`.
@@ -168,6 +173,40 @@ impl DeadLetter {
     }
 }
 
+/// What stood on a letter's record before it died: all headers before our first, and behind that
+/// whatever is neither ours nor one of the [`ForeignNames`]. A record that brought such names from
+/// elsewhere keeps them.
+pub fn own_headers<'a, H>(headers: H) -> impl Iterator<Item = H::Item> + Clone
+where
+    H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
+{
+    let mut told = false;
+    headers.filter(move |(name, _)| {
+        let ours = name.starts_with(PREFIX);
+        told |= ours;
+        let foreign = name.starts_with(SPRING) || name.starts_with(KIP_1191);
+        !(ours || told && foreign)
+    })
+}
+
+/// Whether this can be the [`ORIGIN`] of a record that is read from `topic`. One of another topic
+/// is none: services hand headers on to what they produce, and two outputs of one input must not
+/// look like one record.
+pub fn is_origin(said: &[u8], topic: &str) -> bool {
+    if said.len() > LONGEST_ORIGIN {
+        return false;
+    }
+    let Some(rest) = said.strip_prefix(topic.as_bytes()) else { return false };
+    let mut parts = rest.split(|byte| *byte == b'/');
+    let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    // Before the first slash is nothing: the topic has ended there.
+    parts.next().is_some_and(<[u8]>::is_empty)
+        && parts.next().is_some_and(|id| !id.is_empty() && id.iter().all(u8::is_ascii_graphic))
+        && parts.next().is_some_and(number)
+        && parts.next().is_some_and(number)
+        && parts.next().is_none()
+}
+
 impl Mark {
     /// The headers of a mark about the letter at `offset`.
     pub fn headers(self, offset: i64) -> [(&'static str, Vec<u8>); 2] {
@@ -242,87 +281,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn letter() -> DeadLetter {
-        DeadLetter {
-            cluster: Some("c".into()),
-            topic: "payments".into(),
-            topic_id: Some("abc".into()),
-            partition: 3,
-            offset: 77,
-            timestamp: 1_700_000_000_000,
-            subscription: "pay".into(),
-            group: "pay-group".into(),
-            attempts: 10,
-            deliveries: 12,
-            first_failed: Some(1),
-            last_failed: Some(2),
-            revision: "default".into(),
-            why: "exhausted".into(),
-            verdict: Some("retry".into()),
-            status: Some(500),
-            reason: Some("naïve\nreason".into()),
-        }
-    }
-
-    fn borrowed(headers: &[(&'static str, Vec<u8>)]) -> Vec<(&'static str, Option<&'static [u8]>)> {
-        headers.iter().map(|(name, value)| (*name, Some(&*value.clone().leak()))).collect()
-    }
-
-    #[test]
-    fn a_letter_reads_as_it_was_written() {
-        for letter in [
-            letter(),
-            DeadLetter {
-                cluster: None,
-                topic_id: None,
-                first_failed: None,
-                last_failed: None,
-                verdict: None,
-                status: None,
-                reason: None,
-                ..letter()
-            },
-        ] {
-            let headers = letter.headers();
-            assert_eq!(DeadLetter::parse(borrowed(&headers).into_iter()), Ok(letter));
-        }
-    }
-
-    #[test]
-    fn other_records_are_no_letters() {
-        let none = std::iter::empty::<(&str, Option<&[u8]>)>();
-        assert_eq!(
-            DeadLetter::parse(none),
-            Err(NotADeadLetter::Missing("forebay-dead-topic".into()))
-        );
-        let mut headers = letter().headers();
-        headers.push(("forebay-dead-offset", b"x".to_vec()));
-        let error = DeadLetter::parse(borrowed(&headers).into_iter()).unwrap_err();
-        assert_eq!(error.to_string(), "its header forebay-dead-offset says \"x\"");
-    }
-
-    #[test]
-    fn others_find_their_own_names() {
-        let spring = letter().foreign_headers(ForeignNames::Spring);
-        assert!(spring.contains(&("kafka_dlt-original-partition", vec![0, 0, 0, 3])));
-        assert!(spring.contains(&("kafka_dlt-original-offset", vec![0, 0, 0, 0, 0, 0, 0, 77])));
-        let kip = letter().foreign_headers(ForeignNames::Kip1191);
-        assert!(kip.contains(&("__dlq.errors.delivery.count", b"12".to_vec())));
-    }
-
-    #[test]
-    fn a_mark_names_its_letter() {
-        let headers = Mark::Redriven.headers(9);
-        assert_eq!(Mark::parse(borrowed(&headers).into_iter()), Some((Mark::Redriven, 9)));
-        assert_eq!(Mark::parse(borrowed(&letter().headers()).into_iter()), None);
-    }
-
-    #[test]
-    fn the_origin_is_the_tail_of_the_idempotency_key() {
-        assert_eq!(letter().origin(), "payments/abc/3/77");
-        assert_eq!(DeadLetter { topic_id: None, ..letter() }.origin(), "payments/-/3/77");
-    }
-}
+mod tests;

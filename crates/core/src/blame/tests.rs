@@ -79,7 +79,7 @@ fn what_the_service_said_is_no_evidence() {
 #[test]
 fn the_target_fails_where_more_than_half_of_the_recent_answers_do() {
     let mut blame = Blame::new();
-    for lane in 0..10 {
+    for lane in 0..50 {
         exchange(&mut blame, lane, ONE, lane, Verdict::Unknown(UnknownCause::Deadline));
         exchange(&mut blame, 100 + lane, ONE, lane, Verdict::Accept);
     }
@@ -88,7 +88,7 @@ fn the_target_fails_where_more_than_half_of_the_recent_answers_do() {
     assert!(!blame.target_fails(), "the oldest, a failure, made room");
     exchange(&mut blame, 201, ONE, 301, FAILED);
     assert!(blame.target_fails());
-    for lane in 0..20 {
+    for lane in 0..100 {
         let verdict = match lane % 2 {
             0 => Verdict::BackPressure { after: None },
             _ => Verdict::TargetFault(TargetFault::Connect),
@@ -96,6 +96,21 @@ fn the_target_fails_where_more_than_half_of_the_recent_answers_do() {
         exchange(&mut blame, 300 + lane, ONE, 400, verdict);
     }
     assert!(!blame.target_fails(), "back-pressure and suspended endpoints are no failures");
+}
+
+#[test]
+fn a_target_that_became_well_is_not_judged_by_its_first_failure() {
+    let mut blame = Blame::new();
+    exchange(&mut blame, 1, ONE, 0, FAILED);
+    assert!(blame.target_fails(), "at the beginning one is all that is known");
+    exchange(&mut blame, 2, ONE, 1, Verdict::Accept);
+    blame.forget();
+    for sent in 2..11 {
+        exchange(&mut blame, sent, ONE, sent, FAILED);
+        assert!(!blame.target_fails(), "{sent}");
+    }
+    exchange(&mut blame, 11, ONE, 11, FAILED);
+    assert!(blame.target_fails());
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn nothing_is_tried_while_the_limit_is_not_what_binds() {
 #[test]
 fn slow_start_doubles_with_each_round_up_to_where_it_was() {
     let mut limiter = limiter(100, 100);
-    limiter.slow_start(at(0));
+    limiter.slow_start(0, at(0));
     let mut limits = alloc::vec::Vec::new();
     for _ in 0..8 {
         limits.push(limiter.limit());
@@ -120,4 +120,20 @@ fn a_bound_that_falls_ends_the_trial_of_a_larger_limit() {
     limiter.set_bounds(Bounds { first: 2, most: 4 });
     saturate(&mut limiter, 4, 8, 1_000_000, 100);
     assert_eq!(limiter.limit(), 4);
+}
+
+#[test]
+fn an_outage_is_no_measure_of_capacity_and_what_hangs_does_not_fill_slow_start() {
+    let mut limiter = limiter(256, 256);
+    saturate(&mut limiter, 0, 3, 1_000, 10);
+    // It begins with what is accepted still beside what is refused already.
+    for answer in 0..2_000 {
+        let verdict = if answer < 200 && answer % 2 == 0 { Verdict::Accept } else { PUSHED };
+        limiter.answered(verdict, limiter.limit(), at(3_000 + answer));
+    }
+    assert_eq!(limiter.limit(), 1);
+    limiter.slow_start(30, at(60_000));
+    assert_eq!(limiter.limit(), 31, "one beside those that hang");
+    (0..256).for_each(|_| limiter.answered(Verdict::Accept, 31, at(60_001)));
+    assert_eq!(limiter.limit(), 256, "up to where it was before the outage");
 }

@@ -224,3 +224,34 @@ fn an_endpoint_that_lost_its_connections_is_tried_again_at_once() {
     assert_eq!((pool.next_check_at(), pool.has_well()), (None, true));
     assert!(matches!(pool.endpoints()[1].health, Health::AtFault { .. }));
 }
+
+#[test]
+fn a_delivery_now_and_then_does_not_always_go_to_an_endpoint_at_fault() {
+    let (mut pool, mut rng) = (pool(&[1, 2]), Rng::new(1));
+    while pool.pick(None, at(0), &mut rng) != Some(EndpointId(1)) {}
+    ended(&mut pool, EndpointId(1), REFUSED, 0);
+    let mut out = [0_usize; 3];
+    for second in 2..102 {
+        let id = pool.pick_probe(at(second * 1_000), &mut rng).unwrap();
+        out[id.0 as usize] += 1;
+        let verdict = if id == EndpointId(1) { REFUSED } else { Verdict::Accept };
+        ended(&mut pool, id, verdict, second * 1_000);
+    }
+    assert!(out[1] > 30 && out[2] > 30, "{out:?}");
+}
+
+#[test]
+fn what_hangs_keeps_neither_probes_nor_a_new_beginning_from_an_endpoint() {
+    let (mut pool, mut rng) = (pool(&[1]), Rng::new(1));
+    for _ in 0..400 {
+        pool.pick(None, at(0), &mut rng).unwrap();
+    }
+    assert_eq!((pool.pick(None, at(1), &mut rng), pool.next_pick()), (None, None));
+    assert_eq!(pool.next_probe_pick(), Some(Instant::ZERO));
+    let id = pool.pick_probe(at(1), &mut rng).unwrap();
+    let late = Verdict::Unknown(UnknownCause::Deadline);
+    (0..100).for_each(|_| ended(&mut pool, id, late, 30_000));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), None, "its limit was cut");
+    pool.slow_start(at(30_001));
+    assert_eq!(pool.pick(None, at(30_001), &mut rng), Some(id));
+}

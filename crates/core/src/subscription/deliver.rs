@@ -37,7 +37,10 @@ impl<P: Clone> Subscription<P> {
             Turn::Fresh => None,
             Turn::Again => self.last_endpoint(id),
         };
-        let endpoint = self.pool.pick(avoided, now, &mut self.rng)?;
+        let endpoint = match self.hold.gate() {
+            Gate::Probe(_) => self.pool.pick_probe(now, &mut self.rng),
+            Gate::Open | Gate::Shut => self.pool.pick(avoided, now, &mut self.rng),
+        }?;
         match turn {
             Turn::Fresh => {
                 self.fresh.rotate_left(1);
@@ -59,7 +62,8 @@ impl<P: Clone> Subscription<P> {
         now: Instant,
     ) -> Option<Instant> {
         let gate = self.gate_at(now)?;
-        let probes = matches!(self.hold.gate(), Gate::Probe(_)) || !self.pool.has_well();
+        let held = matches!(self.hold.gate(), Gate::Probe(_));
+        let probes = held || !self.pool.has_well();
         let again = |at: Instant| if probes { at } else { at.max(self.retries.next(now)) };
         let lane = match (self.fresh.is_empty(), self.again.is_empty()) {
             (false, _) => Some(now),
@@ -69,7 +73,8 @@ impl<P: Clone> Subscription<P> {
         if self.is_full() {
             return None;
         }
-        Some(lane?.max(gate).max(self.pool.next_pick()?))
+        let pick = if held { self.pool.next_probe_pick() } else { self.pool.next_pick() };
+        Some(lane?.max(gate).max(pick?))
     }
 
     /// From when on anything may be sent: holds and the rate cap; none where nothing may be.
@@ -134,7 +139,7 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    fn next_fresh(&mut self) -> Option<PartitionId> {
+    pub(super) fn next_fresh(&mut self) -> Option<PartitionId> {
         while let Some(&id) = self.fresh.front() {
             let (partition, ready) = self.readiness(id);
             if ready.fresh {

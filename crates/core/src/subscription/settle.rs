@@ -102,7 +102,11 @@ impl<P: Clone> Subscription<P> {
                 self.budget.accepted(now);
                 if self.hold.target_works() {
                     self.blame.forget();
-                    self.limiter.slow_start(now);
+                    self.limiter.slow_start(self.in_flight, now);
+                    self.pool.slow_start(now);
+                    if self.next_fresh().is_some() {
+                        self.retries.spend(now);
+                    }
                 }
             }
             Verdict::BackPressure { .. } => {
@@ -130,6 +134,10 @@ impl<P: Clone> Subscription<P> {
         now: Instant,
     ) -> Next {
         if verdict == Verdict::Accept {
+            let (partition, _) = self.partition(id).expect("a flight has a partition");
+            if partition.lanes.get(slot).failure.is_some() {
+                self.retries.retry_accepted();
+            }
             return Next::Settle;
         }
         // Where the service may still be at work, its key waits for that as ever.

@@ -1,11 +1,12 @@
 //! `forebay consume`: prints records of a topic, by itself or as a member of a group.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use forebay_kafka::{KafkaError, ReadFrom, Reader, ReaderItem};
+use forebay_kafka::{ReadFrom, Reader, ReaderItem};
 
 use crate::cli::consume::{Consume, From};
 use crate::cluster::{Cluster, failure};
+use crate::commands::trouble::Trouble;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::process::Interrupt;
 
@@ -99,28 +100,6 @@ fn read(
         // Somebody who follows waits for Kafka to come back.
         if !args.follow {
             trouble.check(timeout)?;
-        }
-    }
-}
-
-/// An error that may pass, and since when nothing came but errors.
-#[derive(Debug, Default)]
-struct Trouble(Option<(Instant, KafkaError)>);
-
-impl Trouble {
-    fn heard(&mut self, error: KafkaError) -> Result<(), Failure> {
-        if !error.may_retry() {
-            return Err(failure(error));
-        }
-        let since = self.0.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-        self.0 = Some((since, error));
-        Ok(())
-    }
-
-    fn check(&mut self, patience: Duration) -> Result<(), Failure> {
-        match self.0.take_if(|(since, _)| since.elapsed() > patience) {
-            Some((_, error)) => Err(failure(error)),
-            None => Ok(()),
         }
     }
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::cli::cluster::Output;
 use crate::cli::produce::Produce;
 use crate::cluster::{Cluster, Found, failure};
+use crate::commands::pace::Pace;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::input::{Format, Input, InputError, Row, Rows, Shape, Value};
 use crate::output::{print_json, size};
@@ -21,12 +22,10 @@ use crate::process::{Interrupt, print};
 
 mod bar;
 mod limit;
-mod pace;
 mod tally;
 
 use bar::Bar;
 use limit::Limit;
-use pace::Pace;
 use tally::Tally;
 
 /// How long anything is waited for before signals are looked at again.

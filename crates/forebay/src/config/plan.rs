@@ -17,8 +17,12 @@ use super::{
 };
 use crate::cli::Run;
 
-/// Kafka's properties, translated. `embedded` is the address of the broker in this process.
-pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, ConfigError> {
+/// Kafka's properties as the file has them, secrets in their places. `embedded` is the address of
+/// the broker in this process.
+pub(crate) fn given(
+    config: &Config,
+    embedded: &str,
+) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut given = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, property) in &config.kafka.properties {
@@ -32,9 +36,12 @@ pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, 
     if config.kafka.embedded {
         given.insert("bootstrap.servers".into(), embedded.into());
     }
-    if !problems.is_empty() {
-        return Err(config.source.found(problems));
-    }
+    if problems.is_empty() { Ok(given) } else { Err(config.source.found(problems)) }
+}
+
+/// The same, translated.
+pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, ConfigError> {
+    let given = given(config, embedded)?;
     Properties::parse(&given).map_err(|errors| {
         let problem = |error: &forebay_kafka::PropertyError| {
             config.source.problem_at(&error.name, error.to_string())

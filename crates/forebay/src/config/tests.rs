@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const WHOLE: &str = r#"
@@ -228,5 +230,77 @@ fn the_reference_pages_are_up_to_date() {
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(written == page, "{name} is out of date; FOREBAY_WRITE_DOCS=1 writes it");
+    }
+}
+
+/// A value of every kind, and some that are none.
+fn toml_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "-?[0-9]{1,20}",
+        "\"[0-9]{1,20}(us|ms|s|m|h|d|B|KiB|MiB|GiB)\"",
+        "\"(never|list|dns|vip|key|none|hold|drop|dead-letter|http://[a-z\\[\\]:@#/]{0,9})\"",
+        "true|nan|-inf|\\[\\]|\\{\\}|\\[\"\"\\]|1979-05-27|[0-9]\\.[0-9]e[0-9]{1,3}",
+        "\"[ -!#-\\[\\]-~]{0,12}\"",
+        "[ -~]{0,9}",
+    ]
+}
+
+/// The plain file with this line in its table, in the place of the one that may be there.
+fn with(key: &str, value: &str) -> String {
+    let (table, name) = key.rsplit_once('.').expect("every key is in a table");
+    let mut tables = vec![
+        ("kafka", vec!["\"bootstrap.servers\" = \"127.0.0.1:9092\"".to_owned()]),
+        ("subscription", vec!["name = \"payments\"".into(), "topics = [\"payments\"]".into()]),
+        ("subscription.target", vec!["url = \"http://payments:8080/records\"".into()]),
+    ];
+    if tables.iter().all(|(known, _)| *known != table) {
+        tables.push((table, Vec::new()));
+    }
+    let mut text = String::new();
+    for (known, mut lines) in tables {
+        if known == table {
+            lines.retain(|line| !line.starts_with(&format!("{name} =")));
+            lines.push(format!("{name} = {value}"));
+        }
+        let known = if known == "subscription" { "[subscription]" } else { known };
+        text.push_str(&format!("[{known}]\n{}\n", lines.join("\n")));
+    }
+    text
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_key_panics_and_what_is_refused_names_its_file(
+        key in prop::sample::select(reference::OPTIONS.iter().map(|it| it.key).collect::<Vec<_>>()),
+        value in toml_value(),
+    ) {
+        match parse(&with(key, &value)) {
+            Ok(config) => {
+                prop_assert!(config.effective().is_ok());
+                if let Ok(properties) = plan::properties(&config, "127.0.0.1:9092") {
+                    let _ = plan::plans(&config, &properties);
+                }
+            }
+            Err(error) => prop_assert!(error.contains("forebay.toml"), "{}", error),
+        }
+    }
+
+    #[test]
+    fn no_text_panics(at: prop::sample::Index, put in "[ -~\n]{0,6}", cut in 0_usize..20) {
+        let at = at.index(WHOLE.len());
+        let rest = WHOLE.get(at + cut..).unwrap_or_default();
+        let _ = parse(&format!("{}{put}{rest}", &WHOLE[..at]));
+    }
+}
+
+#[test]
+fn each_option_can_be_put_into_the_plain_file() {
+    for option in reference::OPTIONS {
+        let text = with(option.key, option.default);
+        let known = option.default.starts_with(['"', '[']) || option.default.parse::<u64>().is_ok();
+        if known {
+            let error = parse(&text).err().unwrap_or_default();
+            assert!(!error.contains("unknown key") && !error.contains("TOML"), "{text}: {error}");
+        }
     }
 }

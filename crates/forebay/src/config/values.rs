@@ -162,30 +162,4 @@ macro_rules! through_text {
 through_text!(Time, Size, TimeRange, TimeOrNever);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_read_as_they_are_written() {
-        for text in ["250ms", "30s", "10m", "36h", "1d", "5us", "0us"] {
-            assert_eq!(text.parse::<Time>().unwrap().to_string(), text);
-        }
-        for text in ["512B", "64KiB", "16MiB", "1GiB"] {
-            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
-        }
-        assert_eq!("200ms..30s".parse::<TimeRange>().unwrap().to_string(), "200ms..30s");
-        assert_eq!("90s".parse::<Time>().unwrap().to_string(), "90s");
-    }
-
-    #[test]
-    fn a_value_without_a_unit_or_sense_is_refused() {
-        for text in ["", "5", "ms", "5 parsecs", "-1s", "1.5s"] {
-            assert_eq!(text.parse::<Time>(), Err(ValueError::Time(text.into())), "{text}");
-        }
-        for text in ["64", "64MB", "MiB"] {
-            assert_eq!(text.parse::<Size>(), Err(ValueError::Size(text.into())), "{text}");
-        }
-        assert!("30s..200ms".parse::<TimeRange>().is_err());
-        assert!(matches!("99999999999999999h".parse::<Time>(), Err(ValueError::TooLarge(_))));
-    }
-}
+mod tests;

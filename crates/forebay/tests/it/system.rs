@@ -6,10 +6,13 @@
 mod abuse;
 mod control;
 mod crash;
+mod dead_letters;
 mod deliver;
+mod discovery;
 mod guarantee;
 mod input;
 pub(crate) mod kafka;
+mod load;
 mod operate;
 mod park;
 pub(crate) mod process;

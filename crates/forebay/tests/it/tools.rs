@@ -1,4 +1,4 @@
-//! The tools around a Kafka: `produce`, `consume`, `topics` and `groups`.
+//! The tools around a Kafka: `produce`, `consume`, `topics`, `groups` and `dead-letters`.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -7,6 +7,7 @@ use crate::harness::{Ran, Running, forebay, forebay_fed, unique};
 use crate::system::kafka::Kafka;
 
 mod consume;
+mod dead_letters;
 mod groups;
 mod produce;
 mod reach;

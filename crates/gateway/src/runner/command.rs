@@ -16,7 +16,7 @@ impl Runner {
     /// Takes a changed plan. Its endpoints replace the ones there are.
     pub(super) fn change(&self, plan: Plan) -> Result<(), ChangeError> {
         refuse(&self.plan.borrow(), &plan)?;
-        let endpoints = plan.endpoints.clone();
+        let (endpoints, discovery) = (plan.endpoints.clone(), plan.discovery);
         let (rules, limits) = (plan.rules.clone(), plan.limits.clone());
         let before = self.plan.replace(plan);
         if before.limits != limits {
@@ -27,8 +27,9 @@ impl Runner {
             }
         }
         self.handle(Input::Rules(rules));
-        if before.endpoints != endpoints {
-            self.set_endpoints(endpoints);
+        if before.endpoints != endpoints || before.discovery != discovery {
+            self.names.relist(&endpoints, discovery);
+            self.set_endpoints(self.names.endpoints());
         }
         tracing::info!(subscription = self.name, "the configuration has changed");
         Ok(())

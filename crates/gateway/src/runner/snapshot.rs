@@ -37,6 +37,7 @@ impl Runner {
                     latency: endpoint.latency,
                 })
                 .collect(),
+            discovery_fails: self.names.fails(),
             counts: view.counts,
             in_flight: view.in_flight,
             in_flight_max: plan.rules.in_flight_max,

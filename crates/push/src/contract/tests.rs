@@ -125,6 +125,22 @@ fn a_parked_record_says_which_way_it_came() {
 }
 
 #[test]
+fn a_record_that_was_sent_back_keeps_its_idempotency_key() {
+    let key = |origin: Option<&[u8]>| {
+        let headers = write(None, None, vec![("a", None), ("forebay-origin", origin)]);
+        text(&headers, "idempotency-key").unwrap()
+    };
+    let own = "b%C3%BCcher%201/orders/mF1IaZcWTLmkvNm1rFfKzA/3/42";
+    assert_eq!(key(Some(b"orders/some-id/7/1234")), "b%C3%BCcher%201/orders/some-id/7/1234");
+    assert_eq!(key(Some(b"orders/-/0/0")), "b%C3%BCcher%201/orders/-/0/0");
+    assert_eq!(key(Some(b"orders/%\"/0/0")), "b%C3%BCcher%201/orders/%25%22/0/0");
+    for absurd in [&b""[..], b"orders/id/7/12\r\nx: y", b"payments/id/7/1234"] {
+        assert_eq!(key(Some(absurd)), own, "{}", String::from_utf8_lossy(absurd));
+    }
+    assert_eq!(key(None), own);
+}
+
+#[test]
 fn a_null_value_is_marked_and_an_empty_one_is_not() {
     let null = write(None, None, vec![]);
     assert_eq!(text(&null, "forebay-value").as_deref(), Some("null"));

@@ -1,6 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::*;
 
@@ -144,22 +145,95 @@ fn the_reason_is_the_header_else_the_body_and_never_more_than_a_kibibyte() {
     assert_eq!(binary.reason.as_deref(), Some("a\u{fffd}b"));
 }
 
-proptest! {
-    #[test]
-    fn only_a_2xx_or_the_word_accept_is_ever_accepted(
-        status in 100u16..1000,
-        word in proptest::option::of("accept|retry|reject|[ -~]{0,8}"),
-        after in proptest::option::of("[0-9]{0,25}|[ -~]{0,12}"),
-    ) {
-        let mut headers = Vec::new();
-        headers.extend(word.as_deref().map(|word| ("forebay-verdict", word)));
-        headers.extend(after.as_deref().map(|after| ("forebay-retry-after-ms", after)));
-        headers.extend(after.as_deref().map(|after| ("retry-after", after)));
-        let accepted = verdict(status, &headers) == Verdict::Accept;
-        let expected = match word.as_deref() {
-            Some(word) => word == "accept",
-            None => (200..300).contains(&status),
-        };
-        prop_assert_eq!(accepted, expected);
+const NAMES: [&str; 6] =
+    ["forebay-verdict", "forebay-retry-after-ms", "forebay-reason", "retry-after", "date", "x"];
+
+fn long() -> impl Strategy<Value = Vec<u8>> {
+    (prop::collection::vec(any::<u8>(), 0..9), 0_usize..500).prop_map(|(part, n)| part.repeat(n))
+}
+
+/// What headers say that are meant, nearly meant, or not meant at all.
+fn values() -> impl Strategy<Value = HeaderValue> {
+    let text = prop_oneof![
+        4 => "accept|retry|reject",
+        2 => "[0-9]{1,25}",
+        1 => "(Mon|Sun), [0-9]{2} (Jan|Feb|Nov) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT",
+        1 => "[ -~]{0,12}",
+    ];
+    let bytes = prop_oneof![
+        8 => text.prop_map(String::into_bytes),
+        1 => long(),
+    ];
+    bytes.prop_filter_map("not for a header", |bytes| HeaderValue::from_bytes(&bytes).ok())
+}
+
+fn answers() -> impl Strategy<Value = (u16, Vec<(&'static str, HeaderValue)>, Vec<u8>)> {
+    let status = prop_oneof![
+        2 => 100_u16..1000,
+        1 => 200_u16..300,
+        1 => prop::sample::select(vec![429_u16, 503, 504, 101]),
+    ];
+    let headers = prop::collection::vec((prop::sample::select(NAMES.to_vec()), values()), 0..6);
+    (status, headers, long())
+}
+
+/// Whatever is answered: only a 2xx, or the one word `accept`, is an accept; two words are none; and
+/// nothing that is kept of it is without bound.
+fn check(
+    status: u16,
+    given: &[(&'static str, HeaderValue)],
+    body: &[u8],
+) -> Result<(), TestCaseError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        headers.append(HeaderName::from_static(name), value.clone());
     }
+    let answer = read(StatusCode::from_u16(status).unwrap(), &headers, body, || UNIX_EPOCH);
+    let mut words: Vec<&[u8]> = given
+        .iter()
+        .filter(|(name, _)| *name == "forebay-verdict")
+        .map(|(_, value)| value.as_bytes())
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    let expected = match words[..] {
+        [] => (200..300).contains(&status),
+        [word] => word == b"accept",
+        [_, _, ..] => {
+            prop_assert_eq!(answer.verdict, UNREADABLE);
+            false
+        }
+    };
+    prop_assert_eq!(answer.verdict == Verdict::Accept, expected);
+    prop_assert_eq!(answer.status, Some(status));
+    match answer.verdict {
+        Verdict::Retry { said, after } => {
+            prop_assert_eq!(said, !words.is_empty());
+            prop_assert!(said || after.is_none());
+        }
+        Verdict::Reject { said } => prop_assert_eq!(said, words == [b"reject".as_slice()]),
+        Verdict::Accept => prop_assert_eq!(&answer.reason, &None),
+        Verdict::BackPressure { .. } | Verdict::TargetFault(_) => prop_assert!(words.is_empty()),
+        Verdict::Unknown(_) => {}
+    }
+    // A byte that is no text is shown as a character of three.
+    prop_assert!(answer.reason.is_none_or(|reason| reason.len() <= 3 * REASON_BYTES));
+    Ok(())
+}
+
+/// `PROPTEST_CASES=10000000` tries so many, each time others.
+#[test]
+fn no_answer_panics_and_none_is_accepted_that_did_not_say_so() {
+    let config = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => Config { failure_persistence: None, ..Config::default() },
+        None => Config {
+            cases: 20_000,
+            rng_seed: RngSeed::Fixed(7),
+            failure_persistence: None,
+            ..Config::default()
+        },
+    };
+    let checked = TestRunner::new(config)
+        .run(&answers(), |(status, headers, body)| check(status, &headers, &body));
+    checked.unwrap();
 }

@@ -1,9 +1,11 @@
 //! Deliveries over real sockets, to services that do exactly what a test's script says.
 
+mod abuse;
 mod answers;
 mod arbitrary;
 mod habits;
 mod lost;
+mod recycle;
 mod reuse;
 mod service;
 

@@ -93,16 +93,19 @@ fn budget(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
     let since = |times: &[u64], from: u64| times.iter().rev().take_while(|at| **at >= from).count();
     let (longest, shortest) =
         (model.now.saturating_sub(5 * MINUTES), model.now.saturating_sub(5 * MINUTES - STEP));
+    let just_now = since(&office.accepts, model.now);
     let most = |from| since(&office.accepts, from) / ACCEPTED_FOR_ONE + FREE;
-    let sure = |from| since(&office.accepts, from).saturating_sub(1) / ACCEPTED_FOR_ONE + FREE;
     match judgement.fate {
         Some(Fate::Letter | Fate::Dropped)
             if since(&office.given_up, shortest) >= most(longest) =>
         {
             Err(format!("more are given up than {}", most(longest)))
         }
-        // An accept of this very moment may have come after it.
-        Some(Fate::Stuck(Stuck::Budget)) if since(&office.given_up, longest) < sure(shortest) => {
+        // An accept of this very moment may have come after the judgement.
+        Some(Fate::Stuck(Stuck::Budget))
+            if since(&office.given_up, longest)
+                < (since(&office.accepts, shortest) - just_now) / ACCEPTED_FOR_ONE + FREE =>
+        {
             Err(format!("held for its budget, and {} are given up", office.given_up.len()))
         }
         _ => Ok(()),

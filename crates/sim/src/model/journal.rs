@@ -10,8 +10,11 @@ use super::term::Entry;
 /// A key of a partition, or an offset where there is no key.
 pub type Lane = (PartitionId, Result<u64, i64>);
 
-/// Lanes whose latest answers count.
-const RECENT: usize = 20;
+/// Lanes whose latest answers are evidence, and those that judge the target.
+const EVIDENCE: usize = 20;
+const RECENT: usize = 100;
+/// Answers since the target became well from which it is judged again.
+const ANSWERS_MIN: usize = 10;
 /// Back-pressure in a row from which the target is held.
 const REFUSALS: usize = 8;
 
@@ -83,7 +86,7 @@ impl Journal {
     /// Each lane's latest answer, of the first `count` answers.
     fn latest(&self, count: usize) -> impl Iterator<Item = &Heard> {
         let from = count.checked_sub(1).map_or(0, |last| self.heard[last].from).min(count);
-        let mut lanes = Vec::with_capacity(RECENT);
+        let mut lanes = Vec::new();
         let counts = self.heard[from..count].iter().rev().filter(|heard| !said(heard.verdict));
         let latest = counts.filter(move |heard| {
             let new = !lanes.contains(&heard.lane);
@@ -101,7 +104,10 @@ impl Journal {
             accepted += usize::from(heard.verdict == Verdict::Accept);
             failed += usize::from(fails(heard.verdict));
         }
-        failed > accepted
+        let from = self.heard.last().map_or(0, |last| last.from);
+        let since = self.heard[from.min(self.heard.len())..].iter();
+        let answers = since.filter(|heard| !said(heard.verdict)).count();
+        failed > accepted && (from == 0 || answers >= ANSWERS_MIN)
     }
 
     fn is_refused(&self) -> bool {
@@ -132,7 +138,8 @@ impl Journal {
         if count <= trip.heard {
             return false;
         }
-        let held = self.heard[trip.heard..count].iter().any(|heard| heard.held);
+        let held = entry.renewed == entry.trips.len()
+            || self.heard[trip.heard..count].iter().any(|heard| heard.held);
         let alone = self.is_alone(lane, entry);
         (!held && self.accepts_others(lane, entry, count))
             || ((!held || alone) && self.waited(lane, entry, rules, count, now))
@@ -147,7 +154,7 @@ impl Journal {
                 && heard.sent >= trip.answered
                 && (anywhere || heard.endpoint == trip.endpoint)
         };
-        let others: Vec<_> = self.latest(count).filter(counts).collect();
+        let others: Vec<_> = self.latest(count).take(EVIDENCE).filter(counts).collect();
         let accepted = others.iter().filter(|heard| heard.verdict == Verdict::Accept).count();
         2 * accepted > others.len()
     }

@@ -106,11 +106,15 @@ impl Model {
         match command {
             Command::Pause => office.paused = true,
             Command::Resume => {
+                let renewed = office.overdrawn;
                 (office.paused, office.overdrawn) = (false, false);
                 office.given_up.clear();
                 for (term, index) in office.troubled.iter().copied() {
                     let entry = &mut self.terms[term].entries[index];
                     entry.fate = entry.fate.filter(|fate| *fate != Fate::Stuck(Stuck::Budget));
+                    if renewed {
+                        entry.renewed = entry.trips.len();
+                    }
                 }
             }
             Command::Retry { partition, offset } => {

@@ -77,6 +77,8 @@ pub struct Entry {
     pub judged: usize,
     /// How many trips there were when an operator last forgave them.
     pub forgiven: usize,
+    /// Trips that came before an operator renewed the budget: held against nobody.
+    pub renewed: usize,
     /// What it waits for, as the core said last.
     pub seen: Option<BlockedState>,
     pub fate: Option<Fate>,
@@ -245,6 +247,7 @@ impl Term {
             charged: record.past.charged,
             judged: 0,
             forgiven: 0,
+            renewed: 0,
             seen: None,
             fate: None,
             letter_out: false,

@@ -64,4 +64,20 @@ proptest! {
         let checksum = crc32c::crc32c(body.as_bytes());
         let _ = CommitMetadata::decode(&format!("{body};c={checksum:08x}"));
     }
+
+    #[test]
+    fn what_is_read_is_what_was_checksummed(
+        fields in prop::collection::vec(("[tc]?", "[-+]?[0-9]{0,20}|[ -~]{0,9}"), 0..5),
+        name in "fb1|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
+    ) {
+        let fields: String =
+            fields.iter().map(|(name, value)| format!(";{name}={value}")).collect();
+        let body = format!("{name}{fields}");
+        let text = format!("{body};c={:08x}", crc32c::crc32c(body.as_bytes()));
+        if let Ok(read) = CommitMetadata::decode(&text) {
+            prop_assert!(body.starts_with("fb1;"));
+            prop_assert!(body.ends_with(&read.tenure.unsigned_abs().to_string()));
+            prop_assert_eq!(CommitMetadata::decode(&read.encode()), Ok(read));
+        }
+    }
 }

@@ -53,6 +53,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
         "held",
         "dead_letters",
         "park",
+        "discovery_error",
         "partitions[].hold",
         "partitions[].blocked",
         "partitions[]",

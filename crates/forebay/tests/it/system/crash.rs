@@ -1,51 +1,16 @@
 //! Processes killed with SIGKILL under load.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use forebay_trial::{Journal, Kill, Script, Service, clock};
 
 use super::deliver::gateway;
-use super::input::{Input, Sending};
 use super::kafka::Kafka;
-use super::process::{eventually, pause};
+use super::load::Load;
+use super::process::eventually;
 
 const KILLS: usize = 30;
-
-/// Produces on and on until it is stopped.
-struct Load {
-    stop: Arc<AtomicBool>,
-    sending: Sending,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Load {
-    fn start(kafka: &Kafka, topic: &'static str) -> Self {
-        let (stop, sending) = (Arc::new(AtomicBool::new(false)), Sending::default());
-        let (stopped, into, producer) = (stop.clone(), sending.clone(), kafka.producer());
-        let thread = std::thread::spawn(move || {
-            let mut number = 0_usize;
-            while !stopped.load(Ordering::SeqCst) {
-                for _ in 0..20 {
-                    let key = format!("key-{}", number % 500);
-                    into.send(&producer, topic, Some(key.as_bytes()), Some(b"value"));
-                    number += 1;
-                }
-                pause(Duration::from_millis(10));
-            }
-            producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
-        });
-        Self { stop, sending, thread }
-    }
-
-    fn end(self) -> Input {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
-        self.sending.read()
-    }
-}
 
 #[test]
 fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open() {
@@ -53,7 +18,7 @@ fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting().delay(Duration::from_millis(1)), &journal);
     kafka.create("killed", 4);
-    let load = Load::start(&kafka, "killed");
+    let load = Load::start(&kafka, "killed", 20);
     let (mut may_repeat, mut kills) = (0, Vec::new());
     for kill in 0..KILLS {
         let gateway = gateway(directory.path(), &kafka, "killed", &[service.url()], "");
@@ -94,14 +59,14 @@ fn a_broker_killed_again_and_again_keeps_what_it_acknowledged() {
     let journal = Journal::default();
     let service = Service::start(Script::accepting(), &journal);
     kafka.create("kept", 4);
-    let load = Load::start(&kafka, "kept");
+    let load = Load::start(&kafka, "kept", 20);
     let gateway = gateway(directory.path(), &kafka, "kept", &[service.url()], "");
     let mut committed: BTreeMap<i32, i64> = BTreeMap::new();
     for kill in 0..KILLS {
-        let (acknowledged, delivered) = (load.sending.len(), journal.len());
+        let (acknowledged, delivered) = (load.len(), journal.len());
         let more = 20 + 13 * (kill % 5);
         eventually("records are acknowledged and delivered", || {
-            let produced = load.sending.len() >= acknowledged + more;
+            let produced = load.len() >= acknowledged + more;
             (produced && journal.len() >= delivered + more).then_some(())
         });
         let seen = kafka.committed("kept");

@@ -11,6 +11,13 @@ use forebay_trial::{Evidence, Journal, Kill, Place, Sent, Verdict, clock, digest
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input(BTreeMap<(i32, i64), Sent>);
 
+impl FromIterator<Sent> for Input {
+    fn from_iter<I: IntoIterator<Item = Sent>>(all: I) -> Self {
+        let place = |sent: &Sent| (sent.place.partition, sent.place.offset);
+        Self(all.into_iter().map(|sent| (place(&sent), sent)).collect())
+    }
+}
+
 impl Input {
     pub(crate) fn places(&self) -> BTreeSet<(i32, i64)> {
         self.0.keys().copied().collect()
@@ -42,7 +49,19 @@ impl Input {
         Evidence::new(&sent, &journal.read()).kills(kills).assert_kept()
     }
 
-    /// As above, and nothing twice.
+    /// As above; these need not be accepted.
+    #[track_caller]
+    pub(crate) fn assert_kept_but(
+        &self,
+        journal: &Journal,
+        kills: &[Kill],
+        excused: &BTreeSet<Place>,
+    ) -> Verdict {
+        let sent: Vec<Sent> = self.0.values().cloned().collect();
+        Evidence::new(&sent, &journal.read()).kills(kills).excused(excused).assert_kept()
+    }
+
+    /// As [`Input::assert_kept`], and nothing twice.
     #[track_caller]
     pub(crate) fn assert_once(&self, journal: &Journal) {
         let verdict = self.assert_kept(journal, &[]);

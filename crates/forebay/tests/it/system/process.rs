@@ -96,6 +96,14 @@ impl Forebay {
         status.code().unwrap_or(-1)
     }
 
+    /// Of its memory, what the kernel calls `name` (`VmRSS` now, `VmHWM` at most so far), bytes.
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        kib.expect("the kernel tells it in kB") << 10
+    }
+
     /// GET on the control API: status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         http(&self.address("control"), "GET", path, "", "")

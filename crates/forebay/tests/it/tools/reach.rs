@@ -9,13 +9,15 @@ const NOBODY: &str = "127.0.0.1:1";
 
 #[test]
 fn an_unreachable_kafka_is_named_within_the_time_that_it_was_given() {
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 8] = [
         &["produce", "--topic", "t"],
         &["consume", "--topic", "t"],
         &["topics", "list"],
         &["topics", "create", "t"],
         &["groups", "list"],
         &["groups", "describe", "g"],
+        &["dead-letters", "list", "--topic", "t"],
+        &["dead-letters", "redrive", "--topic", "t"],
     ];
     for command in commands {
         let began = Instant::now();
@@ -40,13 +42,18 @@ fn flags_that_make_no_sense_are_wrong_usage() {
     refused(&["groups", "describe", "g", "--members", "--state"], "--state");
     refused(&["topics", "list", "--timeout", "5"], "a whole number and a unit");
     refused(&["topics", "list", "-X", "fetch.min.byte=1"], "did you mean fetch.min.bytes?");
+    refused(&["dead-letters", "list"], "--topic");
+    refused(&["dead-letters", "show", "--topic", "t"], "--offset");
+    refused(&["dead-letters", "show", "--topic", "t", "--offset", "7"], "3:1207");
+    refused(&["dead-letters", "list", "--topic", "t", "--since", "yesterday"], "how long ago");
+    refused(&["dead-letters", "list", "-c", "f", "--kafka", NOBODY], "--kafka");
     let both = ["topics", "list", "--kafka", NOBODY, "-X", "bootstrap.servers=127.0.0.1:2"];
     refused(&both, "both name the servers");
 }
 
 #[test]
 fn help_has_examples() {
-    for command in ["produce", "consume", "topics", "groups"] {
+    for command in ["produce", "consume", "topics", "groups", "dead-letters"] {
         let help = forebay(&[command, "--help"]).done();
         assert!(help.contains(&format!("  forebay {command} ")), "{help}");
         assert!(help.contains("Exit codes:"), "{help}");

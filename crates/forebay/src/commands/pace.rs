@@ -12,19 +12,19 @@ const LONGEST: Duration = Duration::from_millis(50);
 const SLACK: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     interval: Duration,
     due: Instant,
 }
 
 impl Pace {
-    pub(super) fn new(Rate(per_second): Rate) -> Self {
+    pub(crate) fn new(Rate(per_second): Rate) -> Self {
         Self { interval: Duration::from_secs_f64(per_second.recip()), due: Instant::now() }
     }
 
     /// Waits until the next record is due; `false` as soon as `goes_on` says so.
     #[expect(clippy::disallowed_methods, reason = "time is what is waited for here")]
-    pub(super) fn wait(&mut self, mut goes_on: impl FnMut() -> bool) -> bool {
+    pub(crate) fn wait(&mut self, mut goes_on: impl FnMut() -> bool) -> bool {
         loop {
             let ahead = self.due.saturating_duration_since(Instant::now());
             if ahead < SHORTEST {
