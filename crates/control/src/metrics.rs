@@ -112,6 +112,22 @@ pub const METRICS: &[Metric] = &[
         read: |all, samples| samples.one(&[&all.name], all.counts.dead_letters_failed),
     },
     Metric {
+        name: "forebay_parked_records_total",
+        kind: MetricKind::Counter,
+        help: "Records settled because the park topic has them.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.counts.parked),
+    },
+    Metric {
+        name: "forebay_parked_keys",
+        kind: MetricKind::Gauge,
+        help: "Keys of a partition whose records go to the park topic until it is done with them.",
+        labels: PARTITION,
+        read: |all, samples| {
+            samples.each(all, |partition| Some(partition.parked as i64));
+        },
+    },
+    Metric {
         name: "forebay_troubled_records",
         kind: MetricKind::Gauge,
         help: "Records that have failed and are not settled.",

@@ -26,6 +26,10 @@ pub(crate) struct Shown {
     deliveries: Deliveries,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<DeadLetters>,
+    /// Keys that are parked, of the partitions of this process.
+    parked: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    park: Option<Park>,
     /// Records that failed and are not settled: how many, and the oldest.
     troubled: usize,
     troubles: Vec<Blocked>,
@@ -64,9 +68,20 @@ struct Deliveries {
     late: u64,
     settled: u64,
     dead_lettered: u64,
+    parked: u64,
     dropped: u64,
     skipped: u64,
     abandoned: u64,
+}
+
+/// The park topic.
+#[derive(Serialize)]
+struct Park {
+    topic: String,
+    written: u64,
+    failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -81,6 +96,7 @@ struct Partition {
     held: usize,
     held_bytes: usize,
     in_flight: usize,
+    parked: usize,
     window_full: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<String>,
@@ -144,6 +160,7 @@ impl From<&Snapshot> for Shown {
                 late: counts.late,
                 settled: counts.settled,
                 dead_lettered: counts.dead_lettered,
+                parked: counts.parked,
                 dropped: counts.dropped,
                 skipped: counts.skipped,
                 abandoned: counts.abandoned,
@@ -153,6 +170,13 @@ impl From<&Snapshot> for Shown {
                 written: counts.dead_lettered,
                 failed: counts.dead_letters_failed,
                 error: snapshot.dead_letters_fail.clone(),
+            }),
+            parked: snapshot.partitions.iter().map(|partition| partition.parked).sum(),
+            park: snapshot.park_topic.clone().map(|topic| Park {
+                topic,
+                written: counts.parked,
+                failed: counts.parks_failed,
+                error: snapshot.park_fails.clone(),
             }),
             troubled: snapshot.troubled,
             troubles: snapshot.troubles.iter().map(Blocked::from).collect(),
@@ -180,6 +204,7 @@ impl From<&PartitionSnapshot> for Partition {
             held: partition.held,
             held_bytes: partition.held_bytes,
             in_flight: partition.in_flight,
+            parked: partition.parked,
             window_full: partition.window_full,
             hold: partition.hold.as_ref().map(ToString::to_string),
             blocked: partition.blocked.as_ref().map(Blocked::from),

@@ -20,6 +20,14 @@ pub enum Fault {
     UnknownOpensLane,
     /// P1: a refused connection proves that what was sent after it has ended, too.
     RefusalProvesTooMuch,
+    /// P1: the later records of a key that is parked overtake the earlier ones on their way.
+    FollowersOvertake,
+    /// P1: a key is let go as soon as its records are in the park topic.
+    UnparkedEarly,
+    /// P1: a new tenure does not know which keys are parked.
+    ParkForgotten,
+    /// P1: the records of a key are written before Kafka knows that it is parked.
+    ParkedBeforeNamed,
     /// P3: one delivery more than the bound may be in flight.
     OneTooManyInFlight,
     /// P3: what is held is not counted when more is fetched.
@@ -34,6 +42,8 @@ pub enum Fault {
     TenureIgnored,
     /// P6: a record is settled before its dead letter is written.
     SettledBeforeDeadLetter,
+    /// P2: a record is settled before the park topic has it.
+    ParkedBeforeAcknowledged,
     /// Blame: a failure is charged to the record without any evidence.
     ChargedWithoutEvidence,
     /// Blame: what was accepted before the failure is evidence.
@@ -60,6 +70,8 @@ pub enum Fault {
     NoProbePause,
     /// P12: a held target gets deliveries between its probes.
     HoldLeaks,
+    /// P12: keys are parked though the target is at fault.
+    BrokenTargetParks,
     /// P12: a target fault counts as an attempt.
     FaultBurnsAttempt,
     /// Tenure: a new tenure starts with the number of the last one.

@@ -39,6 +39,8 @@ struct Lane {
     head: Slot,
     tail: Slot,
     state: State,
+    /// Its records go elsewhere: none of them is sent.
+    aside: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +64,34 @@ impl<T> Lanes<T> {
 
     /// Queues a record behind the others of its key.
     pub(crate) fn push(&mut self, key: Option<u64>, item: T) -> Slot {
+        self.enter(key, item, false).0
+    }
+
+    /// As [`Lanes::push`], of a key that is set aside: a lane that is new is shut, and its head is
+    /// the caller's to move. Says whether it is.
+    pub(crate) fn push_aside(&mut self, key: u64, item: T) -> (Slot, bool) {
+        self.enter(Some(key), item, true)
+    }
+
+    fn enter(&mut self, key: Option<u64>, item: T, aside: bool) -> (Slot, bool) {
         let known = key.and_then(|key| self.by_key.get(&key).copied());
         let slot = self.slots.insert(Seat { item, lane: known.unwrap_or(usize::MAX), next: None });
         if let Some(lane) = known {
             let lane = &mut self.lanes[lane];
             self.slots[lane.tail].next = Some(slot);
             lane.tail = slot;
-            return slot;
+            return (slot, false);
         }
-        let lane = self.lanes.insert(Lane { key, head: slot, tail: slot, state: State::Ready });
+        let state = if aside { State::Shut } else { State::Ready };
+        let lane = self.lanes.insert(Lane { key, head: slot, tail: slot, state, aside });
         self.slots[slot].lane = lane;
         if let Some(key) = key {
             self.by_key.insert(key, lane);
         }
-        self.fresh.push_back(lane);
-        slot
+        if !aside {
+            self.fresh.push_back(lane);
+        }
+        (slot, aside)
     }
 
     /// As [`Lanes::push`], but never finds the lane of the key: a fault to plant.
@@ -150,6 +165,27 @@ impl<T> Lanes<T> {
         self.again.push_back(lane);
     }
 
+    /// Sets the lane of a shut head aside: none of its records is sent any more.
+    pub(crate) fn set_aside(&mut self, slot: Slot) {
+        let lane = self.lane_of(slot);
+        assert_eq!(lane.state, State::Shut, "what may be at work elsewhere stays");
+        lane.aside = true;
+    }
+
+    pub(crate) fn is_aside(&self, slot: Slot) -> bool {
+        self.lanes[self.slots[slot].lane].aside
+    }
+
+    /// The oldest record of a key.
+    pub(crate) fn head(&self, key: u64) -> Option<Slot> {
+        self.by_key.get(&key).map(|lane| self.lanes[*lane].head)
+    }
+
+    /// The record behind this one.
+    pub(crate) fn next(&self, slot: Slot) -> Option<Slot> {
+        self.slots[slot].next
+    }
+
     /// Removes the head, which is in flight or shut; the next of its key may go.
     pub(crate) fn finish(&mut self, slot: Slot) -> T {
         let id = self.slots[slot].lane;
@@ -159,8 +195,10 @@ impl<T> Lanes<T> {
             Some(next) => {
                 let lane = &mut self.lanes[id];
                 lane.head = next;
-                lane.state = State::Ready;
-                self.fresh.push_back(id);
+                if !lane.aside {
+                    lane.state = State::Ready;
+                    self.fresh.push_back(id);
+                }
             }
             None => {
                 let lane = self.lanes.remove(id);

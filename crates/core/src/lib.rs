@@ -17,6 +17,7 @@ mod hold;
 mod lanes;
 mod ledger;
 mod limiter;
+mod park;
 mod partition;
 mod pool;
 mod rate;
@@ -33,12 +34,15 @@ mod view;
 pub use cap::{Cap, CapTimes};
 pub use fault::{Fault, Planted};
 pub use hold::HoldTarget;
+pub use park::{PARKED_MAX, ParkPlace, ParkedKey, ParkedLast};
 pub use partition::{Stuck, Why};
 pub use pool::Ejection;
-pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
+pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past, Record, Tenure};
 pub use route::RevisionId;
 pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules};
-pub use subscription::{Command, CommandError, DeadLetter, Delivery, Input, Output, Subscription};
+pub use subscription::{
+    Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
+};
 pub use time::Instant;
 pub use verdict::{Answer, TargetFault, UnknownCause, Verdict};
 pub use view::{

@@ -12,6 +12,7 @@ use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::lanes::{Lanes, Slot};
 use crate::ledger::Ledger;
+use crate::park::{ParkedKey, ParkedKeys};
 use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
 use crate::rules::{Guarantee, Order, Rules};
 use crate::time::Instant;
@@ -27,6 +28,11 @@ pub(crate) struct Partition<P> {
     pub(crate) in_flight: usize,
     /// Dead letters that Kafka has not acknowledged.
     pub(crate) leaving: usize,
+    /// Whether its keys may be parked: not where they come from the park topic.
+    pub(crate) parks: bool,
+    pub(crate) parked: ParkedKeys,
+    /// Records on their way to the park topic.
+    pub(crate) parking: usize,
     /// Fetched, and not delivered before it is committed: at most once.
     withheld: Vec<Record<P>>,
     /// Whether the subscription's queues name this partition: of first deliveries, of others, and
@@ -86,6 +92,10 @@ pub(crate) enum HeldState {
     },
     /// On its way to the dead letter topic, or about to be.
     Leaving,
+    /// Head of a lane that goes to the park topic; `out` where Kafka is at it.
+    Parking {
+        out: bool,
+    },
     /// Given up, and waits for an operator.
     Stuck(Stuck),
 }
@@ -168,7 +178,14 @@ pub(crate) enum Step {
 }
 
 impl<P> Partition<P> {
-    pub(crate) fn new(id: PartitionId, tenure: Tenure, start: CommitPoint, now: Instant) -> Self {
+    /// `parks`: whether its keys may be parked; `parked`: which of them are.
+    pub(crate) fn new(
+        id: PartitionId,
+        tenure: Tenure,
+        start: CommitPoint,
+        (parks, parked): (bool, &[ParkedKey]),
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             tenure,
@@ -177,6 +194,9 @@ impl<P> Partition<P> {
             load: Load::default(),
             in_flight: 0,
             leaving: 0,
+            parks,
+            parked: ParkedKeys::inherit(parked, now),
+            parking: 0,
             withheld: Vec::new(),
             in_fresh: false,
             in_again: false,
@@ -190,17 +210,20 @@ impl<P> Partition<P> {
         }
     }
 
-    /// Takes what was fetched.
-    pub(crate) fn take(&mut self, records: Vec<Record<P>>, rules: &Rules) {
+    /// Takes what was fetched. Returns the records that are to be parked first.
+    pub(crate) fn take(&mut self, records: Vec<Record<P>>, rules: &Rules) -> Vec<Slot> {
         records.iter().for_each(|record| self.load.add(record.bytes));
         if rules.guarantee == Guarantee::AtMostOnce {
             self.withheld.extend(records);
-        } else {
-            records.into_iter().for_each(|record| self.track(record, rules));
+            return Vec::new();
         }
+        let parked = records.into_iter().filter_map(|record| self.track(record, rules)).collect();
+        self.parked.forget_gone(self.ledger.end(), |key| self.lanes.head(key).is_some());
+        parked
     }
 
-    fn track(&mut self, record: Record<P>, rules: &Rules) {
+    /// Returns the record's slot where it is to be parked next of its key.
+    fn track(&mut self, record: Record<P>, rules: &Rules) -> Option<Slot> {
         let key = match rules.order {
             Order::Key => record.key,
             Order::Partition => Some(0),
@@ -210,17 +233,37 @@ impl<P> Partition<P> {
             offset: record.offset,
             bytes: record.bytes,
             payload: record.payload,
-            deliveries: 0,
-            charged: 0,
+            deliveries: record.past.deliveries,
+            charged: record.past.charged,
             state: HeldState::Queued,
             failure: None,
         };
-        let slot = if rules.planted.is(Fault::KeyForgotten) {
-            self.lanes.push_unlinked(held)
-        } else {
-            self.lanes.push(key, held)
+        let (slot, is_aside) = match key {
+            Some(key) if self.parked.has(key) => self.lanes.push_aside(key, held),
+            _ if rules.planted.is(Fault::KeyForgotten) => (self.lanes.push_unlinked(held), false),
+            _ => (self.lanes.push(key, held), false),
         };
         self.ledger.track(record.offset, slot);
+        is_aside.then_some(slot)
+    }
+
+    /// Whether it could do with the room that a failing key takes up: it holds most of its share,
+    /// or as many records lie beyond its commit point as may.
+    pub(crate) fn is_cramped(&self, credit: Credit, rules: &Rules) -> bool {
+        credit.own_room(self.load).is_none() || self.beyond() >= rules.window_max
+    }
+
+    /// Moves a lane aside, whose head is shut, for the park topic. Says whether it may be written at
+    /// once; nothing where there is no room for the key's name.
+    pub(crate) fn set_aside(&mut self, slot: Slot, rules: &Rules) -> Option<bool> {
+        let unnamed = rules.planted.is(Fault::ParkedBeforeNamed);
+        let at_once = match self.lanes.key(slot) {
+            Some(key) => self.parked.add(key, self.lanes.get(slot).offset).then_some(unnamed)?,
+            None => true,
+        };
+        self.lanes.set_aside(slot);
+        self.lanes.get_mut(slot).state = HeldState::Parking { out: false };
+        Some(at_once)
     }
 
     /// Whether first deliveries, and whether others, may go out.
@@ -300,11 +343,12 @@ impl<P> Partition<P> {
     fn is_at_work(&self, rules: &Rules) -> bool {
         let owes = rules.guarantee == Guarantee::AtMostOnce
             && (self.committing.is_some() || self.load.records > self.withheld.len());
-        self.in_flight + self.leaving > 0 || owes
+        self.in_flight + self.leaving + self.parking > 0 || owes
     }
 
     pub(crate) fn commit_sent(&mut self, point: CommitPoint) {
         self.committing = Some(point);
+        self.parked.commit_sent();
     }
 
     /// The open fetch is answered; nothing where a former answer crossed its renewal.
@@ -327,8 +371,13 @@ impl<P> Partition<P> {
             && credit.own_room(self.load).is_some()
     }
 
-    /// Kafka acknowledged a commit.
-    pub(crate) fn committed(&mut self, point: CommitPoint, now: Instant, rules: &Rules) {
+    /// Kafka acknowledged a commit. Returns the records that may go to the park topic now.
+    pub(crate) fn committed(
+        &mut self,
+        point: CommitPoint,
+        now: Instant,
+        rules: &Rules,
+    ) -> Vec<Slot> {
         assert_eq!(self.committing.take(), Some(point), "one commit at a time");
         assert!(point >= self.committed, "P8: the commit point does not go back");
         self.committed = point;
@@ -341,11 +390,16 @@ impl<P> Partition<P> {
         let safe = self.withheld.partition_point(|record| record.offset.done() <= point);
         let unsafe_yet = self.withheld.split_off(safe);
         let safe = core::mem::replace(&mut self.withheld, unsafe_yet);
-        safe.into_iter().for_each(|record| self.track(record, rules));
+        for record in safe {
+            self.track(record, rules);
+        }
+        let named = self.parked.committed().into_iter();
+        named.filter_map(|key| self.lanes.head(key)).collect()
     }
 
     pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
         self.committing = None;
+        self.parked.commit_failed();
         self.commit_not_before = now + rules.commit_retry;
     }
 
@@ -363,7 +417,7 @@ impl<P> Partition<P> {
     pub(crate) fn check(&self) {
         self.lanes.check();
         let mut load = Load::default();
-        let (mut in_flight, mut leaving) = (0, 0);
+        let (mut in_flight, mut leaving, mut parking) = (0, 0, 0);
         self.withheld.iter().for_each(|record| load.add(record.bytes));
         for (offset, slot) in self.ledger.unsettled() {
             let held = self.lanes.get(*slot);
@@ -371,10 +425,12 @@ impl<P> Partition<P> {
             load.add(held.bytes);
             in_flight += usize::from(matches!(held.state, HeldState::InFlight { .. }));
             leaving += usize::from(held.state == HeldState::Leaving);
+            parking += usize::from(held.state == HeldState::Parking { out: true });
         }
         assert_eq!(load, self.load, "what is held is what is counted");
         assert_eq!(in_flight, self.in_flight, "what is out is what is counted");
         assert_eq!(leaving, self.leaving, "dead letters that are out are counted");
+        assert_eq!(parking, self.parking, "what goes to the park topic is counted");
         if let Some((oldest, _)) = self.ledger.oldest() {
             assert!(self.ledger.commit_point().0 <= oldest.0, "P2: nothing unsettled is passed");
         }
@@ -394,7 +450,8 @@ impl<P> Partition<P> {
             Guarantee::Automatic if self.is_draining() => self.ledger.commit_point(),
             Guarantee::AtMostOnce | Guarantee::Automatic => self.position(),
         };
-        (point > self.committed).then_some(point)
+        let names = self.stage == Stage::Active && self.parked.wants_naming();
+        (point > self.committed || names).then_some(point.max(self.committed))
     }
 
     fn point(&self, rules: &Rules) -> CommitPoint {
@@ -409,6 +466,11 @@ impl<P> Partition<P> {
             return self.ledger.newest_settled().unwrap_or(point);
         }
         point
+    }
+
+    /// Records beyond the commit point, settled or not.
+    fn beyond(&self) -> usize {
+        self.ledger.window() + self.withheld.len()
     }
 
     fn hurried_fetch(&self, credit: Credit, rules: &Rules) -> Option<Step> {
@@ -435,8 +497,7 @@ impl<P> Partition<P> {
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
         if !rules.planted.is(Fault::WindowIgnored) {
-            let beyond = self.ledger.window() + self.withheld.len();
-            room.records = room.records.min(rules.window_max.saturating_sub(beyond));
+            room.records = room.records.min(rules.window_max.saturating_sub(self.beyond()));
         }
         (room.records > 0).then_some(Step::Fetch(room))
     }

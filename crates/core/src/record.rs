@@ -29,7 +29,17 @@ pub struct Record<P> {
     pub key: Option<u64>,
     /// What the record costs while it is held.
     pub bytes: usize,
+    /// What the record has been through before it came from the park topic; nothing for others.
+    pub past: Past,
     pub payload: P,
+}
+
+/// A record's story before this tenure, as far as it goes on counting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Failures charged to it.
+    pub charged: u32,
+    pub deliveries: u32,
 }
 
 /// Our term of office over a partition. It grows each time a process takes the partition, and
@@ -47,7 +57,8 @@ pub struct DeliveryId {
     pub partition: PartitionId,
     pub tenure: Tenure,
     pub offset: Offset,
-    /// 1 for the record's first delivery in this tenure; it also counts what was not charged.
+    /// One more than the record's past deliveries for the first of this tenure; it also counts what
+    /// was not charged.
     pub number: u32,
 }
 

@@ -34,6 +34,9 @@ pub struct Rules {
     pub dead_letters: bool,
     pub on_exhausted: GiveUp,
     pub on_reject: GiveUp,
+    /// How long a record must have failed before its key may be moved to the park topic; none is
+    /// never. Only where what is committed was settled, and lanes are keys or single records.
+    pub park_after: Option<Duration>,
     /// How long a failed record waits uncharged for evidence; none is for ever.
     pub evidence_wait: Option<Duration>,
     /// Whether endpoints that are much worse than the others are put aside for a while.

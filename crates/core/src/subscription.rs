@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::hold::Hold;
 use crate::lanes::Slot;
 use crate::limiter::{Bounds, Limiter};
+use crate::park::{ParkPlace, ParkedKey};
 use crate::partition::{HeldState, Partition, Step, Unknown, Why};
 use crate::pool::{Pool, PoolRules};
 use crate::rate::Bucket;
@@ -33,6 +34,7 @@ use crate::view::Counts;
 
 mod command;
 mod deliver;
+mod park;
 mod settle;
 mod view;
 
@@ -42,8 +44,16 @@ pub use command::{Command, CommandError};
 #[derive(Clone, Debug)]
 pub enum Input<P> {
     /// The group gave us a partition. `start` is its stored commit point, or where the start
-    /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970.
-    Assigned { partition: PartitionId, start: CommitPoint, stored: Option<Tenure>, wall_ms: i64 },
+    /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970. `parks`:
+    /// whether its keys may be parked; `parked`: those that are, by its stored commit.
+    Assigned {
+        partition: PartitionId,
+        start: CommitPoint,
+        stored: Option<Tenure>,
+        parks: bool,
+        parked: Vec<ParkedKey>,
+        wall_ms: i64,
+    },
     /// Answers [`Output::Fetch`]: at least one record, in rising order.
     Fetched { partition: PartitionId, tenure: Tenure, records: Vec<Record<P>> },
     /// Answers [`Output::Deliver`].
@@ -58,6 +68,12 @@ pub enum Input<P> {
     Lost { partition: PartitionId },
     /// Answers [`Output::DeadLetter`]: Kafka acknowledged it, or did not, or it can't be known.
     DeadLettered { partition: PartitionId, tenure: Tenure, offset: Offset, written: bool },
+    /// Answers [`Output::Park`]: where Kafka has it; none where it has not, or it can't be known.
+    Parked { partition: PartitionId, tenure: Tenure, offset: Offset, at: Option<ParkPlace> },
+    /// The group's commit point in a partition of the park topic, and the end of the log there,
+    /// when they were asked for: to be told now and then while [`Subscription::parked_in`] names
+    /// the partition.
+    ParkCommitted { partition: i32, asked: Instant, point: CommitPoint, end: CommitPoint },
     /// Answers [`Output::Check`]: what is wrong with the endpoint, as far as connecting tells.
     Checked { endpoint: EndpointId, asked: Instant, fault: Option<TargetFault> },
     /// The endpoints of the target, all of them.
@@ -69,11 +85,12 @@ pub enum Input<P> {
 /// All that a subscription can ask for.
 #[derive(Clone, Debug)]
 pub enum Output<P> {
-    /// Commit the point, and the tenure with it.
+    /// Commit the point, and with it the tenure and the keys that are parked.
     Commit {
         partition: PartitionId,
         tenure: Tenure,
         point: CommitPoint,
+        parked: Vec<ParkedKey>,
     },
     /// Hand over records as soon as there are any, at most so many and so large; the first one
     /// may be larger than the bound. It replaces the fetch of the same tenure that is still open.
@@ -86,6 +103,8 @@ pub enum Output<P> {
     Deliver(Delivery<P>),
     /// Write the record to the dead letter topic; it is settled when Kafka has it (P6).
     DeadLetter(DeadLetter<P>),
+    /// Write the record to the park topic; it is settled when Kafka has it (P6).
+    Park(Park<P>),
     /// Try to connect to an endpoint, without sending anything: it lost the connections it had.
     Check {
         endpoint: EndpointId,
@@ -116,6 +135,24 @@ pub struct DeadLetter<P> {
     pub payload: P,
     pub why: Why,
     pub revision: RevisionId,
+    /// Failures charged to it, and all deliveries.
+    pub charged: u32,
+    pub deliveries: u32,
+    /// When it failed for the first and for the last time; none where it never was sent.
+    pub failed: Option<(Instant, Instant)>,
+    pub answer: Option<Answer>,
+}
+
+/// A record that makes room for others, with its followers behind it, and its story.
+#[derive(Clone, Debug)]
+pub struct Park<P> {
+    pub partition: PartitionId,
+    pub tenure: Tenure,
+    pub offset: Offset,
+    pub payload: P,
+    /// The partition of the park topic that holds the others of its key; none where no other is
+    /// known: then the one that its key belongs to.
+    pub to: Option<i32>,
     /// Failures charged to it, and all deliveries.
     pub charged: u32,
     pub deliveries: u32,
@@ -156,6 +193,8 @@ pub struct Subscription<P> {
     awaiting: VecDeque<(PartitionId, Slot)>,
     /// Dead letters to be written.
     leaving: VecDeque<(PartitionId, Slot)>,
+    /// Records to be parked.
+    parking: VecDeque<(PartitionId, Slot)>,
     /// Records that have failed, by when they did first.
     troubled: BTreeSet<(Instant, PartitionId, Slot)>,
     /// Partitions that may want to commit, to fetch or to be released.
@@ -204,6 +243,7 @@ impl<P: Clone> Subscription<P> {
             again: VecDeque::new(),
             awaiting: VecDeque::new(),
             leaving: VecDeque::new(),
+            parking: VecDeque::new(),
             troubled: BTreeSet::new(),
             attention: VecDeque::new(),
             reopenings: BTreeSet::new(),
@@ -218,8 +258,8 @@ impl<P: Clone> Subscription<P> {
         // An answer that comes at its deadline is late, whether or not that was polled in between.
         self.advance(now);
         match input {
-            Input::Assigned { partition, start, stored, wall_ms } => {
-                self.assigned(partition, start, stored, wall_ms, now);
+            Input::Assigned { partition, start, stored, parks, parked, wall_ms } => {
+                self.assigned(partition, start, stored, (parks, &parked), wall_ms, now);
             }
             Input::Fetched { partition, tenure, records } => {
                 self.fetched(partition, tenure, records);
@@ -227,7 +267,8 @@ impl<P: Clone> Subscription<P> {
             Input::Answered { id, answer } => self.answered(id, answer, now),
             Input::Committed { partition, tenure, point } => {
                 if let Some((committed, rules)) = self.tenured(partition, tenure) {
-                    committed.committed(point, now, rules);
+                    let named = committed.committed(point, now, rules);
+                    self.park_heads(partition, named);
                     self.queue_turn(partition);
                     self.consider(partition);
                 }
@@ -241,6 +282,7 @@ impl<P: Clone> Subscription<P> {
             Input::Revoked { partition } => {
                 if let Some((revoked, rules)) = self.partition(partition) {
                     revoked.drain(now, rules);
+                    self.park_no_more(partition);
                     self.consider(partition);
                 }
             }
@@ -248,6 +290,12 @@ impl<P: Clone> Subscription<P> {
             Input::Lost { partition } => self.remove(partition, now),
             Input::DeadLettered { partition, tenure, offset, written } => {
                 self.dead_lettered(partition, tenure, offset, written, now);
+            }
+            Input::Parked { partition, tenure, offset, at } => {
+                self.parked(partition, tenure, offset, at, now);
+            }
+            Input::ParkCommitted { partition, asked, point, end } => {
+                self.park_committed(partition, asked, point, end);
             }
             Input::Checked { endpoint, asked, fault } => {
                 self.pool.checked(endpoint, fault, now);
@@ -311,6 +359,7 @@ impl<P: Clone> Subscription<P> {
         id: PartitionId,
         start: CommitPoint,
         stored: Option<Tenure>,
+        (parks, parked): (bool, &[ParkedKey]),
         wall_ms: i64,
         now: Instant,
     ) {
@@ -328,7 +377,10 @@ impl<P: Clone> Subscription<P> {
         let back = i64::from(self.rules.planted.is(Fault::CommitGoesBack) && start.0 > 0);
         let start = CommitPoint(start.0 - back);
         seat.last_tenure = Some(Tenure(tenure));
-        seat.partition = Some(Partition::new(id, Tenure(tenure), start, now));
+        let forgets = self.rules.planted.is(Fault::ParkForgotten);
+        let parked = if forgets { &[] } else { parked };
+        let partition = Partition::new(id, Tenure(tenure), start, (parks, parked), now);
+        seat.partition = Some(partition);
         self.assigned += 1;
         // Their shares have shrunk.
         self.consider_all();
@@ -339,12 +391,14 @@ impl<P: Clone> Subscription<P> {
         let Some((partition, rules)) = self.tenured(id, tenure) else { return };
         let (before, held) = (partition.taken(), partition.load.records);
         partition.fetched(rules);
-        if !partition.is_draining() {
-            partition.take(records, rules);
-        }
+        let parked = match partition.is_draining() {
+            true => Vec::new(),
+            false => partition.take(records, rules),
+        };
         let (after, now_held) = (partition.taken(), partition.load.records);
         self.held += now_held - held;
         self.taken = self.taken.minus(before).plus(after);
+        self.park_heads(id, parked);
         self.queue_turn(id);
         self.consider(id);
         self.consider_short();
@@ -378,6 +432,7 @@ impl<P: Clone> Subscription<P> {
         self.again.retain(|queued| *queued != id);
         self.awaiting.retain(|(partition, _)| *partition != id);
         self.leaving.retain(|(partition, _)| *partition != id);
+        self.parking.retain(|(partition, _)| *partition != id);
         self.troubled.retain(|(_, partition, _)| *partition != id);
         self.attention.retain(|queued| *queued != id);
         self.reopenings.retain(|(_, partition, _)| *partition != id);
@@ -436,20 +491,27 @@ impl<P: Clone> Subscription<P> {
 
     fn poll_quiet(&mut self, now: Instant) -> Option<Output<P>> {
         let quiet = self.poll_attention(now).or_else(|| self.poll_leaving());
+        let quiet = quiet.or_else(|| self.poll_parking());
         quiet.or_else(|| Some(Output::Check { endpoint: self.pool.next_check(now)? }))
+    }
+
+    /// What a partition may hold.
+    fn credit(&self) -> Credit {
+        let most = Load { records: self.rules.records_max, bytes: self.rules.bytes_max };
+        Credit::share(most, self.assigned, self.taken)
     }
 
     fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {
         while let Some(&id) = self.attention.front() {
+            let credit = self.credit();
             let Self { seats, rules, .. } = self;
-            let most = Load { records: rules.records_max, bytes: rules.bytes_max };
-            let credit = Credit::share(most, self.assigned, self.taken);
             let partition = seats[id.0 as usize].partition.as_mut().expect("attention has one");
             let tenure = partition.tenure;
             match partition.next_step(now, credit, rules) {
                 Some(Step::Commit(point)) => {
+                    let parked = partition.parked.rows();
                     partition.commit_sent(point);
-                    return Some(Output::Commit { partition: id, tenure, point });
+                    return Some(Output::Commit { partition: id, tenure, point, parked });
                 }
                 Some(Step::Fetch(room)) => {
                     let open = partition.fetching.replace(room).unwrap_or_default();

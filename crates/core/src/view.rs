@@ -52,6 +52,8 @@ pub struct PartitionView {
     pub held: usize,
     pub held_bytes: usize,
     pub in_flight: usize,
+    /// Keys whose records go to the park topic.
+    pub parked: usize,
     /// Nothing more is fetched, for as many records as may lie beyond the commit point do.
     pub window_full: bool,
     /// The oldest unsettled record, where it has failed before.
@@ -99,6 +101,8 @@ pub enum BlockedState {
     Evidence,
     /// Its dead letter to be written.
     DeadLetter,
+    /// The park topic to have it.
+    Park,
     /// An operator.
     Operator(Stuck),
 }
@@ -154,6 +158,10 @@ pub struct Counts {
     pub abandoned: u64,
     /// Dead letters that Kafka did not take.
     pub dead_letters_failed: u64,
+    /// Records settled, for the park topic has them,
+    pub parked: u64,
+    /// and those that Kafka did not take at once.
+    pub parks_failed: u64,
 }
 
 impl Counts {

@@ -89,6 +89,8 @@ pub(crate) struct Subscription {
     pub(crate) evidence: Evidence,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dead_letter: Option<Spanned<DeadLetter>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) park: Option<Spanned<Park>>,
     #[serde(default, deserialize_with = "Commit::word_or_table")]
     pub(crate) commit: Commit,
 }
@@ -223,6 +225,15 @@ pub(crate) struct DeadLetter {
     pub(crate) names: Option<ForeignNames>,
 }
 
+/// Where keys go that fail for long, where their partition needs the room.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Park {
+    pub(crate) topic: Spanned<String>,
+    #[serde(default = "defaults::park_after")]
+    pub(crate) after: Time,
+}
+
 /// Whose names dead letters carry beside ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -349,6 +360,10 @@ mod defaults {
 
     pub(super) fn grace() -> Time {
         "1s".parse().expect("a valid default")
+    }
+
+    pub(super) fn park_after() -> Time {
+        "1m".parse().expect("a valid default")
     }
 
     pub(super) fn recycle() -> Time {

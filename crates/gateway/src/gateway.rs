@@ -62,7 +62,7 @@ pub enum OperatorError {
         "offset {0} has not failed: it waits for its turn, or behind an earlier record of its key"
     )]
     Behind(i64),
-    #[error("offset {0} is on its way to the dead letter topic")]
+    #[error("offset {0} is on its way to the dead letter topic, or to the park topic")]
     Leaving(i64),
     #[error("the subscription has no [subscription.dead_letter]")]
     NoDeadLetters,

@@ -7,7 +7,7 @@
 mod clock;
 mod discovery;
 mod gateway;
-mod letters;
+mod leaving;
 mod plan;
 mod runner;
 mod slot;
@@ -16,8 +16,7 @@ mod snapshot;
 pub use gateway::{
     ChangeError, Command, Gateway, Gone, Handle, Handles, OperatorError, Order, Place, StartError,
 };
-pub use letters::LettersPlan;
-pub use plan::{Discovery, Plan};
+pub use plan::{Discovery, LettersPlan, ParkPlan, Plan};
 pub use snapshot::{
     BlockedSnapshot, CapShares, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
 };

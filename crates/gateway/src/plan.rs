@@ -1,10 +1,9 @@
 //! What one subscription is to do, in values that were checked before.
 
 use forebay_core::Rules;
-use forebay_kafka::IntakeConfig;
+use forebay_kafka::{IntakeConfig, Properties};
 use forebay_push::{Endpoint, Limits};
-
-use crate::letters::LettersPlan;
+use forebay_wire::dead_letter::ForeignNames;
 
 /// One subscription, ready to run.
 #[derive(Clone)]
@@ -19,6 +18,24 @@ pub struct Plan {
     pub max_value_bytes: usize,
     /// Where dead letters go, if there are any.
     pub letters: Option<LettersPlan>,
+    /// Where keys go that make room for others, if they do; the intake reads that topic as well.
+    pub park: Option<ParkPlan>,
+}
+
+/// Where a subscription's dead letters go.
+#[derive(Clone)]
+pub struct LettersPlan {
+    pub properties: Properties,
+    pub topic: String,
+    /// Names for others, beside our own.
+    pub foreign: Option<ForeignNames>,
+}
+
+/// Where a subscription's parked records go, and come back from.
+#[derive(Clone)]
+pub struct ParkPlan {
+    pub properties: Properties,
+    pub topic: String,
 }
 
 /// Where the addresses of a target come from.
@@ -33,5 +50,9 @@ pub enum Discovery {
 impl Plan {
     pub(crate) fn letter_topic(&self) -> Option<&str> {
         self.letters.as_ref().map(|letters| letters.topic.as_str())
+    }
+
+    pub(crate) fn park_topic(&self) -> Option<&str> {
+        self.park.as_ref().map(|park| park.topic.as_str())
     }
 }

@@ -4,7 +4,6 @@
 //! whatever looks like a decision here is a translation of names.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,17 +22,19 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::clock::Clock;
 use crate::discovery::Names;
 use crate::gateway::{Command, StartError};
-use crate::letters::Letters;
+use crate::leaving::Leaving;
 use crate::plan::Plan;
 use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold, KafkaState};
 
 mod command;
 mod endpoints;
-mod letter;
+mod leaving;
+mod park;
 mod snapshot;
 
-type Payload = KafkaRecord;
+use park::Payload;
+
 type Delivery = forebay_core::Delivery<Payload>;
 
 /// How long leaving the group may take once everything is drained.
@@ -55,9 +56,15 @@ pub(crate) struct Runner {
     endpoints: RefCell<Vec<Rc<Connections>>>,
     names: Names,
     slots: Slots<Delivery>,
-    letters: Option<Letters>,
+    letters: Option<Leaving>,
     /// Why the last dead letter was not written, until one is.
     letters_fail: RefCell<Option<String>>,
+    park: Option<Leaving>,
+    /// Why the last record was not parked, until one is.
+    park_fails: RefCell<Option<String>>,
+    /// Kafka is asked how far the park topic is committed.
+    asking: Cell<bool>,
+    admin: RefCell<Option<Arc<forebay_kafka::Admin>>>,
     news: Arc<Notify>,
     /// Told when the timer must ring earlier than it is set.
     sooner: Notify,
@@ -84,6 +91,8 @@ struct Seated {
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
     origin: Option<(Tenure, Rc<Origin>)>,
+    /// The keys that are parked, by the last commit that was wanted.
+    parked: Vec<forebay_core::ParkedKey>,
     hold: Option<Hold>,
 }
 
@@ -110,10 +119,16 @@ pub(crate) fn start(
     let waker = news.clone();
     let intake = Intake::start(plan.intake.clone(), Arc::new(move || waker.notify_one()))
         .map_err(|error| StartError::Intake { name: plan.name.clone(), error })?;
-    let letters = plan.letters.clone().map(|letters| Letters::start(letters, news.clone()));
-    let letters = letters
-        .transpose()
-        .map_err(|error| StartError::Intake { name: plan.name.clone(), error })?;
+    let fails = |error| StartError::Intake { name: plan.name.clone(), error };
+    let letters = plan.letters.as_ref().map(|letters| {
+        Leaving::start(&letters.properties, &letters.topic, "dead letters", news.clone())
+    });
+    let letters = letters.transpose().map_err(fails)?;
+    let park = plan
+        .park
+        .as_ref()
+        .map(|park| Leaving::start(&park.properties, &park.topic, "parked records", news.clone()));
+    let park = park.transpose().map_err(fails)?;
     let seed = Clock::wall_ms().unsigned_abs();
     let runner = Runner {
         clock: Clock::new(),
@@ -127,6 +142,10 @@ pub(crate) fn start(
         slots: Slots::new(),
         letters,
         letters_fail: RefCell::default(),
+        park,
+        park_fails: RefCell::default(),
+        asking: Cell::new(false),
+        admin: RefCell::default(),
         news,
         sooner: Notify::new(),
         armed: Cell::new(None),
@@ -157,7 +176,10 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
             () = runner.news.notified() => {}
             () = timer => runner.armed.set(None),
             () = runner.sooner.notified() => continue,
-            _ = tick.tick() => runner.tick(),
+            _ = tick.tick() => {
+                runner.tick();
+                runner.ask_park();
+            }
             command = inbox.recv() => match command {
                 Some(command) => runner.obey(command),
                 None => break,
@@ -165,6 +187,7 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
         }
         runner.take_events();
         runner.take_letters();
+        runner.take_parked();
         let now = runner.clock.now();
         runner.answer_fetches(now);
         runner.drive_all(now);
@@ -183,8 +206,8 @@ impl Runner {
             let output = self.core.borrow_mut().poll(now);
             match output {
                 Some(Output::Deliver(delivery)) => return Some(delivery),
-                Some(Output::Commit { partition, tenure, point }) => {
-                    self.commit(partition, tenure, point);
+                Some(Output::Commit { partition, tenure, point, parked }) => {
+                    self.commit(partition, tenure, point, parked);
                 }
                 Some(Output::Fetch { partition, tenure, records, bytes }) => {
                     let mut seats = self.seats.borrow_mut();
@@ -198,6 +221,7 @@ impl Runner {
                     tokio::task::spawn_local(endpoints::check(self.clone(), endpoint));
                 }
                 Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
+                Some(Output::Park(park)) => self.park(&park),
                 Some(Output::Released { partition }) => self.released(partition),
                 None => break,
             }
@@ -311,13 +335,27 @@ impl Runner {
             wanted: None,
             committing: None,
             origin: None,
+            parked: Vec::new(),
             hold,
         });
         if let Some(start) = assigned.start {
+            let parks = self.parks(&assigned.partition);
+            let parked = metadata.as_ref().map_or(Vec::new(), park::keys);
+            if self.park.is_none() && !parked.is_empty() {
+                tracing::error!(
+                    subscription = self.name,
+                    "{}: {} keys are in a park topic that this subscription does not have any \
+                     more; their later records overtake what is there",
+                    assigned.partition,
+                    parked.len()
+                );
+            }
             self.handle(Input::Assigned {
                 partition: id,
                 start: CommitPoint(start),
                 stored: metadata.map(|metadata| Tenure(metadata.tenure)),
+                parks,
+                parked: if self.park.is_some() { parked } else { Vec::new() },
                 wall_ms: Clock::wall_ms(),
             });
         }
@@ -372,13 +410,20 @@ impl Runner {
         }
     }
 
-    fn commit(&self, id: PartitionId, tenure: Tenure, point: CommitPoint) {
+    fn commit(
+        &self,
+        id: PartitionId,
+        tenure: Tenure,
+        point: CommitPoint,
+        parked: Vec<forebay_core::ParkedKey>,
+    ) {
+        let metadata = park::metadata(tenure, &parked).encode();
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         if let Some(seated) = &mut seat.assigned {
             seated.committing = Some((tenure, point));
+            seated.parked = parked;
         }
-        let metadata = CommitMetadata { tenure: tenure.0 }.encode();
         let partition = seat.partition.clone();
         self.intake.commit([Commit { partition, offset: point.0, metadata }]);
     }
@@ -415,13 +460,14 @@ impl Runner {
             return;
         }
         seated.wanted = None;
+        let is_park = self.is_park(&seats[id.0 as usize].partition);
         drop(seats);
-        let records = taken.into_iter().map(core_record).collect();
+        let records = taken.into_iter().map(|record| core_record(record, is_park)).collect();
         self.handle_at(Input::Fetched { partition: id, tenure, records }, now);
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Answer {
-        let record = &delivery.payload;
+        let record = &delivery.payload.record;
         let value = record.value_bytes();
         let length = value.as_ref().map_or(0, |value| value.len());
         let most = self.plan.borrow().max_value_bytes;
@@ -429,6 +475,10 @@ impl Runner {
             return unsendable(format!("its value of {length} bytes is over {most} bytes"));
         }
         let connections = self.endpoints.borrow()[delivery.endpoint.0 as usize].clone();
+        let deadline = self.clock.at(delivery.deadline);
+        if let Some(from) = &delivery.payload.from {
+            return self.deliver_parked(delivery, from, &connections, deadline).await;
+        }
         let Some(origin) = self.origin(delivery) else { return Answer::overdue() };
         let request = forebay_push::Record {
             offset: delivery.id.offset,
@@ -438,7 +488,6 @@ impl Runner {
             headers: record.headers(),
             attempt: delivery.id.number,
         };
-        let deadline = self.clock.at(delivery.deadline);
         match connections.deliver(&origin, &request, deadline).await {
             Ok(answer) => answer,
             Err(does_not_fit) => unsendable(does_not_fit.to_string()),
@@ -462,6 +511,7 @@ impl Runner {
             topic: &partition.topic,
             topic_id: seated.topic_id.as_deref(),
             partition: partition.partition,
+            park: None,
             tenure: delivery.id.tenure,
         }));
         seated.origin = Some((delivery.id.tenure, origin.clone()));
@@ -569,12 +619,10 @@ fn unsendable(reason: String) -> Answer {
     Answer { verdict, status: None, reason: Some(reason.into()) }
 }
 
-fn core_record(record: KafkaRecord) -> Record<Payload> {
-    let key = record.key().map(|key| {
-        // Fixed seeds: the same lane in every process, so that a replay is a replay.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(key);
-        hasher.finish()
-    });
-    Record { offset: Offset(record.offset), key, bytes: record.size(), payload: record }
+/// `is_park`: whether it was read from the park topic.
+fn core_record(record: KafkaRecord, is_park: bool) -> Record<Payload> {
+    let key = record.key().map(park::hash);
+    let (offset, bytes) = (Offset(record.offset), record.size());
+    let payload = Payload::new(record, is_park);
+    Record { offset, key, bytes, past: payload.past(), payload }
 }

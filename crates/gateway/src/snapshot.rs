@@ -34,6 +34,9 @@ pub struct Snapshot {
     /// Where dead letters go, and why they can't be written at the moment.
     pub dead_letter_topic: Option<String>,
     pub dead_letters_fail: Option<String>,
+    /// Where keys go that make room for others, and why they can't be written there now.
+    pub park_topic: Option<String>,
+    pub park_fails: Option<String>,
     /// Records settled in the last full second.
     pub settled_per_second: u64,
     /// Changes of this process's assignment since it started.
@@ -74,6 +77,8 @@ pub struct PartitionSnapshot {
     pub held: usize,
     pub held_bytes: usize,
     pub in_flight: usize,
+    /// Keys whose records go to the park topic.
+    pub parked: usize,
     /// Nothing more is fetched until the oldest unsettled record is settled: `hold.window`.
     pub window_full: bool,
     pub blocked: Option<BlockedSnapshot>,

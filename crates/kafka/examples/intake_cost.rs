@@ -88,6 +88,7 @@ fn read(
         group: topic.to_owned(),
         instance_id: None,
         start: StartPolicy::Earliest,
+        from_beginning: Vec::new(),
         records_max: 20_000,
         bytes_max: 64 << 20,
         drain: Duration::from_secs(1),

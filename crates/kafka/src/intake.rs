@@ -51,6 +51,8 @@ pub struct IntakeConfig {
     pub instance_id: Option<String>,
     /// Where partitions without a committed offset start.
     pub start: StartPolicy,
+    /// Those of the topics that start at their beginning, whatever `start` says.
+    pub from_beginning: Vec<String>,
     /// Most records held in all queues of this intake together; librdkafka's read-ahead may hold
     /// as many again.
     pub records_max: usize,

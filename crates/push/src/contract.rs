@@ -33,6 +33,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY: HeaderName = HeaderName::from_static("forebay-key");
 const KEY_BASE64: HeaderName = HeaderName::from_static("forebay-key-base64");
 const OFFSET: HeaderName = HeaderName::from_static("forebay-offset");
+const PARK: HeaderName = HeaderName::from_static("forebay-park");
 const PARTITION: HeaderName = HeaderName::from_static("forebay-partition");
 const REVISION: HeaderName = HeaderName::from_static("forebay-revision");
 const SUBSCRIPTION: HeaderName = HeaderName::from_static("forebay-subscription");
@@ -60,6 +61,8 @@ pub struct Names<'a> {
     /// As Kafka prints it; none where the broker has no topic ids (before 2.8).
     pub topic_id: Option<&'a str>,
     pub partition: i32,
+    /// The park topic and its partition, where the record came by them: the tenure is of those.
+    pub park: Option<(&'a str, i32)>,
     pub tenure: Tenure,
 }
 
@@ -101,7 +104,7 @@ impl Origin {
     pub fn new(names: Names<'_>) -> Self {
         let decimal = |number: i64| HeaderValue::from(number);
         let blank = || HeaderValue::from_static("");
-        let headers = [
+        let mut headers = vec![
             (HOST, blank(), Blank::Host),
             (CONTRACT, HeaderValue::from_static("v1"), Blank::Filled),
             (SUBSCRIPTION, visible(names.subscription.as_bytes()), Blank::Filled),
@@ -119,6 +122,10 @@ impl Origin {
             (CONTENT_TYPE, blank(), Blank::ContentType),
             (CONTENT_LENGTH, blank(), Blank::ContentLength),
         ];
+        if let Some((topic, partition)) = names.park {
+            let place = visible(format!("{topic}/{partition}").as_bytes());
+            headers.push((PARK, place, Blank::Filled));
+        }
         let header_bytes = headers.iter().map(|(name, value, _)| line(name, value)).sum();
         let template: HeaderMap =
             headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();

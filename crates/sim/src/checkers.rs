@@ -175,6 +175,7 @@ fn about(output: &Output<usize>) -> Option<PartitionId> {
         | Output::Released { partition } => Some(*partition),
         Output::Deliver(delivery) => Some(delivery.id.partition),
         Output::DeadLetter(letter) => Some(letter.partition),
+        Output::Park(park) => Some(park.partition),
         Output::Check { .. } => None,
     }
 }

@@ -22,16 +22,17 @@ macro_rules! table {
 }
 
 table! {
-    P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch;
+    P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch FollowersOvertake
+        UnparkedEarly ParkForgotten ParkedBeforeNamed;
     P2: CommitOnSend CommitOneTooFar CommitOverGap;
     P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
     P5: LateAnswerCounts UnknownIsSuccess TenureIgnored;
-    P6: SettledBeforeDeadLetter;
+    P6: SettledBeforeDeadLetter ParkedBeforeAcknowledged;
     P8: CommitGoesBack;
     P9: WakeWithoutWork;
     P11: LostIgnored DeliverWhileDraining ReleaseBeforeCommit;
-    P12: NoProbePause HoldLeaks FaultBurnsAttempt;
+    P12: NoProbePause HoldLeaks FaultBurnsAttempt BrokenTargetParks;
     Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
         BudgetForgotten;
     Once: OnceMoreThanOnce;

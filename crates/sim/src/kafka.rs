@@ -3,7 +3,7 @@
 //! A commit counts only while the generation in which it was sent is the current one, as the
 //! group coordinator has it; everything else (slow, failed, acknowledgement lost) is the world's.
 
-use forebay_core::{CommitPoint, Offset, PartitionId, Record, Tenure};
+use forebay_core::{CommitPoint, Offset, ParkedKey, PartitionId, Record, Tenure};
 
 use crate::agenda::Micros;
 use crate::swarm::Row;
@@ -20,6 +20,7 @@ pub(crate) struct Stored {
     pub(crate) generation: u64,
     pub(crate) point: Option<CommitPoint>,
     pub(crate) tenure: Option<Tenure>,
+    pub(crate) parked: Vec<ParkedKey>,
     /// Whether the end of the log was ever stored, also where that was forgotten since.
     pub(crate) completed: bool,
 }
@@ -33,6 +34,7 @@ impl Kafka {
             generation: 0,
             point: None,
             tenure: None,
+            parked: Vec::new(),
         };
         Self { partitions: logs.into_iter().map(stored).collect() }
     }
@@ -52,10 +54,24 @@ impl Kafka {
 }
 
 impl Stored {
-    pub(crate) fn store(&mut self, point: CommitPoint, tenure: Tenure) {
+    pub(crate) fn store(&mut self, point: CommitPoint, tenure: Tenure, parked: Vec<ParkedKey>) {
         self.completed |= self.index(point) == self.log.len();
         self.point = Some(point);
         self.tenure = Some(tenure);
+        self.parked = parked;
+    }
+
+    /// The end of the log.
+    pub(crate) fn end(&self) -> CommitPoint {
+        self.log.last().map_or(CommitPoint(0), |row| CommitPoint(row.offset + 1))
+    }
+
+    /// One more record; some offsets may be left out. Returns its offset.
+    pub(crate) fn append(&mut self, row: Row, left_out: i64) -> i64 {
+        let offset = self.end().0 + left_out;
+        self.log.push(Row { offset, ..row });
+        self.completed = false;
+        offset
     }
 
     /// Where a new owner begins: the stored point, or the start of the log.
@@ -90,7 +106,8 @@ impl Stored {
             }
             room = room.saturating_sub(row.bytes);
             let offset = Offset(row.offset);
-            taken.push(Record { offset, key: row.key, bytes: row.bytes, payload: index });
+            let (key, bytes, past) = (row.key, row.bytes, row.past);
+            taken.push(Record { offset, key, bytes, past, payload: index });
         }
         Ok(taken)
     }

@@ -137,7 +137,7 @@ fn progress(seeds: u64) -> ProgressBar {
 fn summary(seeds: u64, total: &Tally, took: Duration) {
     println!(
         "{seeds} worlds in {:.1} s ({:.0}/s): {} deliveries, {} terms, {} crashes, {} late or \
-         doubled answers, {} charges, {} dead letters, {} drops, {} skips, {} lost where once is \
+         doubled answers, {} charges, {} dead letters, {} parked, {} drops, {} skips, {} lost where once is \
          the most, {} holds, {} over budget, {} events, {:.0} virtual hours",
         took.as_secs_f64(),
         seeds as f64 / took.as_secs_f64(),
@@ -147,6 +147,7 @@ fn summary(seeds: u64, total: &Tally, took: Duration) {
         total.inert,
         total.charged,
         total.dead_letters,
+        total.parked,
         total.dropped,
         total.skipped,
         total.abandoned,

@@ -39,8 +39,34 @@ pub struct Model {
     /// For each partition and record: whether a service ever finished it with an accept, Kafka
     /// ever had its dead letter, or it was dropped or skipped.
     pub done: Vec<Vec<bool>>,
+    /// Of each partition of the park topic, which are numbered after the others: where each record
+    /// is from.
+    pub parks: Vec<Vec<Copied>>,
+    /// For each partition and record: whether Kafka ever had a copy of it in the park topic.
+    pub copied: Vec<Vec<bool>>,
+    /// For each partition that can be parked and record: the one before it of the same key.
+    pub before: Vec<Vec<Option<usize>>>,
     /// For each partition and record: whether it was ever sent, and not certainly in vain.
     pub chance_taken: Vec<Vec<bool>>,
+}
+
+/// A record of the park topic: which one it is a copy of, and who wrote it when.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied {
+    pub partition: PartitionId,
+    pub record: usize,
+    pub tenure: Tenure,
+    pub at: u64,
+}
+
+fn before(keys: &[Option<u64>], order: Order) -> Vec<Option<usize>> {
+    let mut last = BTreeMap::new();
+    let keys = keys.iter().enumerate();
+    let before = keys.map(|(record, key)| {
+        let key = key.filter(|_| order == Order::Key)?;
+        last.insert(key, record)
+    });
+    before.collect()
 }
 
 /// How the contract reads an answer that has just come in.
@@ -52,12 +78,63 @@ pub enum Reading {
 }
 
 impl Model {
-    pub(crate) fn new(rules: Rules, processes: usize, logs: &[usize]) -> Self {
-        let offices = (0..processes).map(|_| Office::new(logs.len())).collect();
-        let none: Vec<_> = logs.iter().map(|records| vec![false; *records]).collect();
+    /// `keys`: of the records of each partition; `park`: partitions of the park topic.
+    pub(crate) fn new(
+        rules: Rules,
+        processes: usize,
+        keys: Vec<Vec<Option<u64>>>,
+        park: usize,
+    ) -> Self {
+        let offices = (0..processes).map(|_| Office::new(keys.len() + park)).collect();
+        let mut none: Vec<_> = keys.iter().map(|records| vec![false; records.len()]).collect();
+        none.extend((0..park).map(|_| Vec::new()));
         let held_max = (rules.records_max, rules.bytes_max);
-        let (done, chance_taken) = (none.clone(), none);
-        Self { rules, now: 0, terms: Vec::new(), offices, held_max, done, chance_taken }
+        let before = keys.iter().map(|keys| before(keys, rules.order)).collect();
+        Self {
+            rules,
+            now: 0,
+            terms: Vec::new(),
+            offices,
+            held_max,
+            done: none.clone(),
+            parks: vec![Vec::new(); park],
+            copied: none.clone(),
+            before,
+            chance_taken: none,
+        }
+    }
+
+    /// What is in a partition, where it is one of the park topic.
+    pub fn park(&self, partition: PartitionId) -> Option<&[Copied]> {
+        let sources = self.copied.len() - self.parks.len();
+        let index = (partition.0 as usize).checked_sub(sources)?;
+        Some(&self.parks[index])
+    }
+
+    /// Where a record is from: its partition and its number there.
+    pub fn origin(&self, partition: PartitionId, record: usize) -> (PartitionId, usize) {
+        match self.park(partition) {
+            Some(copies) => (copies[record].partition, copies[record].record),
+            None => (partition, record),
+        }
+    }
+
+    /// A record reached its end, and so did the one that it is a copy of.
+    pub(crate) fn is_done(&mut self, partition: PartitionId, record: usize) {
+        self.done[partition.0 as usize][record] = true;
+        let (partition, record) = self.origin(partition, record);
+        self.done[partition.0 as usize][record] = true;
+    }
+
+    /// Kafka has a copy in the park topic; returns the partition's number there.
+    pub(crate) fn copy(&mut self, to: usize, copied: Copied) -> PartitionId {
+        let sources = self.copied.len() - self.parks.len();
+        self.copied[copied.partition.0 as usize][copied.record] = true;
+        self.parks[to].push(copied);
+        self.done[sources + to].push(false);
+        self.copied[sources + to].push(false);
+        self.chance_taken[sources + to].push(false);
+        PartitionId((sources + to) as u32)
     }
 
     pub(crate) fn rules_change(&mut self, rules: &Rules) {

@@ -37,6 +37,8 @@ pub struct Work {
     pub(crate) endpoint: EndpointId,
     pub id: DeliveryId,
     pub term: TermId,
+    /// The record's index in its log.
+    pub record: usize,
     pub lane: Option<u64>,
     pub ends: u64,
     /// Its process died under it: nothing comes of it.

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use forebay_core::{EndpointId, Guarantee, PartitionId, Planted, Rules, TargetFault, Verdict};
+use forebay_core::{
+    EndpointId, Guarantee, PartitionId, Past, Planted, Rules, TargetFault, Verdict,
+};
 
 use crate::agenda::Micros;
 use crate::rng::Rng;
@@ -22,6 +24,8 @@ pub struct Plan {
     pub endpoints: u32,
     /// The records of each partition, in rising order of offsets.
     pub logs: Vec<Vec<Row>>,
+    /// Partitions of the park topic; none where there is none.
+    pub park: u32,
     pub pace: Pace,
     pub odds: Odds,
     pub storm: Vec<(Micros, Trouble)>,
@@ -39,6 +43,8 @@ pub struct Row {
     /// Deliveries that fail whatever else happens, and how.
     pub fails: u32,
     pub failure: Verdict,
+    /// What it has been through, where it was parked.
+    pub past: Past,
 }
 
 /// Upper bounds of how long things take.
@@ -196,7 +202,9 @@ impl Plan {
             (odds.lost_during, odds.slow) = (150, 300);
             pace.refuses_late = true;
         }
-        let mut plan = Self { rules, processes, endpoints, logs, pace, odds, storm: vec![], calm };
+        let park = rules.park_after.map_or(0, |_| rng.spread(1, 3) as u32);
+        let storm = vec![];
+        let mut plan = Self { rules, processes, endpoints, logs, park, pace, odds, storm, calm };
         plan.storm = plan.storm(rng, keys, restarts);
         plan
     }
@@ -233,7 +241,8 @@ impl Plan {
     }
 
     fn trouble(&self, kind: u64, rng: &mut Rng, keys: u64) -> Trouble {
-        let partition = PartitionId(rng.below(self.logs.len() as u64) as u32);
+        let partitions = self.logs.len() as u64 + u64::from(self.park);
+        let partition = PartitionId(rng.below(partitions) as u32);
         let endpoint = EndpointId(rng.below(u64::from(self.endpoints)) as u32);
         let lasts = rng.spread(MILLI / 10, self.calm / 2);
         match kind {
@@ -264,8 +273,11 @@ impl Plan {
             }
             17 => Trouble::RulesChange { rules: Box::new(rules::change(rng, &self.rules)) },
             _ => match rng.below(8) {
-                // Nothing is at most once where commits are forgotten.
-                0 if self.rules.guarantee != Guarantee::AtMostOnce => Trouble::GroupForgotten,
+                // Nothing is at most once where commits are forgotten, and no order is left between
+                // a topic and its park topic.
+                0 if self.rules.guarantee != Guarantee::AtMostOnce && self.park == 0 => {
+                    Trouble::GroupForgotten
+                }
                 1..=3 => Trouble::TenureForgotten { partition },
                 _ => Trouble::WallClock { millis: rng.between(0, 7_200_000) as i64 - 3_600_000 },
             },
@@ -302,6 +314,7 @@ fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros) -> Vec<Vec<Row>> 
                     produced,
                     fails: if rng.odds(poison) { rng.between(1, 6) as u32 } else { 0 },
                     failure: failure(rng),
+                    past: Past::default(),
                 }
             };
             times.into_iter().map(row).collect()

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset, PartitionId,
-    Planted, RevisionId, Subscription, TargetFault, Tenure, Verdict,
+    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset, ParkPlace,
+    ParkedKey, PartitionId, Past, Planted, RevisionId, Subscription, TargetFault, Tenure, Verdict,
 };
 
 use crate::agenda::{Agenda, Micros};
@@ -26,6 +26,7 @@ mod delivery;
 mod group;
 mod letters;
 mod operator;
+mod park;
 mod shell;
 mod trouble;
 
@@ -52,6 +53,8 @@ pub struct World {
     /// Which share of the records fails, how, and until when.
     release: Option<(u64, Verdict, Micros)>,
     letters_from: Micros,
+    /// Fetches that wait at the end of a partition of the park topic.
+    at_park_end: Vec<Fetch>,
     calm: bool,
     /// When all has to be delivered, once it is calm.
     end: Micros,
@@ -71,6 +74,8 @@ struct Process {
     poll_due: bool,
     /// An operator is on the way, in the calm.
     called: bool,
+    /// It is about to ask how far the park topic is committed.
+    asking: bool,
 }
 
 /// What a world saw, for people.
@@ -84,6 +89,7 @@ pub struct Tally {
     pub terms: u64,
     pub charged: u64,
     pub dead_letters: u64,
+    pub parked: u64,
     pub dropped: u64,
     pub skipped: u64,
     pub abandoned: u64,
@@ -102,6 +108,7 @@ impl AddAssign for Tally {
         self.terms += other.terms;
         self.charged += other.charged;
         self.dead_letters += other.dead_letters;
+        self.parked += other.parked;
         self.dropped += other.dropped;
         self.skipped += other.skipped;
         self.abandoned += other.abandoned;
@@ -116,6 +123,7 @@ impl Tally {
     fn book(&mut self, office: &Office) {
         self.inert += office.inert;
         self.dead_letters += office.ends.dead_lettered;
+        self.parked += office.ends.parked;
         self.dropped += office.ends.dropped;
         self.skipped += office.ends.skipped;
         self.abandoned += office.ends.abandoned;
@@ -138,6 +146,10 @@ enum Event {
     Reply { commit: Commit, stored: bool },
     Write(Letter),
     Written { letter: Letter, written: bool },
+    WritePark(Parking),
+    Parked { parking: Parking, at: Option<ParkPlace> },
+    AskPark { process: usize, life: u32 },
+    TellPark { process: usize, life: u32, told: Vec<ParkTold> },
     Operate { process: usize, life: u32 },
     Assign { partition: PartitionId },
     TellLost { term: TermId, life: u32 },
@@ -178,13 +190,31 @@ struct Request {
     index: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Commit {
     process: usize,
     life: u32,
     term: TermId,
     tenure: Tenure,
     point: CommitPoint,
+    parked: Vec<ParkedKey>,
+}
+
+/// A record on its way to the park topic.
+#[derive(Clone, Copy, Debug)]
+struct Parking {
+    letter: Letter,
+    to: Option<i32>,
+    past: Past,
+}
+
+/// What Kafka says of a partition of the park topic.
+#[derive(Clone, Copy, Debug)]
+struct ParkTold {
+    partition: i32,
+    asked: Instant,
+    point: CommitPoint,
+    end: CommitPoint,
 }
 
 /// A dead letter on its way to Kafka.
@@ -202,10 +232,19 @@ struct Letter {
 impl World {
     pub fn new(seed: u64, planted: Planted, traced: bool) -> Self {
         let mut plan = Plan::from_seed(seed, planted);
-        let lengths: Vec<_> = plan.logs.iter().map(Vec::len).collect();
-        let model = Model::new(plan.rules.clone(), plan.processes, &lengths);
-        let kafka = Kafka::new(std::mem::take(&mut plan.logs));
-        let process = |_| Process { core: None, life: 0, alarm: 0, poll_due: false, called: false };
+        let mut logs = std::mem::take(&mut plan.logs);
+        let keys = logs.iter().map(|log| log.iter().map(|row| row.key).collect()).collect();
+        let model = Model::new(plan.rules.clone(), plan.processes, keys, plan.park as usize);
+        logs.extend((0..plan.park).map(|_| Vec::new()));
+        let kafka = Kafka::new(logs);
+        let process = |_| Process {
+            core: None,
+            life: 0,
+            alarm: 0,
+            poll_due: false,
+            called: false,
+            asking: false,
+        };
         Self {
             asserts: planted == Planted::NONE,
             now: 0,
@@ -219,6 +258,7 @@ impl World {
             outage: None,
             release: None,
             letters_from: 0,
+            at_park_end: Vec::new(),
             calm: false,
             end: Micros::MAX,
             broken: None,
@@ -305,7 +345,13 @@ impl World {
         };
         let step = step + SECOND / 10 + rate + commit;
         let records: usize = self.kafka.partitions.iter().map(|stored| stored.log.len()).sum();
-        3 * (pauses as u64 + LONGEST_WAIT + pace.commit + pace.letter)
+        // All of them may go by the park topic.
+        let (ways, park) = match self.plan.park {
+            0 => (1, 0),
+            _ => (3, 20 * SECOND + 2 * records as u64 * pace.letter),
+        };
+        let records = ways * records;
+        park + 3 * (pauses as u64 + LONGEST_WAIT + pace.commit + pace.letter)
             + 10 * SECOND
             + 2 * step * records as u64
     }
@@ -346,6 +392,18 @@ impl World {
             Event::Reply { commit, stored } => self.reply(commit, stored),
             Event::Write(letter) => self.write(letter),
             Event::Written { letter, written } => self.written(letter, written),
+            Event::WritePark(parking) => self.write_park(parking),
+            Event::Parked { parking, at } => self.parked(parking, at),
+            Event::AskPark { process, life } => {
+                if self.lives(process, life) {
+                    self.ask_park(process);
+                }
+            }
+            Event::TellPark { process, life, told } => {
+                if self.lives(process, life) {
+                    self.tell_park(process, told);
+                }
+            }
             Event::Operate { process, life } => {
                 if self.lives(process, life) {
                     self.clear_up(process);
@@ -381,6 +439,7 @@ impl World {
         it.core = Some(core);
         it.poll_due = false;
         it.called = false;
+        it.asking = false;
         self.note(|| format!("process {process} starts"));
         self.tell_endpoints(process);
     }

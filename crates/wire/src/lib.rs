@@ -13,6 +13,7 @@ pub mod commit_metadata;
 mod cursor;
 pub mod dead_letter;
 pub mod offsets_topic;
+pub mod parked;
 pub mod record;
 
 pub use batch::{Attributes, Batch, BatchError, BatchHeader, Batches, Codec, HEADER_LEN};

@@ -35,7 +35,7 @@ pub enum CommandError {
     InFlight,
     /// It waits behind an earlier record of its key.
     Behind,
-    /// It is on its way to the dead letter topic.
+    /// It is on its way to the dead letter topic, or to the park topic.
     Leaving,
     /// There is no dead letter topic.
     NoDeadLetters,
@@ -99,8 +99,12 @@ impl<P: Clone> Subscription<P> {
                 return Err(CommandError::InFlight);
             }
             HeldState::Queued => return Err(CommandError::Behind),
-            HeldState::Leaving => return Err(CommandError::Leaving),
+            HeldState::Leaving | HeldState::Parking { .. } => return Err(CommandError::Leaving),
             HeldState::Stuck(_) => return Ok(slot),
+            // The park topic may have it already.
+            HeldState::Shut { .. } if partition.lanes.is_aside(slot) => {
+                return Err(CommandError::Leaving);
+            }
             HeldState::Shut { until, .. } => until,
         };
         if !self.reopenings.remove(&(until, id, slot)) {

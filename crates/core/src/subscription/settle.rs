@@ -72,6 +72,9 @@ impl<P: Clone> Subscription<P> {
                 self.give_up(id, slot, why, now);
             }
         }
+        if answer.verdict != Verdict::Accept {
+            self.make_room(id, None, now);
+        }
         self.queue_turn(id);
         self.consider(id);
         self.consider_short();
@@ -195,7 +198,10 @@ impl<P: Clone> Subscription<P> {
 
     /// A shut lane's time has come: its head is charged, given up, or tried again.
     pub(super) fn due(&mut self, id: PartitionId, slot: Slot, now: Instant) {
-        if !self.judge(id, slot, now) {
+        if self.parks_again(id, slot) || self.judge(id, slot, now) {
+            return;
+        }
+        if !self.make_room(id, Some(slot), now) {
             self.reopen(id, slot);
         }
     }
@@ -386,9 +392,11 @@ impl<P: Clone> Subscription<P> {
         if let Some(failure) = &partition.lanes.get(slot).failure {
             troubled.remove(&(failure.first, id, slot));
         }
+        let follower = partition.lanes.is_aside(slot).then(|| partition.lanes.next(slot)).flatten();
         taken.remove(partition.settle(slot));
         *held -= 1;
         counts.settled += 1;
+        self.park_heads(id, follower);
         // The next of its key may go, and there may be something to commit and room to fetch.
         self.queue_turn(id);
         self.consider(id);

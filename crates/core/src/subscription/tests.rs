@@ -5,9 +5,11 @@ use core::time::Duration;
 
 use super::*;
 use crate::fault::Planted;
-use crate::record::Offset;
+use crate::record::{Offset, Past};
 use crate::rules::{Backoff, GiveUp, Guarantee, Order};
 use crate::verdict::{TargetFault, UnknownCause, Verdict};
+
+mod park;
 
 const P0: PartitionId = PartitionId(0);
 const ONE: EndpointId = EndpointId(1);
@@ -29,6 +31,7 @@ fn rules() -> Rules {
         dead_letters: true,
         on_exhausted: GiveUp::DeadLetter,
         on_reject: GiveUp::DeadLetter,
+        park_after: None,
         evidence_wait: Some(Duration::from_secs(600)),
         ejects: true,
         probe_interval: Duration::from_secs(1),
@@ -54,7 +57,17 @@ fn active() -> Subscription<i64> {
 fn claim(it: &mut Subscription<i64>) {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(0);
-    it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(0));
+    it.handle(
+        Input::Assigned {
+            partition: P0,
+            start,
+            stored: None,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(0),
+    );
     let claim = it.poll(at(0));
     assert!(
         matches!(claim, Some(Output::Commit { tenure: Tenure(7), point, .. }) if point == start)
@@ -69,6 +82,7 @@ fn fetch(it: &mut Subscription<i64>, records: &[(i64, Option<u64>)], now: Instan
         offset: Offset(offset),
         key,
         bytes: 10,
+        past: Past::default(),
         payload: offset,
     };
     let records = records.iter().map(record).collect();
@@ -110,7 +124,17 @@ fn nothing_is_delivered_before_the_tenure_is_committed() {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(5);
     let stored = Some(Tenure(900));
-    it.handle(Input::Assigned { partition: P0, start, stored, wall_ms: 7 }, at(0));
+    it.handle(
+        Input::Assigned {
+            partition: P0,
+            start,
+            stored,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(0),
+    );
     let claim = it.poll(at(0));
     assert!(matches!(claim, Some(Output::Commit { tenure: Tenure(901), .. })), "{claim:?}");
     assert!(it.poll(at(0)).is_none());
@@ -228,7 +252,13 @@ fn one_slow_delivery_does_not_make_the_deadlines_grow() {
     assert!(deliver(&mut it, at(0)).is_some() && deliver(&mut it, at(0)).is_none());
     for offset in 1..2_000 {
         let now = at(offset as u64);
-        let record = Record { offset: Offset(offset), key: Some(2), bytes: 1, payload: 0 };
+        let record = Record {
+            offset: Offset(offset),
+            key: Some(2),
+            bytes: 1,
+            past: Past::default(),
+            payload: 0,
+        };
         it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] }, now);
         while let Some(output) = it.poll(now) {
             if let Output::Deliver(sent) = output {
@@ -271,14 +301,26 @@ fn records_that_a_former_tenure_asked_for_are_not_taken() {
     assert!(matches!(it.poll(at(0)), Some(Output::Fetch { tenure: Tenure(7), .. })));
     it.handle(Input::Lost { partition: P0 }, at(1));
     let start = CommitPoint(0);
-    it.handle(Input::Assigned { partition: P0, start, stored: None, wall_ms: 7 }, at(2));
+    it.handle(
+        Input::Assigned {
+            partition: P0,
+            start,
+            stored: None,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(2),
+    );
     assert!(matches!(it.poll(at(2)), Some(Output::Commit { .. })));
     it.handle(Input::Committed { partition: P0, tenure: Tenure(8), point: start }, at(3));
     assert!(matches!(it.poll(at(3)), Some(Output::Fetch { tenure: Tenure(8), .. })));
-    let late = Record { offset: Offset(40), key: None, bytes: 1, payload: 40 };
+    let late =
+        Record { offset: Offset(40), key: None, bytes: 1, past: Past::default(), payload: 40 };
     it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![late] }, at(4));
     assert!(it.poll(at(4)).is_none(), "offsets 0 to 39 would be lost");
-    let first = Record { offset: Offset(0), key: None, bytes: 1, payload: 0 };
+    let first =
+        Record { offset: Offset(0), key: None, bytes: 1, past: Past::default(), payload: 0 };
     it.handle(Input::Fetched { partition: P0, tenure: Tenure(8), records: vec![first] }, at(5));
     assert_eq!(deliver(&mut it, at(5)).unwrap().payload, 0);
 }
@@ -353,7 +395,17 @@ fn an_open_fetch_shrinks_when_partitions_come() {
     let open = it.poll(at(0));
     assert!(matches!(open, Some(Output::Fetch { records: 8, bytes: 1_000, .. })), "{open:?}");
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned {
+            partition,
+            start,
+            stored: None,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(1),
+    );
     let renewed = it.poll(at(1));
     assert!(
         matches!(renewed, Some(Output::Fetch { partition: P0, records: 4, bytes: 500, .. })),
@@ -368,7 +420,17 @@ fn what_all_partitions_hold_keeps_the_bound_when_partitions_come() {
     let records: Vec<_> = (0..8).map(|offset| (offset, Some(1))).collect();
     fetch(&mut it, &records, at(0));
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned {
+            partition,
+            start,
+            stored: None,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(1),
+    );
     let tenure = Tenure(7);
     let mut fetches = Vec::new();
     while let Some(output) = it.poll(at(1)) {
@@ -389,10 +451,26 @@ fn records_that_cross_the_renewal_of_their_fetch_are_taken() {
     let mut it = active();
     assert!(matches!(it.poll(at(0)), Some(Output::Fetch { records: 8, .. })));
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned {
+            partition,
+            start,
+            stored: None,
+            parks: true,
+            parked: Vec::new(),
+            wall_ms: 7,
+        },
+        at(1),
+    );
     assert!(matches!(it.poll(at(1)), Some(Output::Fetch { records: 4, .. })));
     for offset in 0..2 {
-        let record = Record { offset: Offset(offset), key: None, bytes: 1, payload: offset };
+        let record = Record {
+            offset: Offset(offset),
+            key: None,
+            bytes: 1,
+            past: Past::default(),
+            payload: offset,
+        };
         it.handle(
             Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] },
             at(2),
@@ -653,7 +731,8 @@ fn at_most_once_delivers_what_is_committed_though_more_was_fetched_since() {
     let [Output::Commit { tenure, point, .. }, Output::Fetch { .. }] = outputs[..] else {
         panic!("{outputs:?}")
     };
-    let record = Record { offset: Offset(1), key: Some(2), bytes: 10, payload: 1 };
+    let record =
+        Record { offset: Offset(1), key: Some(2), bytes: 10, past: Past::default(), payload: 1 };
     it.handle(Input::Fetched { partition: P0, tenure, records: vec![record] }, at(101));
     it.handle(Input::Committed { partition: P0, tenure, point }, at(102));
     let sent = deliver(&mut it, at(102)).unwrap();
@@ -684,7 +763,8 @@ fn deadlines_that_shrank_come_in_their_own_order() {
     assert!(deliver(&mut it, at(0)).is_none());
     let deadline = Duration::from_secs(1);
     it.handle(Input::Rules(Rules { deadline, ..rules() }), at(1));
-    let record = Record { offset: Offset(1), key: Some(2), bytes: 10, payload: 1 };
+    let record =
+        Record { offset: Offset(1), key: Some(2), bytes: 10, past: Past::default(), payload: 1 };
     it.handle(Input::Fetched { partition: P0, tenure: Tenure(7), records: vec![record] }, at(1));
     let short = deliver(&mut it, at(1)).unwrap();
     assert!(deliver(&mut it, at(1)).is_none());
@@ -830,6 +910,7 @@ fn ten_seconds_of_rejecting(bad: impl Fn(u64, u64) -> bool) -> (u64, u64, bool) 
                 offset: Offset(offset),
                 key: Some(offset as u64 % 100),
                 bytes: 10,
+                past: Past::default(),
                 payload: offset,
             };
             let records = offsets.map(record).collect();

@@ -80,6 +80,7 @@ impl<P> Partition<P> {
             held: self.load.records,
             held_bytes: self.load.bytes,
             in_flight: self.in_flight,
+            parked: self.parked.len(),
             window_full: self.ledger.window() >= window_max,
             blocked: self.ledger.oldest().and_then(|(offset, slot)| self.blocked_at(offset, *slot)),
         }
@@ -96,6 +97,7 @@ impl<P> Partition<P> {
                 BlockedState::Evidence
             }
             HeldState::Shut { until, unknown: None } => BlockedState::Pause { until },
+            HeldState::Parking { .. } => BlockedState::Park,
             HeldState::Leaving => BlockedState::DeadLetter,
             HeldState::Stuck(stuck) => BlockedState::Operator(stuck),
         };

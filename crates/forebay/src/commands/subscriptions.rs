@@ -127,6 +127,9 @@ fn story(shown: &Value) -> String {
     if let Some(error) = shown["dead_letters"]["error"].as_str() {
         story.push_str(&format!("dead letters can't be written: {error}\n"));
     }
+    if let Some(error) = shown["park"]["error"].as_str() {
+        story.push_str(&format!("keys can't be parked: {error}\n"));
+    }
     let part = |title: &[&str], list: &Value, names: &[&str]| {
         let mut table = Table::new(title);
         let rows = list.as_array().into_iter().flatten();

@@ -7,7 +7,10 @@ use forebay_gateway::ENDPOINTS_MAX;
 use toml::Spanned;
 
 use super::problem::Problem;
-use super::{Config, Discovery, GiveUp, Hold, IN_FLIGHT_MAX, Subscription, Target};
+use super::{
+    CommitMode, Config, Delivery, Discovery, GiveUp, Hold, IN_FLIGHT_MAX, Order, Subscription,
+    Target,
+};
 
 /// Everything that is wrong, in the order of the file.
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
@@ -61,6 +64,7 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     }
     in_flight(target, hold, problems);
     giving_up(subscription, problems);
+    parking(subscription, problems);
     if !(1_024..=65_536).contains(&target.max_header_bytes.get_ref().0) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
@@ -126,6 +130,34 @@ fn giving_up(subscription: &Subscription, problems: &mut Vec<Problem>) {
         let message = "the dead letter topic is one that the subscription reads: each dead letter \
                        would be delivered again";
         problems.push(Problem::at(topic.span(), message));
+    }
+}
+
+/// Where keys go that make room for others.
+fn parking(subscription: &Subscription, problems: &mut Vec<Problem>) {
+    let Subscription { park, dead_letter, topics, .. } = subscription;
+    let Some(park) = park else { return };
+    let topic = &park.get_ref().topic;
+    topic_name(topic.get_ref(), topic.span(), problems);
+    if topics.get_ref().contains(topic.get_ref()) {
+        let message = "the park topic is read by itself; leave it out of `topics`";
+        problems.push(Problem::at(topic.span(), message));
+    }
+    if dead_letter.as_ref().is_some_and(|it| it.get_ref().topic.get_ref() == topic.get_ref()) {
+        let message = "the park topic is the dead letter topic as well: what is given up would be \
+                       delivered again";
+        problems.push(Problem::at(topic.span(), message));
+    }
+    let settled = subscription.commit.mode == CommitMode::Settled;
+    if subscription.delivery != Delivery::AtLeastOnce || !settled {
+        let message = "[subscription.park] needs `delivery = \"at-least-once\"` and commits of what \
+                       is settled: in other modes no record holds a commit point back";
+        problems.push(Problem::at(park.span(), message));
+    }
+    if subscription.order == Order::Partition {
+        let message = "[subscription.park] with `order = \"partition\"` would move the whole \
+                       partition; use `order = \"key\"` or \"none\"";
+        problems.push(Problem::at(park.span(), message));
     }
 }
 

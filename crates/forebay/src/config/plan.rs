@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_core::{Backoff, Guarantee, Planted, Rules};
-use forebay_gateway::{Discovery, LettersPlan, Plan, REVISION};
+use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
 use forebay_wire::commit_metadata::CommitMetadata;
@@ -82,9 +82,11 @@ fn plan(
     });
     let name = subscription.name.get_ref().clone();
     let drain = subscription.commit.drain.0;
+    let park = subscription.park.as_ref().map(|park| park.get_ref().topic.get_ref().clone());
     let intake = IntakeConfig {
         properties: properties.clone(),
-        topics: subscription.topics.get_ref().clone(),
+        topics: subscription.topics.get_ref().iter().chain(&park).cloned().collect(),
+        from_beginning: park.iter().cloned().collect(),
         group: subscription.group().to_owned(),
         instance_id: Some(format!("{instance}-{name}")),
         start: match subscription.start {
@@ -124,6 +126,7 @@ fn plan(
                 }),
             },
         ),
+        park: park.map(|topic| ParkPlan { properties: properties.clone(), topic }),
         max_value_bytes: target.max_value_bytes.0,
     })
 }
@@ -168,6 +171,7 @@ fn rules(subscription: &Subscription, target: &Target) -> Rules {
         dead_letters,
         on_exhausted: gives_up(&retry.on_exhausted),
         on_reject: gives_up(&retry.on_reject),
+        park_after: subscription.park.as_ref().map(|park| park.get_ref().after.0),
         evidence_wait: subscription.evidence.wait.0,
         ejects: target.discovery != super::Discovery::Vip,
         probe_interval: Duration::from_secs(1),

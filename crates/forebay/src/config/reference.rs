@@ -161,6 +161,19 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "Whose header names a dead letter carries beside ours: `spring` or `kip-1191`.",
     ),
     option(
+        "subscription.park.topic",
+        "none",
+        "Where a failing key and its followers go, in order, while their partition has no room left \
+         for others; made where it is missing, and read back by the same subscription. Another \
+         topic than those that are read, and than the dead letter topic; it needs \
+         `delivery = \"at-least-once\"`, and an order of `key` or `none`.",
+    ),
+    option(
+        "subscription.park.after",
+        "\"1m\"",
+        "How long a record must have failed, by its own fault, before its key may be moved.",
+    ),
+    option(
         "subscription.retry.backoff",
         "\"200ms..30s\"",
         "Pauses between the deliveries of a record that failed: the first, doubling up to the \

@@ -70,6 +70,22 @@ fn giving_up_needs_a_place_for_what_is_given_up() {
 }
 
 #[test]
+fn the_park_topic_is_another_and_needs_a_commit_point_to_free() {
+    let park = |topic: &str| format!("{WHOLE}\n[subscription.park]\ntopic = \"{topic}\"\n");
+    assert!(parse(&park("payments.park")).is_ok());
+    assert!(parse(&park("payments")).unwrap_err().contains("leave it out of `topics`"));
+    let both = park("gone") + "[subscription.dead_letter]\ntopic = \"gone\"\n";
+    assert!(parse(&both).unwrap_err().contains("delivered again"));
+    let with = |line: &str| park("p").replace("name =", &format!("{line}\nname ="));
+    for line in ["delivery = \"at-most-once\"", "commit = \"auto\""] {
+        assert!(parse(&with(line)).unwrap_err().contains("at-least-once"), "{line}");
+    }
+    let error = parse(&with("order = \"partition\"")).unwrap_err();
+    assert!(error.contains("whole"), "{error}");
+    assert!(parse(&with("order = \"none\"")).is_ok());
+}
+
+#[test]
 fn commit_is_a_word_or_a_table() {
     let interval = |text: &str| parse(text).unwrap().subscriptions[0].get_ref().commit.interval();
     let word = WHOLE.replace("name =", "commit = \"auto\"\nname =");
@@ -188,6 +204,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         .replace("name =", "group = \"g\"\nname =")
         .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
         + "[subscription.dead_letter]\ntopic = \"dead\"\nnames = \"spring\"\n"
+        + "[subscription.park]\ntopic = \"parked\"\n"
         + "[subscription.retry]\non_exhausted = \"hold\"\non_reject = \"drop\"\n"
         + "[subscription.commit]\ninterval = \"1s\"\n";
     let mut effective: toml::Table = parse(&whole).unwrap().effective().unwrap().parse().unwrap();

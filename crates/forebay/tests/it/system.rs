@@ -14,6 +14,7 @@ mod input;
 pub(crate) mod kafka;
 mod load;
 mod operate;
+mod park;
 pub(crate) mod process;
 mod refuse;
 mod scale;

@@ -101,12 +101,15 @@ impl Runner {
             return false;
         };
         (seated.wanted, seated.committing, seated.origin) = (None, None, None);
+        let (parks, parked) = (self.parks(&seat.partition), seated.parked.clone());
         self.intake.seek(seat.partition.clone(), offset);
         drop(seats);
         self.handle(Input::Assigned {
             partition: id,
             start: CommitPoint(offset),
             stored: None,
+            parks,
+            parked,
             wall_ms: Clock::wall_ms(),
         });
         true
@@ -134,6 +137,7 @@ impl Runner {
 fn refuse(before: &Plan, plan: &Plan) -> Result<(), ChangeError> {
     let checks = [
         ("the group", before.intake.group == plan.intake.group),
+        ("the park topic", before.park_topic() == plan.park_topic()),
         ("the list of topics", before.intake.topics == plan.intake.topics),
         ("`order`", before.rules.order == plan.rules.order),
         ("`delivery`", before.rules.guarantee == plan.rules.guarantee),

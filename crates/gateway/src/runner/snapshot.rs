@@ -3,7 +3,7 @@
 use forebay_core::{Blocked, BlockedState, HoldTarget, PartitionStage, PartitionView, Stuck, View};
 use forebay_kafka::TopicPartition;
 
-use super::letter::verdict;
+use super::leaving::verdict;
 use super::{Runner, Seat, Seated};
 use crate::snapshot::{BlockedSnapshot, EndpointSnapshot, PartitionSnapshot, Snapshot};
 
@@ -12,6 +12,8 @@ impl Runner {
         let view = self.core.borrow().view();
         let plan = self.plan.borrow();
         let seats = self.seats.borrow();
+        let park_topic = plan.park_topic();
+        let topics = plan.intake.topics.iter().filter(|topic| Some(topic.as_str()) != park_topic);
         let assigned = seats.iter().enumerate().filter_map(|(index, seat)| {
             let known = view.partitions.iter().find(|known| known.partition.0 as usize == index);
             Some(self.partition(&seat.partition, seat.assigned.as_ref()?, known, &seats))
@@ -21,7 +23,7 @@ impl Runner {
         Snapshot {
             name: self.name.clone(),
             group: self.group.clone(),
-            topics: plan.intake.topics.clone(),
+            topics: topics.cloned().collect(),
             kafka: self.kafka.borrow().clone(),
             partitions,
             endpoints: view
@@ -48,6 +50,8 @@ impl Runner {
             troubles: view.troubles.iter().map(|blocked| self.blocked(blocked, &seats)).collect(),
             dead_letter_topic: plan.letter_topic().map(str::to_owned),
             dead_letters_fail: self.letters_fail.borrow().clone(),
+            park_topic: park_topic.map(str::to_owned),
+            park_fails: self.park_fails.borrow().clone(),
             settled_per_second: self.rate.get().per_second,
             rebalances: self.rebalances.get(),
         }
@@ -74,6 +78,7 @@ impl Runner {
             held: view.map_or(0, |view| view.held),
             held_bytes: view.map_or(0, |view| view.held_bytes),
             in_flight: view.map_or(0, |view| view.in_flight),
+            parked: view.map_or(0, |view| view.parked),
             window_full: view.is_some_and(|view| view.window_full),
             blocked: view
                 .and_then(|view| view.blocked.as_ref())
@@ -152,6 +157,7 @@ const fn waits_for(state: BlockedState) -> (&'static str, &'static str) {
         BlockedState::Pause { .. } => ("pause", "it waits for its next attempt"),
         BlockedState::Unknown { .. } => ("unknown", "the service may still be at work on it"),
         BlockedState::Evidence => ("evidence", "others will show whose fault it is"),
+        BlockedState::Park => ("park", "it is being parked, with its key"),
         BlockedState::DeadLetter => ("dead-letter", "its dead letter is being written"),
         BlockedState::Operator(Stuck::Rule) => {
             ("held", "it was given up and is held: retry it, skip it or dead-letter it")

@@ -74,6 +74,7 @@ pub(super) fn spawn(
         servers: config.properties.servers().to_owned(),
         group: config.group.clone(),
         policy: config.start,
+        from_beginning: config.from_beginning.clone(),
         committed_at: config.committed_at,
         known: BTreeMap::new(),
     };
@@ -90,6 +91,7 @@ struct Lookup {
     servers: String,
     group: String,
     policy: StartPolicy,
+    from_beginning: Vec<String>,
     committed_at: Option<fn(&str) -> Option<i64>>,
     /// How many partitions each topic had when this intake first saw it.
     known: BTreeMap<Arc<str>, i32>,
@@ -133,6 +135,13 @@ impl Lookup {
                 let stored = committed.get(&ends.partition).cloned();
                 let start = match &stored {
                     Some(stored) => Some(stored.offset),
+                    None if self
+                        .from_beginning
+                        .iter()
+                        .any(|topic| **topic == *ends.partition.topic) =>
+                    {
+                        Some(ends.log_start)
+                    }
                     None if self.appeared_later(&ends.partition, &committed, now) => {
                         Some(ends.log_start)
                     }

@@ -20,6 +20,7 @@ pub(crate) fn config(topic: &str, group: &str) -> IntakeConfig {
         topics: vec![topic.to_owned()],
         group: group.to_owned(),
         instance_id: None,
+        from_beginning: Vec::new(),
         start: StartPolicy::Earliest,
         records_max: 20_000,
         bytes_max: 64 << 20,

@@ -17,6 +17,7 @@ fn origin() -> Origin {
         topic: "orders",
         topic_id: Some("mF1IaZcWTLmkvNm1rFfKzA"),
         partition: 3,
+        park: None,
         tenure: Tenure(1_700_000_000_000),
     })
 }
@@ -88,9 +89,39 @@ fn a_broker_without_topic_ids_leaves_a_dash_in_the_idempotency_key() {
         topic: "t",
         topic_id: None,
         partition: 0,
+        park: None,
         tenure: Tenure(1),
     };
     assert_eq!(&*Origin::new(names).idempotency, "g/t/-/0/");
+}
+
+#[test]
+fn a_parked_record_says_which_way_it_came() {
+    let names = Names {
+        subscription: "s",
+        group: "g",
+        topic: "t",
+        topic_id: None,
+        partition: 0,
+        park: Some(("t park", 2)),
+        tenure: Tenure(1),
+    };
+    let record = Record {
+        offset: Offset(42),
+        timestamp: 0,
+        key: None,
+        value: None,
+        headers: std::iter::empty(),
+        attempt: 5,
+    };
+    let origin = Origin::new(names);
+    let request = RequestWriter::new(8_000)
+        .write(&endpoint(), &origin, &record, Duration::from_secs(30))
+        .unwrap();
+    let text = |name: &str| request.headers().get(name)?.to_str().ok();
+    assert_eq!(text("forebay-park"), Some("t%20park/2"));
+    assert_eq!((text("forebay-topic"), text("forebay-attempt")), (Some("t"), Some("5")));
+    assert_eq!(text("idempotency-key"), Some("g/t/-/0/42"));
 }
 
 #[test]

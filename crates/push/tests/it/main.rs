@@ -30,6 +30,7 @@ fn origin() -> Origin {
         topic: "orders",
         topic_id: None,
         partition: 3,
+        park: None,
         tenure: Tenure(17),
     })
 }

@@ -27,7 +27,7 @@ impl Checker for RevokedDrains {
                     {
                         Ok(())
                     }
-                    (Some(_), Output::Deliver(_) | Output::Fetch { .. }) => {
+                    (Some(_), Output::Deliver(_) | Output::Fetch { .. } | Output::Park(_)) => {
                         Err(format!("partition {} is revoked: {output:?}", partition.0))
                     }
                     _ => Ok(()),
@@ -49,7 +49,8 @@ impl Checker for RevokedDrains {
 
 fn released(term: &Term, revoked_at: u64, model: &Model) -> Result<(), String> {
     let deadline = revoked_at + micros(model.rules.drain);
-    let letters = term.entries.iter().any(|entry| entry.letter_out && !entry.settled);
+    let leaves = |entry: &crate::model::Entry| entry.letter_out || entry.park_out;
+    let letters = term.entries.iter().any(|entry| leaves(entry) && !entry.settled);
     let owed = model.rules.guarantee == Guarantee::AtMostOnce && owes(term);
     if (term.flights() > 0 || letters || owed) && model.now < deadline {
         return Err(format!("partition {} does not wait for its answers", term.partition.0));

@@ -8,7 +8,7 @@ use forebay_core::{DeliveryId, EndpointId, Guarantee, Output};
 use super::blame::DECLINED_FREE;
 use super::{Checker, Fact, micros};
 use crate::model::journal::declines;
-use crate::model::{Judgement, Model};
+use crate::model::{Fate, Judgement, Model};
 
 pub(super) struct BrokenTargetsAreProbed;
 
@@ -20,7 +20,10 @@ impl Checker for BrokenTargetsAreProbed {
                 untried_lanes_go_first(*process, delivery.id, model)?;
                 endpoint_is_spared(*process, delivery.endpoint, model)
             }
-            Fact::Judged { judgement, .. } => nothing_is_charged(judgement, model),
+            Fact::Judged { process, judgement } => {
+                nothing_is_charged(judgement, model)?;
+                keys_are_parked_for_their_own_fault(*process, judgement, model)
+            }
             _ => Ok(()),
         }
     }
@@ -40,7 +43,10 @@ fn target_is_spared(process: usize, model: &Model) -> Result<(), String> {
 
 /// A target at fault is tried with what it never got, if there is any.
 fn untried_lanes_go_first(process: usize, id: DeliveryId, model: &Model) -> Result<(), String> {
-    if id.number == 1 || !model.offices[process].journal.held() {
+    let again = |entry: &crate::model::Entry| id.number > entry.past + 1;
+    let term = model.term(process, id.partition);
+    let entry = term.and_then(|term| Some(&term.entries[term.index(id.offset.0)?]));
+    if !entry.is_some_and(again) || !model.offices[process].journal.held() {
         return Ok(());
     }
     let once = model.rules.guarantee == Guarantee::AtMostOnce;
@@ -52,7 +58,12 @@ fn untried_lanes_go_first(process: usize, id: DeliveryId, model: &Model) -> Resu
         let open = term.entries[term.prefix..]
             .iter()
             .filter(|entry| !once || entry.offset < term.commits.acknowledged.0);
-        let mut fresh = open.filter(|entry| !entry.settled && entry.deliveries == 0);
+        // What is parked, or may be, does not go to the service.
+        let stays = |entry: &&crate::model::Entry| {
+            entry.lane.is_none_or(|lane| !term.named.contains_key(&lane))
+        };
+        let mut fresh =
+            open.filter(|entry| !entry.settled && entry.deliveries == entry.past).filter(stays);
         fresh.find(|entry| {
             let head = entry.lane.and_then(|lane| term.head(lane));
             head.is_none_or(|head| head.offset == entry.offset)
@@ -73,6 +84,28 @@ fn endpoint_is_spared(process: usize, id: EndpointId, model: &Model) -> Result<(
     match model.now < last + micros(model.rules.probe_interval) {
         true => Err(format!("endpoint {} is probed {} µs after the last", id.0, model.now - last)),
         false => Ok(()),
+    }
+}
+
+/// A target at fault parks nothing, nor does a failure that is not the record's own, or is young.
+fn keys_are_parked_for_their_own_fault(
+    process: usize,
+    judgement: &Judgement,
+    model: &Model,
+) -> Result<(), String> {
+    let entry = &model.terms[judgement.term].entries[judgement.index];
+    let begins = judgement.fate == Some(Fate::Parked);
+    let (true, Some(first)) = (begins, entry.trips.first()) else { return Ok(()) };
+    let own = judgement.charged.is_some() || entry.judged == entry.trips.len();
+    let long =
+        model.rules.park_after.is_some_and(|after| model.now >= first.answered + micros(after));
+    // At any moment since the core was looked at last.
+    let office = &model.offices[process];
+    let mut counts = office.known..=office.journal.heard.len();
+    let held = |count: usize| count > 0 && office.journal.heard[count - 1].held;
+    match own && long && !counts.all(held) {
+        true => Ok(()),
+        false => Err(format!("offset {} is parked: {entry:?}", entry.offset)),
     }
 }
 

@@ -7,6 +7,7 @@ use forebay_core::{Output, Verdict};
 
 use super::{Checker, Fact};
 use crate::model::{Model, Reading, TermId};
+use crate::service::Work;
 
 #[derive(Default)]
 pub(super) struct OneOfAKeyOldestFirst {
@@ -35,8 +36,23 @@ impl Checker for OneOfAKeyOldestFirst {
                     _ => Ok(()),
                 }
             }
+            Fact::Wants { process, output: Output::Park(park), .. } => {
+                let Some(term) = model.term(*process, park.partition) else { return Ok(()) };
+                let entry = term.index(park.offset.0).map(|index| &term.entries[index]);
+                let Some(lane) = entry.and_then(|entry| entry.lane) else { return Ok(()) };
+                match term.head(lane) {
+                    _ if !term.named.contains_key(&lane) => {
+                        Err(format!("{park:?} goes before Kafka knows that its key is parked"))
+                    }
+                    Some(head) if head.offset != park.offset.0 => {
+                        Err(format!("{park:?} passes offset {} of the same key", head.offset))
+                    }
+                    _ => Ok(()),
+                }
+            }
             Fact::WorkBegins { work, going_on } => {
-                let same = |other: &&crate::service::Work| {
+                across_topics(work, going_on, model)?;
+                let same = |other: &&Work| {
                     other.term == work.term && other.lane == work.lane && other.ends > model.now
                 };
                 match going_on.iter().find(same).filter(|_| work.lane.is_some()) {
@@ -63,4 +79,43 @@ impl Checker for OneOfAKeyOldestFirst {
             _ => Ok(()),
         }
     }
+}
+
+/// A key's order over the topic and its park topic, whoever reads them: nothing reaches a service
+/// before the last record of its key has reached its end, nor while the other topic's is at work.
+fn across_topics(work: &Work, going_on: &[Work], model: &Model) -> Result<(), String> {
+    if model.parks.is_empty() {
+        return Ok(());
+    }
+    let (partition, record) = model.origin(work.id.partition, work.record);
+    let before = model.before[partition.0 as usize][record];
+    if let Some(before) = before.filter(|before| !model.done[partition.0 as usize][*before]) {
+        return Err(format!("{} reaches a service before record {before} of its key", work.id));
+    }
+    let Some(lane) = work.lane else { return Ok(()) };
+    let at_once = going_on.iter().find(|other| {
+        let from = model.origin(other.id.partition, other.record).0;
+        other.lane == Some(lane)
+            && from == partition
+            && other.id.partition != work.id.partition
+            && other.ends > model.now
+            && !is_replay(work, other, model)
+    });
+    match at_once {
+        Some(other) => Err(format!("{} reaches a service that works on {}", work.id, other.id)),
+        None => Ok(()),
+    }
+}
+
+/// Whether one of two that are at work at once is what a change of tenure leaves behind: work for
+/// one that is over, or a copy that a former owner wrote after it had lost the partition.
+fn is_replay(one: &Work, other: &Work, model: &Model) -> bool {
+    let over = |work: &Work| model.terms[work.term].over || model.terms[work.term].lost;
+    let late = |source: &Work, copy: &Work| {
+        let copies = model.park(copy.id.partition);
+        let copied = copies.map(|copies| copies[copy.record]);
+        let term = &model.terms[source.term];
+        copied.is_some_and(|copied| copied.tenure != term.tenure && copied.at >= term.since)
+    };
+    over(one) || over(other) || late(one, other) || late(other, one)
 }

@@ -29,11 +29,13 @@ impl Checker for NothingUnsettledIsPassed {
             Fact::Stored { partition, records_below, .. }
                 if model.rules.guarantee == Guarantee::AtLeastOnce =>
             {
-                let done = &model.done[partition.0 as usize][..*records_below];
-                match done.iter().position(|done| !done) {
+                let of = |records: &[Vec<bool>]| records[partition.0 as usize].clone();
+                let mut done = of(&model.done).into_iter().zip(of(&model.copied));
+                let mut below = done.by_ref().take(*records_below);
+                match below.position(|(done, copied)| !done && !copied) {
                     Some(index) => Err(format!(
                         "Kafka holds partition {} as done beyond record {index}, which no service \
-                         has accepted",
+                         has accepted, and which is not parked",
                         partition.0
                     )),
                     None => Ok(()),

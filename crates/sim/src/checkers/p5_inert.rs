@@ -16,7 +16,11 @@ impl Checker for LateAnswersAreInert {
         };
         let office = &model.offices[*process];
         let counts = view.counts;
-        let others = counts.dead_lettered + counts.dropped + counts.skipped + counts.abandoned;
+        let others = counts.dead_lettered
+            + counts.parked
+            + counts.dropped
+            + counts.skipped
+            + counts.abandoned;
         let (settled, late) = (counts.settled - others, counts.late);
         let accepted = office.ends.accepted;
         if settled != accepted {

@@ -25,6 +25,17 @@ impl Checker for SettledWhenItIsAtItsEnd {
                     _ => Err(format!("{letter:?} was not given up")),
                 }
             }
+            Fact::Wants { process, output: Output::Park(park), .. } => {
+                let Some(term) = model.term(*process, park.partition) else { return Ok(()) };
+                let entry = term.index(park.offset.0).map(|index| &term.entries[index]);
+                match entry {
+                    Some(entry) if entry.settled || entry.park_out => {
+                        Err(format!("{park:?} is settled, or on its way"))
+                    }
+                    Some(Entry { fate: None | Some(Fate::Parked), .. }) => Ok(()),
+                    _ => Err(format!("{park:?} has another end")),
+                }
+            }
             Fact::Obeyed { process, command } => obeyed(*process, *command, model),
             Fact::Idle { process, view, .. } => counted(*process, view, model),
             _ => Ok(()),
@@ -44,7 +55,7 @@ fn judged(judgement: &Judgement, model: &Model) -> Result<(), String> {
         (Some(GiveUp::Drop), fate) => {
             matches!(fate, Some(Fate::Dropped | Fate::Stuck(Stuck::Budget)))
         }
-        (None, fate) => fate.is_none(),
+        (None, fate) => matches!(fate, None | Some(Fate::Parked)),
     };
     match &judgement.account {
         None if judgement.fate == Some(Fate::Abandoned) => Ok(()),
@@ -83,6 +94,9 @@ fn tells_its_story(letter: &DeadLetter<usize>, entry: &Entry) -> bool {
 /// Whether a record that was given up before may be in this state.
 fn stays(fate: Option<Fate>, state: BlockedState) -> bool {
     match fate {
+        Some(Fate::Parked) => {
+            matches!(state, BlockedState::Park | BlockedState::Pause { .. })
+        }
         Some(Fate::Letter) => {
             matches!(state, BlockedState::DeadLetter | BlockedState::Pause { .. })
         }
@@ -104,16 +118,18 @@ fn obeyed(process: usize, command: Command, model: &Model) -> Result<(), String>
     let index = term.index(offset.0).ok_or("it was never handed over")?;
     let entry = &term.entries[index];
     let head = entry.lane.and_then(|lane| term.head(lane)).map_or(entry.offset, |it| it.offset);
-    match entry.settled || entry.flight.is_some() || entry.letter_out || head != entry.offset {
+    let leaves = entry.letter_out || entry.park_out || entry.fate == Some(Fate::Parked);
+    match entry.settled || entry.flight.is_some() || leaves || head != entry.offset {
         true => Err(format!("{command:?} is obeyed, of {entry:?}")),
         false => Ok(()),
     }
 }
 
 fn counted(process: usize, view: &View, model: &Model) -> Result<(), String> {
-    let Ends { dead_lettered, dropped, skipped, .. } = model.offices[process].ends;
-    let books = (dead_lettered, dropped, skipped);
-    let counts = (view.counts.dead_lettered, view.counts.dropped, view.counts.skipped);
+    let Ends { dead_lettered, parked, dropped, skipped, .. } = model.offices[process].ends;
+    let books = (dead_lettered, parked, dropped, skipped);
+    let counts = view.counts;
+    let counts = (counts.dead_lettered, counts.parked, counts.dropped, counts.skipped);
     match counts == books {
         true => Ok(()),
         false => Err(format!("{counts:?} are counted as given up, {books:?} were")),

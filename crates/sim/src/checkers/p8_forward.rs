@@ -1,7 +1,7 @@
 //! P8: the commit point goes back by a recorded command only: a tenure begins with the point that
 //! was stored, and goes on from there.
 
-use forebay_core::Output;
+use forebay_core::{Output, ParkedLast};
 
 use super::{Checker, Fact};
 use crate::model::Model;
@@ -10,7 +10,9 @@ pub(super) struct CommitsGoForward;
 
 impl Checker for CommitsGoForward {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
-        let Fact::Wants { process, output: Output::Commit { partition, point, .. }, .. } = fact
+        let Fact::Wants {
+            process, output: Output::Commit { partition, point, parked, .. }, ..
+        } = fact
         else {
             return Ok(());
         };
@@ -19,7 +21,14 @@ impl Checker for CommitsGoForward {
             return Err(format!("partition {} commits before the last answer", partition.0));
         }
         let last = term.commits.acknowledged;
-        let forward = if term.claimed { *point > last } else { *point == term.opening.start };
+        // A key is named before its first record is parked.
+        let names = parked.iter().any(|row| {
+            matches!(row.last, ParkedLast::Named(_)) && term.named.get(&row.key) != Some(&row.last)
+        });
+        let forward = match term.claimed {
+            true => *point > last || (*point == last && names),
+            false => *point == term.opening.start,
+        };
         match forward {
             true => Ok(()),
             false => Err(format!(

@@ -27,6 +27,7 @@ impl Checker for TenuresGrow {
             }
             Output::Fetch { .. }
             | Output::DeadLetter(_)
+            | Output::Park(_)
             | Output::Check { .. }
             | Output::Released { .. } => Ok(()),
         }

@@ -49,6 +49,7 @@ impl Model {
             None if abandoned => Some(Fate::Abandoned),
             None if gone && counts.dropped > ends.dropped => Some(Fate::Dropped),
             Some(BlockedState::DeadLetter) => Some(Fate::Letter),
+            Some(BlockedState::Park) => Some(Fate::Parked),
             Some(BlockedState::Operator(stuck)) => Some(Fate::Stuck(stuck)),
             _ => None,
         };
@@ -91,8 +92,7 @@ impl Model {
         } else if judgement.fate == Some(Fate::Dropped) {
             self.offices[process].ends.dropped += 1;
             let entry = &self.terms[term].entries[index];
-            let partition = self.terms[term].partition.0 as usize;
-            self.done[partition][entry.record] = true;
+            self.is_done(self.terms[term].partition, entry.record);
             self.settled(process, term, index);
         } else if judgement.account.is_none() {
             // Others say what is wrong with that.
@@ -127,7 +127,7 @@ impl Model {
             Command::Skip { partition, offset } => {
                 if let Some(((term, index), entry)) = self.entry_mut(process, partition, offset) {
                     let record = entry.record;
-                    self.done[partition.0 as usize][record] = true;
+                    self.is_done(partition, record);
                     self.offices[process].ends.skipped += 1;
                     self.settled(process, term, index);
                 }

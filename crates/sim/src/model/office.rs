@@ -41,6 +41,7 @@ pub struct Office {
 pub struct Ends {
     pub accepted: u64,
     pub dead_lettered: u64,
+    pub parked: u64,
     pub dropped: u64,
     pub skipped: u64,
     pub abandoned: u64,

@@ -1,8 +1,10 @@
 //! The books of one term: one process, one partition, from its assignment to its end.
 
+use std::collections::BTreeMap;
+
 use forebay_core::{
-    BlockedState, CommitPoint, DeliveryId, EndpointId, Guarantee, PartitionId, Record, Stuck,
-    Tenure, Verdict,
+    BlockedState, CommitPoint, DeliveryId, EndpointId, Guarantee, ParkedLast, PartitionId, Record,
+    Stuck, Tenure, Verdict,
 };
 
 use super::journal::{Lane, declines};
@@ -22,6 +24,11 @@ pub struct Term {
     pub claimed: bool,
     pub revoked_at: Option<u64>,
     pub over: bool,
+    /// It is another's, whether or not its owner knows.
+    pub lost: bool,
+    pub since: u64,
+    /// Keys that Kafka knows as parked, and how far.
+    pub named: BTreeMap<u64, ParkedLast>,
     /// What was handed over, in order.
     pub entries: Vec<Entry>,
     /// How many of them, from the first on, are settled.
@@ -60,6 +67,8 @@ pub struct Entry {
     pub flight: Option<Flight>,
     /// The number of its last delivery.
     pub deliveries: u32,
+    /// The same before this tenure.
+    pub past: u32,
     /// Answers to it, none of them an accept, in order.
     pub trips: Vec<Trip>,
     /// Failures that the core says it charged.
@@ -75,6 +84,8 @@ pub struct Entry {
     pub fate: Option<Fate>,
     /// Its dead letter is on the way to Kafka.
     pub letter_out: bool,
+    /// Its copy is on the way to the park topic.
+    pub park_out: bool,
 }
 
 /// A delivery that is out.
@@ -99,6 +110,8 @@ pub struct Trip {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Letter,
+    /// It makes room, with its key.
+    Parked,
     Dropped,
     /// It had its only chance.
     Abandoned,
@@ -140,6 +153,9 @@ impl Term {
             claimed: false,
             revoked_at: None,
             over: false,
+            lost: false,
+            since: now,
+            named: BTreeMap::new(),
             entries: Vec::new(),
             prefix: 0,
             prefix_since: now,
@@ -225,15 +241,17 @@ impl Term {
             lane,
             settled: false,
             flight: None,
-            deliveries: 0,
+            deliveries: record.past.deliveries,
+            past: record.past.deliveries,
             trips: Vec::new(),
-            charged: 0,
+            charged: record.past.charged,
             judged: 0,
             forgiven: 0,
             renewed: 0,
             seen: None,
             fate: None,
             letter_out: false,
+            park_out: false,
         });
     }
 

@@ -12,13 +12,18 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
     let first = time(rng, 1, 500);
     let in_flight_max = rng.spread(1, 32);
     let dead_letters = rng.odds(700);
+    let order = *rng.pick(&[Order::Key, Order::Key, Order::Key, Order::Partition, Order::None]);
+    let guarantee = match rng.below(10) {
+        0 => Guarantee::AtMostOnce,
+        1 => Guarantee::Automatic,
+        _ => Guarantee::AtLeastOnce,
+    };
+    let may_park = order != Order::Partition && guarantee == Guarantee::AtLeastOnce;
+    let park_after = (may_park && rng.odds(400)).then(|| time(rng, 1, 1_000));
     Rules {
-        order: *rng.pick(&[Order::Key, Order::Key, Order::Key, Order::Partition, Order::None]),
-        guarantee: match rng.below(10) {
-            0 => Guarantee::AtMostOnce,
-            1 => Guarantee::Automatic,
-            _ => Guarantee::AtLeastOnce,
-        },
+        order,
+        guarantee,
+        park_after,
         in_flight: rng.between(1, in_flight_max) as usize,
         in_flight_max: in_flight_max as usize,
         rate_max: rate(rng),

@@ -81,7 +81,8 @@ impl World {
         let term = &self.model.terms[request.term];
         let lane = term.index(request.id.offset.0).and_then(|index| term.entries[index].lane);
         let (endpoint, id, term) = (request.endpoint, request.id, request.term);
-        let work = Work { number: 0, endpoint, id, term, lane, ends, cut: false };
+        let record = request.index;
+        let work = Work { number: 0, endpoint, id, term, record, lane, ends, cut: false };
         self.note(|| format!("endpoint {} works on {id} until {ends} µs", endpoint.0));
         let going_on = &self.service.works;
         self.checkers.look(&Fact::WorkBegins { work: &work, going_on }, &self.model)?;
@@ -105,7 +106,7 @@ impl World {
         let mood = self.mood_of(request.endpoint);
         let verdict = self.verdict(&request, mood);
         if verdict == Verdict::Accept {
-            self.model.done[request.id.partition.0 as usize][request.index] = true;
+            self.model.is_done(request.id.partition, request.index);
             self.tally.accepted += 1;
         }
         if matches!(mood, Mood::Mute | Mood::Drops) || self.strikes(|odds| odds.never_answered) {

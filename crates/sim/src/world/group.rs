@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use forebay_core::{CommitPoint, Input, PartitionId, Tenure};
+use forebay_core::{CommitPoint, Input, ParkedKey, PartitionId, Tenure};
 
 use super::{Commit, Event, Fetch, World};
 use crate::checkers::{Broken, Fact};
@@ -28,12 +28,16 @@ impl World {
         let stored = self.kafka.of_mut(partition);
         stored.owner = Some(process);
         stored.generation += 1;
-        let (start, generation, tenure) = (stored.start(), stored.generation, stored.tenure);
-        let opening = Opening { start, stored: tenure, wall_ms };
+        let (start, generation, stored_tenure) = (stored.start(), stored.generation, stored.tenure);
+        let opening = Opening { start, stored: stored_tenure, wall_ms };
         let position = stored.index(start);
-        let term = Term::new(process, partition, generation, opening, position, self.now);
+        let parked = stored.parked.clone();
+        let mut term = Term::new(process, partition, generation, opening, position, self.now);
+        term.named = parked.iter().map(|row| (row.key, row.last)).collect();
+        let parks = self.model.park(partition).is_none();
         self.model.assign(process, term);
-        self.tell(process, Input::Assigned { partition, start, stored: tenure, wall_ms });
+        let stored = stored_tenure;
+        self.tell(process, Input::Assigned { partition, start, stored, parks, parked, wall_ms });
     }
 
     /// The partition is free again, for anyone.
@@ -77,6 +81,7 @@ impl World {
         let of = &self.model.terms[term];
         let taken = self.kafka.of(partition).fetch(position, records, bytes, self.now);
         match taken {
+            Err(None) if self.model.park(partition).is_some() => self.at_park_end.push(fetch),
             Err(None) => {}
             Err(Some(at)) => self.agenda.enter(at, Event::Hand(fetch)),
             Ok(records) => {
@@ -94,13 +99,14 @@ impl World {
         partition: PartitionId,
         tenure: Tenure,
         point: CommitPoint,
+        parked: Vec<ParkedKey>,
     ) {
         let Some(term) = self.model.term_mut(process, partition) else { return };
         term.commits.out = Some(point);
         let term = term.id;
         let life = self.processes[process].life;
         let takes = self.rng.below(self.plan.pace.commit + 1);
-        let commit = Commit { process, life, term, tenure, point };
+        let commit = Commit { process, life, term, tenure, point, parked };
         self.agenda.enter(self.now + takes, Event::Apply(commit));
     }
 
@@ -115,7 +121,7 @@ impl World {
         let stored = self.kafka.of_mut(partition);
         let applied = !fails && stored.generation == generation;
         if applied {
-            stored.store(commit.point, commit.tenure);
+            stored.store(commit.point, commit.tenure, commit.parked.clone());
             let records_below = stored.index(commit.point);
             let fact = Fact::Stored { partition, records_below };
             self.checkers.look(&fact, &self.model)?;
@@ -128,7 +134,7 @@ impl World {
     }
 
     pub(super) fn reply(&mut self, commit: Commit, stored: bool) {
-        let Commit { process, life, term, tenure, point } = commit;
+        let Commit { process, life, term, tenure, point, parked } = commit;
         if !self.lives(process, life) {
             return;
         }
@@ -142,6 +148,7 @@ impl World {
             if stored {
                 of.claimed = true;
                 of.commits.acknowledged = point;
+                of.named = parked.iter().map(|row| (row.key, row.last)).collect();
             }
         }
         let input = match stored {

@@ -23,7 +23,7 @@ impl World {
         let fails = self.strikes(|odds| odds.letter_fails) || self.now < self.letters_from;
         let ack_lost = self.strikes(|odds| odds.letter_ack_lost);
         if !fails {
-            self.model.done[letter.partition.0 as usize][letter.index] = true;
+            self.model.is_done(letter.partition, letter.index);
         }
         let takes = self.rng.below(self.plan.pace.letter + 1);
         let written = Event::Written { letter, written: !fails && !ack_lost };

@@ -117,6 +117,7 @@ impl World {
                 }
                 self.checkers.look(&fact, &self.model)?;
                 self.call_operator(process, &view);
+                self.ask_soon(process, &view);
                 self.wake_at(process, wakeup);
                 return Ok(());
             };
@@ -142,8 +143,8 @@ impl World {
 
     fn perform(&mut self, process: usize, output: Output<usize>) {
         match output {
-            Output::Commit { partition, tenure, point } => {
-                self.commit(process, partition, tenure, point);
+            Output::Commit { partition, tenure, point, parked } => {
+                self.commit(process, partition, tenure, point, parked);
             }
             Output::Fetch { partition, tenure, records, bytes } => {
                 let life = self.processes[process].life;
@@ -156,6 +157,7 @@ impl World {
             }
             Output::Deliver(delivery) => self.send(process, &delivery),
             Output::DeadLetter(letter) => self.post(process, &letter),
+            Output::Park(park) => self.park(process, &park),
             Output::Check { endpoint } => {
                 let (life, asked) = (self.processes[process].life, Instant::from_micros(self.now));
                 let at = self.now + self.network();

@@ -99,6 +99,7 @@ impl World {
         let Some(term) = self.model.term(process, partition) else { return };
         let (term, life) = (term.id, self.processes[process].life);
         self.kafka.of_mut(partition).generation += 1;
+        self.model.terms[term].lost = true;
         let told = self.pause(2 * SECOND);
         self.agenda.enter(self.now + told, Event::TellLost { term, life });
         self.freed(partition);

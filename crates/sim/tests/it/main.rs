@@ -86,6 +86,7 @@ fn worlds_see_what_they_are_for() {
     assert!(sum(|tally| tally.terms) > 2_000);
     assert!(sum(|tally| tally.charged) > 1_000);
     assert!(sum(|tally| tally.dead_letters) > 200);
+    assert!(sum(|tally| tally.parked) > 500);
     assert!(sum(|tally| tally.dropped) > 100);
     assert!(sum(|tally| tally.skipped) > 20);
     assert!(sum(|tally| tally.abandoned) > 200);

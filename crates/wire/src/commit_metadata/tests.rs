@@ -6,8 +6,18 @@ use super::*;
 
 #[test]
 fn the_first_form_is_readable_text() {
-    let text = CommitMetadata { tenure: 1_700_000_000_000 }.encode();
+    let text = CommitMetadata { tenure: 1_700_000_000_000, parked: vec![] }.encode();
     assert!(text.starts_with("fb1;t=1700000000000;c="), "{text}");
+}
+
+#[test]
+fn parked_keys_are_a_second_form() {
+    let key = ParkedKey { hash: 1, partition: -1, offset: 2 };
+    let text = CommitMetadata { tenure: 5, parked: vec![key] }.encode();
+    assert!(text.starts_with("fb2;t=5;k=AAAAAAAAAAH_____AAAAAAAAAAI;c="), "{text}");
+    let most = CommitMetadata { tenure: i64::MIN, parked: vec![key; PARKED_MAX] };
+    assert!(most.encode().len() < MAX_LEN / 2);
+    assert_eq!(CommitMetadata::decode(&most.encode()), Ok(most));
 }
 
 #[test]
@@ -19,7 +29,7 @@ fn strings_of_others_are_foreign() {
 
 #[test]
 fn a_newer_version_is_told_apart_from_damage() {
-    assert_eq!(CommitMetadata::decode("fb2;anything"), Err(Unreadable::Newer { version: 2 }));
+    assert_eq!(CommitMetadata::decode("fb3;anything"), Err(Unreadable::Newer { version: 3 }));
     assert_eq!(CommitMetadata::decode("fb1;t=5"), Err(Unreadable::Damaged));
     let long = format!("fb1;{}", "x".repeat(MAX_LEN));
     assert_eq!(CommitMetadata::decode(&long), Err(Unreadable::Damaged));
@@ -27,8 +37,10 @@ fn a_newer_version_is_told_apart_from_damage() {
 
 proptest! {
     #[test]
-    fn it_comes_back_and_fits(tenure: i64) {
-        let metadata = CommitMetadata { tenure };
+    fn it_comes_back_and_fits(tenure: i64, keys: Vec<(u64, i32, i64)>) {
+        let key = |(hash, partition, offset)| ParkedKey { hash, partition, offset };
+        let parked = keys.into_iter().take(PARKED_MAX).map(key).collect();
+        let metadata = CommitMetadata { tenure, parked };
         let text = metadata.encode();
         prop_assert!(text.len() <= MAX_LEN);
         prop_assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
@@ -36,7 +48,7 @@ proptest! {
 
     #[test]
     fn any_other_character_is_seen(tenure: i64, at: prop::sample::Index, byte in 0x20..0x7fu8) {
-        let text = CommitMetadata { tenure }.encode();
+        let text = CommitMetadata { tenure, parked: vec![] }.encode();
         let mut damaged = text.clone().into_bytes();
         let at = at.index(damaged.len());
         damaged[at] = byte;
@@ -48,6 +60,9 @@ proptest! {
     fn arbitrary_text_never_panics(text: String) {
         let _ = CommitMetadata::decode(&text);
         let _ = CommitMetadata::decode(&format!("fb1;{text}"));
+        let body = format!("fb2;t=1;k={text}");
+        let checksum = crc32c::crc32c(body.as_bytes());
+        let _ = CommitMetadata::decode(&format!("{body};c={checksum:08x}"));
     }
 
     #[test]

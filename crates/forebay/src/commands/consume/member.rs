@@ -71,6 +71,7 @@ fn config(args: &Consume, group: &str, cluster: &Cluster) -> Result<IntakeConfig
         topics: vec![args.topic.clone()],
         group: group.to_owned(),
         instance_id: None,
+        from_beginning: Vec::new(),
         start,
         records_max: 10_000,
         bytes_max: 32 << 20,

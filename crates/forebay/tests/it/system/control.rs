@@ -52,6 +52,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
         "kafka_reason",
         "held",
         "dead_letters",
+        "park",
         "discovery_error",
         "partitions[].hold",
         "partitions[].blocked",

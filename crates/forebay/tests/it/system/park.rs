@@ -1,0 +1,106 @@
+//! A key that fails for long makes room for others, and comes back in order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use forebay_trial::{Journal, Kill, Rule, Script, Service, clock};
+
+use super::deliver::gateway;
+use super::input::{Input, Sending};
+use super::kafka::Kafka;
+use super::process::{Forebay, eventually};
+
+const PARK: &str = "order = \"key\"\n\
+                    retry = { attempts = \"unlimited\", backoff = \"5ms..40ms\" }\n\
+                    hold = { records = 400 }\n\
+                    park = { topic = \"parks.park\", after = \"200ms\" }";
+
+/// Every third record has the key that fails.
+fn fill(kafka: &Kafka, numbers: std::ops::Range<usize>) -> Input {
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    for number in numbers {
+        let key = match number % 3 {
+            0 => "bad".to_owned(),
+            _ => format!("key-{}", number % 50),
+        };
+        sending.send(&producer, "parks", Some(key.as_bytes()), Some(b"value"));
+    }
+    producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
+    sending.read()
+}
+
+/// What the group has committed of a topic, by partition.
+fn committed(kafka: &Kafka, topic: &str) -> BTreeMap<i32, i64> {
+    let offsets = kafka.admin().group_offsets("parks").expect("the group's offsets");
+    let of_topic = offsets.into_iter().filter(|entry| &*entry.partition.topic == topic);
+    of_topic.map(|entry| (entry.partition.partition, entry.offset)).collect()
+}
+
+fn await_committed(kafka: &Kafka, input: &Input) {
+    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+    for (partition, offset) in input.places() {
+        let end = ends.entry(partition).or_default();
+        *end = (*end).max(offset + 1);
+    }
+    eventually("the topic is committed", || (committed(kafka, "parks") == ends).then_some(()));
+}
+
+fn parked(gateway: &Forebay) -> (u64, u64) {
+    let shown = gateway.subscription();
+    (shown["parked"].as_u64().unwrap(), shown["park"]["written"].as_u64().unwrap())
+}
+
+fn run(gateways: &std::path::Path, kafka: &Kafka, service: &Service) -> Forebay {
+    let urls = [service.url()];
+    let more = format!("{PARK}\nevidence = {{ wait = \"1s\" }}");
+    gateway(gateways, kafka, "parks", &urls, &more.replace("order = \"key\"\n", ""))
+}
+
+#[test]
+fn a_key_that_fails_for_long_makes_room_and_comes_back_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    kafka.create("parks", 2);
+    let mut input = fill(&kafka, 0..1_500);
+    let gateway = run(directory.path(), &kafka, &service);
+    eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
+    gateway.kill();
+    let points = committed(&kafka, "parks").into_iter();
+    let points = points.map(|(at, point)| (("parks".to_owned(), at), point)).collect();
+    let kills = [Kill::Gateway { at: clock::now(), commit_points: points }];
+    let gateway = run(directory.path(), &kafka, &service);
+    await_committed(&kafka, &input);
+    let shown = gateway.subscription();
+    assert!(parked(&gateway).0 >= 1, "{shown}");
+    assert_eq!(shown["topics"], serde_json::json!(["parks"]));
+    assert!(gateway.get("/metrics").1.contains("forebay_parked_records_total"));
+
+    // What comes later follows it to the park topic, until that is done with the key.
+    input.extend(fill(&kafka, 1_500..1_800));
+    await_committed(&kafka, &input);
+    service.switch_off("bad");
+    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
+    eventually("nothing is parked any more", || (parked(&gateway).0 == 0).then_some(()));
+    let before = parked(&gateway).1;
+    input.extend(fill(&kafka, 1_800..2_100));
+    await_committed(&kafka, &input);
+    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
+    assert_eq!(parked(&gateway).1, before, "a key that came back goes to the service");
+
+    let verdict = input.judge(&journal, &kills);
+    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
+    assert!(verdict.overlapping.is_empty(), "{verdict:?}");
+    let seen = journal.read();
+    let bad = || seen.iter().map(|seen| &seen.what).filter(|it| it.key.as_deref() == Some("bad"));
+    assert!(bad().any(|it| it.attempt > 10), "attempts go on counting");
+    for it in bad() {
+        let (key, offset) = (&it.idempotency_key, it.offset);
+        assert_eq!(it.topic, "parks", "it is delivered under the names of where it is from");
+        let at = format!("/{}/{offset}", it.partition);
+        assert!(key.starts_with("parks/parks/") && key.ends_with(&at), "{key}");
+    }
+    assert_eq!(gateway.terminate(), 0);
+}
