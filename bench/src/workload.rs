@@ -21,6 +21,7 @@ impl Workload {
     pub(crate) fn new() -> Self {
         let origin = |partition: usize| {
             Origin::new(Names {
+                park: None,
                 subscription: "payments",
                 group: "payments",
                 topic: "payments",
