@@ -164,8 +164,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "subscription.park.topic",
         "none",
         "Where a failing key and its followers go, in order, while their partition has no room left \
-         for others; made where it is missing, and read back by the same subscription. Another \
-         topic than those that are read, and than the dead letter topic; it needs \
+         for others; made where it is missing, and read back by the same subscription, which may \
+         hear of a new topic only minutes later (`topic.metadata.refresh.interval.ms`), so make it \
+         beforehand. Another topic than those that are read, and than the dead letter topic; it needs \
          `delivery = \"at-least-once\"`, and an order of `key` or `none`.",
     ),
     option(
