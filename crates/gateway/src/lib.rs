@@ -12,6 +12,7 @@ mod plan;
 mod runner;
 mod slot;
 mod snapshot;
+mod standing;
 
 pub use gateway::{
     ChangeError, Command, Gateway, Gone, Handle, Handles, OperatorError, Order, Place, StartError,

@@ -25,7 +25,8 @@ use crate::gateway::{Command, StartError};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
 use crate::slot::Slots;
-use crate::snapshot::{CapShares, Hold, KafkaState};
+use crate::snapshot::{CapShares, Hold};
+use crate::standing::Standing;
 
 mod command;
 mod endpoints;
@@ -69,7 +70,7 @@ pub(crate) struct Runner {
     /// Told when the timer must ring earlier than it is set.
     sooner: Notify,
     armed: Cell<Option<Instant>>,
-    kafka: RefCell<KafkaState>,
+    kafka: RefCell<Standing>,
     rebalances: Cell<u64>,
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
@@ -149,7 +150,7 @@ pub(crate) fn start(
         news,
         sooner: Notify::new(),
         armed: Cell::new(None),
-        kafka: RefCell::new(KafkaState::Connecting),
+        kafka: RefCell::default(),
         rebalances: Cell::new(0),
         rate: Cell::default(),
         stopping: RefCell::default(),
@@ -285,19 +286,19 @@ impl Runner {
                 IntakeEvent::Unavailable { topic, error } => {
                     let reason = format!("topic `{topic}`: {error}");
                     tracing::error!(subscription = self.name, "{reason}");
-                    self.kafka.replace(KafkaState::Unavailable { reason });
+                    self.kafka.borrow_mut().unavailable(topic, reason);
                 }
                 IntakeEvent::Unreachable { reason } => {
                     tracing::error!(subscription = self.name, "Kafka is out of reach: {reason}");
-                    self.kafka.replace(KafkaState::Unreachable { reason });
+                    self.kafka.borrow_mut().unreachable(reason);
                 }
                 IntakeEvent::Reachable => {
                     tracing::info!(subscription = self.name, "Kafka answers");
-                    self.kafka.replace(KafkaState::Reachable);
+                    self.kafka.borrow_mut().reachable();
                 }
                 IntakeEvent::Fatal(error) => {
                     tracing::error!(subscription = self.name, "the group member ended: {error}");
-                    self.kafka.replace(KafkaState::Failed { reason: error.to_string() });
+                    self.kafka.borrow_mut().failed(error.to_string());
                 }
             }
         }
@@ -310,7 +311,7 @@ impl Runner {
         }
         let id = self.seat(&assigned.partition);
         self.rebalances.set(self.rebalances.get() + 1);
-        self.kafka.replace(KafkaState::Reachable);
+        self.kafka.borrow_mut().assigned(&assigned.partition.topic);
         let stored = assigned.stored.as_ref();
         let metadata = stored.and_then(|stored| CommitMetadata::decode(&stored.metadata).ok());
         tracing::info!(

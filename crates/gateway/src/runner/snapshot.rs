@@ -24,7 +24,7 @@ impl Runner {
             name: self.name.clone(),
             group: self.group.clone(),
             topics: topics.cloned().collect(),
-            kafka: self.kafka.borrow().clone(),
+            kafka: self.kafka.borrow().state(),
             partitions,
             endpoints: view
                 .endpoints

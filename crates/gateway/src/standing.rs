@@ -1,0 +1,110 @@
+//! How a subscription stands with Kafka, from what its intake tells.
+//!
+//! Whether Kafka answers and whether it gives out a topic are told apart and in any order: that a
+//! broker answers again takes back nothing that it said of a topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::snapshot::KafkaState;
+
+#[derive(Default)]
+pub(crate) struct Standing {
+    reach: Option<Result<(), String>>,
+    /// Topics that can't be read, and why.
+    unavailable: BTreeMap<Arc<str>, String>,
+    /// Why the group member ended.
+    failed: Option<String>,
+}
+
+impl Standing {
+    pub(crate) fn state(&self) -> KafkaState {
+        let unavailable = self.unavailable.values().next();
+        match (&self.failed, &self.reach, unavailable) {
+            (Some(reason), ..) => KafkaState::Failed { reason: reason.clone() },
+            (_, Some(Err(reason)), _) => KafkaState::Unreachable { reason: reason.clone() },
+            (.., Some(reason)) => KafkaState::Unavailable { reason: reason.clone() },
+            (_, Some(Ok(())), _) => KafkaState::Reachable,
+            (_, None, _) => KafkaState::Connecting,
+        }
+    }
+
+    pub(crate) fn reachable(&mut self) {
+        self.reach = Some(Ok(()));
+    }
+
+    pub(crate) fn unreachable(&mut self, reason: String) {
+        self.reach = Some(Err(reason));
+    }
+
+    pub(crate) fn unavailable(&mut self, topic: Arc<str>, reason: String) {
+        self.unavailable.insert(topic, reason);
+    }
+
+    /// A partition of `topic` is ours: Kafka answers, and the topic is there.
+    pub(crate) fn assigned(&mut self, topic: &str) {
+        self.reachable();
+        self.unavailable.remove(topic);
+    }
+
+    pub(crate) fn failed(&mut self, reason: String) {
+        self.failed = Some(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(told: impl FnOnce(&mut Standing)) -> KafkaState {
+        let mut standing = Standing::default();
+        told(&mut standing);
+        standing.state()
+    }
+
+    fn absent(standing: &mut Standing) {
+        standing.unavailable("absent".into(), "not there".to_owned());
+    }
+
+    #[test]
+    fn an_answer_takes_back_nothing_that_was_said_of_a_topic() {
+        let unavailable = KafkaState::Unavailable { reason: "not there".to_owned() };
+        assert_eq!(state(|_| ()), KafkaState::Connecting);
+        assert_eq!(state(Standing::reachable), KafkaState::Reachable);
+        assert_eq!(state(absent), unavailable);
+        let before = |standing: &mut Standing| {
+            absent(standing);
+            standing.reachable();
+        };
+        assert_eq!(state(before), unavailable);
+        let through_an_outage = |standing: &mut Standing| {
+            absent(standing);
+            standing.unreachable("refused".to_owned());
+            standing.reachable();
+        };
+        assert_eq!(state(through_an_outage), unavailable);
+    }
+
+    #[test]
+    fn an_assignment_takes_back_what_was_said_of_its_topic_only() {
+        let of_another = |standing: &mut Standing| {
+            absent(standing);
+            standing.assigned("present");
+        };
+        assert!(matches!(state(of_another), KafkaState::Unavailable { .. }));
+        let of_this = |standing: &mut Standing| {
+            absent(standing);
+            standing.assigned("absent");
+        };
+        assert_eq!(state(of_this), KafkaState::Reachable);
+    }
+
+    #[test]
+    fn a_member_that_ended_stays_so() {
+        let ended = |standing: &mut Standing| {
+            standing.failed("fenced".to_owned());
+            standing.assigned("present");
+        };
+        assert_eq!(state(ended), KafkaState::Failed { reason: "fenced".to_owned() });
+    }
+}
