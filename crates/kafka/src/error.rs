@@ -20,6 +20,9 @@ pub enum KafkaError {
     /// The cluster answered with an error.
     #[error("{doing}: {servers} says: {reason}")]
     Refused { doing: String, servers: String, reason: String, retry: bool },
+    /// What stands beside a committed offset is longer than `offset.metadata.max.bytes` allows.
+    #[error("{doing}: {servers} says: {reason}")]
+    MetadataTooLarge { doing: String, servers: String, reason: String },
     /// This client can't go on: another took its `group.instance.id`, or its credentials are bad.
     #[error("{doing}: {reason}")]
     Fatal { doing: String, reason: String },
@@ -32,7 +35,14 @@ impl KafkaError {
             Self::Timeout { .. } | Self::Unreachable { .. } => true,
             Self::Refused { retry, .. } => *retry,
             Self::Client { .. } | Self::Fatal { .. } => false,
+            // By less.
+            Self::MetadataTooLarge { .. } => true,
         }
+    }
+
+    /// Whether a commit was refused for the length of what stood beside its offset.
+    pub fn is_metadata_too_large(&self) -> bool {
+        matches!(self, Self::MetadataTooLarge { .. })
     }
 
     /// Whether nobody answered, as opposed to somebody saying no.
@@ -60,6 +70,7 @@ impl Asked<'_> {
             Code::BrokerTransportFailure | Code::Resolve | Code::AllBrokersDown => {
                 KafkaError::Unreachable { doing, servers, reason }
             }
+            Code::OffsetMetadataTooLarge => KafkaError::MetadataTooLarge { doing, servers, reason },
             Code::Fatal
             | Code::Fenced
             | Code::Authentication

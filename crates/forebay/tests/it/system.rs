@@ -18,3 +18,4 @@ mod park;
 pub(crate) mod process;
 mod refuse;
 mod scale;
+mod takeover;
