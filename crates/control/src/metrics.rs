@@ -244,6 +244,15 @@ pub const METRICS: &[Metric] = &[
         read: |all, samples| samples.each(all, |partition| Some(i64::from(partition.window_full))),
     },
     Metric {
+        name: "forebay_partition_completion_map_bytes",
+        kind: MetricKind::Gauge,
+        help: "Bytes beside the commit that saying what is settled beyond it takes at most.",
+        labels: PARTITION,
+        read: |all, samples| {
+            samples.each(all, |partition| i64::try_from(partition.map_weight).ok());
+        },
+    },
+    Metric {
         name: "forebay_endpoint_well",
         kind: MetricKind::Gauge,
         help: "1 while the endpoint gets deliveries, 0 while it is at fault, ejected or leaving.",

@@ -194,6 +194,7 @@ impl From<&PartitionSnapshot> for Partition {
             partition: partition.partition.partition,
             stage: match partition.stage {
                 PartitionStage::Claiming => "claiming",
+                PartitionStage::Waiting => "waiting",
                 PartitionStage::Active => "active",
                 PartitionStage::Draining => "draining",
             },

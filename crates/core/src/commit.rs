@@ -14,6 +14,8 @@ pub const PASTS_MAX: usize = 32;
 pub struct CommitState {
     /// Whose commit it is.
     pub tenure: Tenure,
+    /// Nothing of this tenure, nor of those before it, is at work any more.
+    pub quiet: bool,
     /// What is settled beyond the commit point.
     pub completion: Completion,
     /// Records that failed and are open, by rising offsets; at most [`PASTS_MAX`].
@@ -23,9 +25,10 @@ pub struct CommitState {
 }
 
 impl CommitState {
-    /// What a commit says that was made by nobody of us: no more than where to begin.
+    /// What a commit says that was made by nobody of us: no more than where to begin, and there is
+    /// nobody to wait for.
     pub fn unknown(tenure: Tenure) -> Self {
         let completion = Completion::default();
-        Self { tenure, completion, pasts: Vec::new(), parked: Vec::new() }
+        Self { tenure, quiet: true, completion, pasts: Vec::new(), parked: Vec::new() }
     }
 }

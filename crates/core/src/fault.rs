@@ -22,6 +22,16 @@ pub enum Fault {
     MapOverflows,
     /// Replay: a new tenure does not know what was settled beyond the commit point.
     MapIgnored,
+    /// P1: what another process may have left at work is not waited for.
+    TakenOverAtOnce,
+    /// P1: what this process left at work in an earlier tenure is not waited for.
+    LeftoversForgotten,
+    /// P1: an end is said to be quiet with deliveries out.
+    QuietTooSoon,
+    /// Tenure: a process goes on sending when others may have what it had.
+    LeaseIgnored,
+    /// Tenure: what is idle is not renewed.
+    LeaseNotRenewed,
     /// Attempts: a new tenure does not know how often a record has failed.
     PastsForgotten,
     /// P1: a record does not find the lane of its key.

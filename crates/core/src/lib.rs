@@ -15,6 +15,7 @@ mod commit;
 mod completion;
 mod credit;
 mod fault;
+mod handover;
 mod hold;
 mod lanes;
 mod ledger;
@@ -43,7 +44,7 @@ pub use partition::{Stuck, Why};
 pub use pool::Ejection;
 pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past, Record, Tenure};
 pub use route::RevisionId;
-pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules};
+pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules, Takeover};
 pub use subscription::{
     Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
 };

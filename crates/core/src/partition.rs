@@ -7,11 +7,13 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::commit::{CommitState, PASTS_MAX};
 use crate::completion::{BLOCK, Completion};
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
+use crate::handover::{Lease, Leftovers};
 use crate::lanes::{Lanes, Slot};
 use crate::ledger::Ledger;
 use crate::park::ParkedKeys;
@@ -50,6 +52,16 @@ pub(crate) struct Partition<P> {
     troubled: BTreeSet<Offset>,
     /// Whether what is stored beside the commit point has changed since it was sent last.
     unsaved: bool,
+    /// What earlier tenures of this process left at work.
+    pub(crate) leftovers: Leftovers,
+    /// When another process's last deliveries have ended.
+    pub(crate) taken_over_at: Instant,
+    /// Until when the service may be at work on what is not in flight any more.
+    pub(crate) unknown_until: Instant,
+    /// How long it is ours for sure; none before the claim.
+    lease: Option<Lease>,
+    /// Whether Kafka knows that nothing is at work any more.
+    ended: bool,
     /// Whether the subscription's queues name this partition: of first deliveries, of others, and
     /// of what wants attention.
     pub(crate) in_fresh: bool,
@@ -59,10 +71,19 @@ pub(crate) struct Partition<P> {
     pub(crate) look: Option<Instant>,
     pub(crate) stage: Stage,
     pub(crate) committed: CommitPoint,
-    committing: Option<CommitPoint>,
+    committing: Option<Committing>,
     commit_not_before: Instant,
     /// What the open fetch may bring.
     pub(crate) fetching: Option<Load>,
+}
+
+/// A commit that is out.
+#[derive(Clone, Copy, Debug)]
+struct Committing {
+    point: CommitPoint,
+    sent: Instant,
+    /// Whether it says that nothing is at work any more.
+    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +115,14 @@ pub(crate) enum Step {
 
 impl<P> Partition<P> {
     /// `stored`: what the former owner left beside its commit point; `parks`: whether its keys may
-    /// be parked.
+    /// be parked; `leftovers` and `free_at`: what is waited for before anything is sent.
     pub(crate) fn new(
         id: PartitionId,
         tenure: Tenure,
         start: CommitPoint,
         stored: CommitState,
         parks: bool,
+        (leftovers, free_at): (Leftovers, Instant),
         now: Instant,
     ) -> Self {
         Self {
@@ -119,6 +141,11 @@ impl<P> Partition<P> {
             pasts: stored.pasts,
             troubled: BTreeSet::new(),
             unsaved: false,
+            leftovers,
+            taken_over_at: free_at,
+            unknown_until: now,
+            lease: None,
+            ended: false,
             in_fresh: false,
             in_again: false,
             attended: false,
@@ -269,6 +296,39 @@ impl<P> Partition<P> {
         Ready { fresh: stage && self.lanes.has_fresh(), again: stage && self.lanes.has_again() }
     }
 
+    /// Whether nobody else may be at work for this partition, nor may have it.
+    pub(crate) fn is_alone(&self, rules: &Rules, now: Instant) -> bool {
+        let ours = now < self.lease_until() || rules.planted.is(Fault::LeaseIgnored);
+        ours && now >= self.free_at()
+    }
+
+    /// How long the service may be at work on what is not in flight any more.
+    pub(crate) fn count_unknown(&mut self) {
+        let unsettled = self.ledger.unsettled();
+        let shut = unsettled.filter_map(|(_, slot)| match self.lanes.get(*slot).state {
+            HeldState::Shut { until, unknown: Some(_) } => Some(until),
+            _ => None,
+        });
+        self.unknown_until = shut.max().unwrap_or(Instant::ZERO);
+    }
+
+    /// When all that earlier tenures sent has ended.
+    pub(crate) fn free_at(&self) -> Instant {
+        let here = self.leftovers.until();
+        here.map_or(self.taken_over_at, |until| until.max(self.taken_over_at))
+    }
+
+    /// Until when it is ours for sure.
+    pub(crate) fn lease_until(&self) -> Instant {
+        self.lease.map_or(Instant::ZERO + Duration::MAX, Lease::until)
+    }
+
+    /// Whether nothing is awaited, and nothing of this tenure, nor of those before it, may be at work.
+    fn is_over(&self, rules: &Rules, now: Instant) -> bool {
+        let quiet = now >= self.unknown_until && now >= self.free_at();
+        (quiet && !self.awaits(rules)) || rules.planted.is(Fault::QuietTooSoon)
+    }
+
     /// The slot of the delivery, where it is the one in flight and not an earlier one (P5).
     pub(crate) fn flight(&self, id: DeliveryId, rules: &Rules) -> Option<Slot> {
         let slot = *self.ledger.ticket(id.offset)?;
@@ -300,13 +360,13 @@ impl<P> Partition<P> {
                 self.commit_step(now, self.committed).or_else(|| self.hurried_fetch(credit, rules))
             }
             Stage::Active => self
-                .dirty(rules)
+                .dirty(rules, now)
                 .and_then(|point| self.commit_step(now, point))
                 .or_else(|| self.fetch_step(credit, rules)),
             Stage::Draining { deadline, give_up } => {
-                let waits = self.is_at_work(rules) && now < deadline;
-                if waits || (self.is_unsaved(rules) && now < give_up && !self.hasty(rules)) {
-                    return self.dirty(rules).and_then(|point| self.commit_step(now, point));
+                let waits = self.is_at_work(rules, now) && now < deadline;
+                if waits || (self.is_unsaved(rules, now) && now < give_up && !self.hasty(rules)) {
+                    return self.dirty(rules, now).and_then(|point| self.commit_step(now, point));
                 }
                 Some(Step::Release)
             }
@@ -317,34 +377,60 @@ impl<P> Partition<P> {
     pub(crate) fn next_look(&self, now: Instant, rules: &Rules) -> Option<Instant> {
         let commit = (self.committing.is_none()
             && !rules.planted.is(Fault::CommitNotWoken)
-            && (self.stage == Stage::Claiming || self.dirty(rules).is_some()))
+            && (self.stage == Stage::Claiming || self.dirty(rules, now).is_some()))
         .then_some(self.commit_not_before);
+        // Once nothing is at work any more that is to be told, whatever the deadline.
+        let quiet = self.unknown_until.max(self.free_at());
+        let ends = self.is_draining() && self.lease.is_some() && !self.ended && !self.awaits(rules);
         let stage = match self.stage {
             Stage::Claiming | Stage::Active => None,
             // What is not saved keeps it beyond the deadline in any case.
-            Stage::Draining { deadline, .. } if now < deadline && !self.is_unsaved(rules) => {
+            Stage::Draining { deadline, .. }
+                if now < deadline
+                    && !self.is_unsaved(rules, now)
+                    && !(ends && quiet < deadline) =>
+            {
                 Some(deadline)
             }
             Stage::Draining { give_up, .. } => Some(give_up),
         };
-        let looks = [commit, stage].into_iter().flatten();
+        let told = ends && self.committing.is_none();
+        let told = told.then(|| quiet.max(self.commit_not_before));
+        let renewal = self.lease.filter(|_| self.renews(rules) && self.committing.is_none());
+        let renewal = renewal.map(|lease| lease.renew_at().max(self.commit_not_before));
+        let looks = [commit, stage, renewal, told].into_iter().flatten();
         looks.filter(|look| *look > now).min()
     }
 
     /// Whether a commit is due or under way.
-    fn is_unsaved(&self, rules: &Rules) -> bool {
-        self.dirty(rules).is_some() || self.committing.is_some()
+    fn is_unsaved(&self, rules: &Rules, now: Instant) -> bool {
+        self.dirty(rules, now).is_some() || self.committing.is_some()
+    }
+
+    /// Whether its lease is to be renewed while there is nothing else to commit.
+    fn renews(&self, rules: &Rules) -> bool {
+        self.stage == Stage::Active && !rules.planted.is(Fault::LeaseNotRenewed)
+    }
+
+    /// Whether answers are awaited, or a service may be at work.
+    fn is_at_work(&self, rules: &Rules, now: Instant) -> bool {
+        self.awaits(rules) || now < self.unknown_until
     }
 
     /// Whether answers are awaited; at most once, also what is committed and may still be sent.
-    fn is_at_work(&self, rules: &Rules) -> bool {
+    fn awaits(&self, rules: &Rules) -> bool {
         let owes = rules.guarantee == Guarantee::AtMostOnce
             && (self.committing.is_some() || self.load.records > self.withheld.len());
         self.in_flight + self.leaving + self.parking > 0 || owes
     }
 
     /// What is stored beside a commit point that is sent now.
-    pub(crate) fn commit_sent(&mut self, point: CommitPoint, rules: &Rules) -> CommitState {
+    pub(crate) fn commit_sent(
+        &mut self,
+        point: CommitPoint,
+        now: Instant,
+        rules: &Rules,
+    ) -> CommitState {
         let keeps = self.keeps_map(rules) && !rules.planted.is(Fault::MapForgotten);
         let mut completion = match keeps {
             true => self.ledger.completion().beyond(point),
@@ -353,13 +439,15 @@ impl<P> Partition<P> {
         if rules.planted.is(Fault::MapCountsHeld) && keeps {
             completion.open.clear();
         }
+        let quiet = self.is_draining() && self.is_over(rules, now);
         let state = CommitState {
             tenure: self.tenure,
+            quiet,
             completion,
             pasts: if keeps { self.open_pasts() } else { Vec::new() },
             parked: self.parked.rows(),
         };
-        self.committing = Some(point);
+        self.committing = Some(Committing { point, sent: now, quiet });
         self.unsaved = false;
         self.parked.commit_sent();
         state
@@ -402,7 +490,13 @@ impl<P> Partition<P> {
         now: Instant,
         rules: &Rules,
     ) -> Vec<Slot> {
-        assert_eq!(self.committing.take(), Some(point), "one commit at a time");
+        let committing = self.committing.take();
+        let Some(Committing { sent, quiet, .. }) = committing.filter(|out| out.point == point)
+        else {
+            panic!("one commit at a time: {committing:?} is out, not {point:?}");
+        };
+        self.lease = Some(Lease::acknowledged(sent, rules.session));
+        self.ended |= quiet;
         assert!(point >= self.committed, "P8: the commit point does not go back");
         self.committed = point;
         let twice = if rules.planted.is(Fault::LazyCommit) { 2 } else { 1 };
@@ -474,17 +568,22 @@ impl<P> Partition<P> {
     }
 
     /// The point to commit, where it lies beyond what is committed.
-    fn dirty(&self, rules: &Rules) -> Option<CommitPoint> {
+    fn dirty(&self, rules: &Rules, now: Instant) -> Option<CommitPoint> {
         let point = match rules.guarantee {
             Guarantee::AtLeastOnce => self.point(rules),
             // While it drains, what is not committed yet is the next owner's.
-            Guarantee::AtMostOnce if self.is_draining() => return None,
+            Guarantee::AtMostOnce if self.is_draining() => self.committed,
             Guarantee::Automatic if self.is_draining() => self.ledger.commit_point(),
             Guarantee::AtMostOnce | Guarantee::Automatic => self.position(),
         };
         let names = self.stage == Stage::Active && self.parked.wants_naming();
         let news = self.unsaved && self.keeps_map(rules) && !rules.planted.is(Fault::MapNotSaved);
-        (point > self.committed || names || news).then_some(point.max(self.committed))
+        let renews = self.renews(rules) && self.lease.is_some_and(|lease| lease.renew_at() <= now);
+        // The next owner need not wait for what is over.
+        let over = self.is_draining() && self.is_over(rules, now);
+        let ends = over && self.lease.is_some() && !self.ended;
+        (point > self.committed || names || news || renews || ends)
+            .then_some(point.max(self.committed))
     }
 
     fn point(&self, rules: &Rules) -> CommitPoint {

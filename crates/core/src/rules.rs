@@ -49,6 +49,10 @@ pub struct Rules {
     pub commit_interval: Duration,
     /// Pause before a commit that failed is tried again.
     pub commit_retry: Duration,
+    /// How long Kafka takes a member for alive that says nothing. Nothing is sent later than this
+    /// after the last commit that it acknowledged was sent.
+    pub session: Duration,
+    pub takeover: Takeover,
     /// How long a revoked partition may wait for its answers.
     pub drain: Duration,
     /// How long a revoked partition may wait for its last commit after that.
@@ -68,6 +72,15 @@ pub enum Guarantee {
     /// Committed on a timer as soon as it was fetched, as Kafka's automatic commit does it: what
     /// is open when the process dies is lost or repeated, as the timer would have it.
     Automatic,
+}
+
+/// What is done with a partition whose former owner ended without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// What it may have sent is waited for: deadline and grace.
+    Safe,
+    /// Nothing is waited for: services may see one key twice at once, by two tenures.
+    Fast,
 }
 
 /// What becomes of a record that is rejected, or fails too often.

@@ -18,6 +18,7 @@ use crate::commit::CommitState;
 use crate::completion::Completion;
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
+use crate::handover::Leftovers;
 use crate::hold::Hold;
 use crate::lanes::Slot;
 use crate::limiter::{Bounds, Limiter};
@@ -29,9 +30,9 @@ use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Re
 use crate::retry::Retries;
 use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
-use crate::rules::Rules;
+use crate::rules::{Rules, Takeover};
 use crate::time::Instant;
-use crate::verdict::{Answer, TargetFault};
+use crate::verdict::{Answer, TargetFault, Verdict};
 use crate::view::Counts;
 
 mod command;
@@ -46,11 +47,12 @@ pub use command::{Command, CommandError};
 #[derive(Clone, Debug)]
 pub enum Input<P> {
     /// The group gave us a partition. `start` is its stored commit point, or where the start
-    /// policy begins; `stored` what was found beside it; `wall_ms` the time since 1970. `parks`:
-    /// whether its keys may be parked.
+    /// policy begins; `end` the end of its log; `stored` what was found beside the commit point;
+    /// `wall_ms` the time since 1970. `parks`: whether its keys may be parked.
     Assigned {
         partition: PartitionId,
         start: CommitPoint,
+        end: CommitPoint,
         stored: Option<CommitState>,
         parks: bool,
         wall_ms: i64,
@@ -189,6 +191,8 @@ pub struct Subscription<P> {
     fresh: VecDeque<PartitionId>,
     /// and those with one that came back.
     again: VecDeque<PartitionId>,
+    /// Partitions with records to send that wait for what earlier tenures left at work.
+    waiting: BTreeSet<(Instant, PartitionId)>,
     /// Rejected records that wait for evidence, while others are on their way to bring some.
     awaiting: VecDeque<(PartitionId, Slot)>,
     /// Dead letters to be written.
@@ -214,6 +218,10 @@ pub struct Subscription<P> {
 #[derive(Debug)]
 struct Seat<P> {
     last_tenure: Option<Tenure>,
+    /// What earlier tenures left at work, while there is none.
+    leftovers: Leftovers,
+    /// When what another process left at work has ended, as far as was known.
+    free_at: Option<Instant>,
     partition: Option<Partition<P>>,
 }
 
@@ -241,6 +249,7 @@ impl<P: Clone> Subscription<P> {
             refusals: 0,
             fresh: VecDeque::new(),
             again: VecDeque::new(),
+            waiting: BTreeSet::new(),
             awaiting: VecDeque::new(),
             leaving: VecDeque::new(),
             parking: VecDeque::new(),
@@ -258,8 +267,8 @@ impl<P: Clone> Subscription<P> {
         // An answer that comes at its deadline is late, whether or not that was polled in between.
         self.advance(now);
         match input {
-            Input::Assigned { partition, start, stored, parks, wall_ms } => {
-                self.assigned(partition, start, stored, parks, wall_ms, now);
+            Input::Assigned { partition, start, end, stored, parks, wall_ms } => {
+                self.assigned(partition, (start, end), stored, parks, wall_ms, now);
             }
             Input::Fetched { partition, tenure, records } => {
                 self.fetched(partition, tenure, records);
@@ -357,7 +366,7 @@ impl<P: Clone> Subscription<P> {
     fn assigned(
         &mut self,
         id: PartitionId,
-        start: CommitPoint,
+        (start, end): (CommitPoint, CommitPoint),
         stored: Option<CommitState>,
         parks: bool,
         wall_ms: i64,
@@ -365,11 +374,28 @@ impl<P: Clone> Subscription<P> {
     ) {
         let index = id.0 as usize;
         while self.seats.len() <= index {
-            self.seats.push(Seat { last_tenure: None, partition: None });
+            self.seats.push(Seat {
+                last_tenure: None,
+                leftovers: Leftovers::default(),
+                free_at: None,
+                partition: None,
+            });
         }
-        let seat = &mut self.seats[index];
+        let Self { seats, rules, .. } = self;
+        let seat = &mut seats[index];
         assert!(seat.partition.is_none(), "a partition is released before it is assigned again");
         let last = stored.as_ref().map(|stored| stored.tenure).max(seat.last_tenure);
+        let elsewhere = stored.as_ref().filter(|stored| {
+            !stored.quiet && Some(stored.tenure) > seat.last_tenure && start < end
+        });
+        let waits = elsewhere.is_some()
+            && rules.takeover == Takeover::Safe
+            && !rules.planted.is(Fault::TakenOverAtOnce);
+        let ends = if waits { now + rules.deadline + rules.grace } else { now };
+        // A wait that was begun is not cut short by a rebalance.
+        let free_at = seat.free_at.map_or(ends, |begun| begun.max(ends));
+        let mut leftovers = core::mem::take(&mut seat.leftovers);
+        leftovers.forget_ended(now);
         let mut tenure = last.map_or(wall_ms, |last| wall_ms.max(last.0 + 1));
         if self.rules.planted.is(Fault::TenureNotRaised) {
             tenure = last.map_or(wall_ms, |last| last.0);
@@ -387,7 +413,8 @@ impl<P: Clone> Subscription<P> {
         if self.rules.planted.is(Fault::PastsForgotten) {
             stored.pasts.clear();
         }
-        let partition = Partition::new(id, Tenure(tenure), start, stored, parks, now);
+        let waits = (leftovers, free_at);
+        let partition = Partition::new(id, Tenure(tenure), start, stored, parks, waits, now);
         seat.partition = Some(partition);
         self.assigned += 1;
         // Their shares have shrunk.
@@ -419,18 +446,36 @@ impl<P: Clone> Subscription<P> {
         let current = seat.filter(|seat| seat.tenure == id.tenure || !tenure_counts);
         match current.and_then(|seat| seat.flight(id, rules)) {
             Some(slot) => self.end_flight(id.partition, slot, answer, now),
-            None => self.counts.late += 1,
+            None => {
+                self.counts.late += 1;
+                self.leftover_ended(id, answer.verdict);
+            }
         }
     }
 
     /// Takes the partition off all books; answers to what it had in flight will be late.
     fn remove(&mut self, id: PartitionId, now: Instant) {
         let seat = self.seats.get_mut(id.0 as usize).and_then(|seat| seat.partition.take());
-        let Some(partition) = seat else { return };
-        for (_, slot) in partition.ledger.unsettled() {
-            if let HeldState::InFlight { endpoint, .. } = partition.lanes.get(*slot).state {
-                self.pool.gave_up(endpoint, now);
+        let Some(mut partition) = seat else { return };
+        let mut leftovers = core::mem::take(&mut partition.leftovers);
+        leftovers.forget_ended(now);
+        for (offset, slot) in partition.ledger.unsettled() {
+            let held = partition.lanes.get(*slot);
+            let number = held.deliveries;
+            let delivery = DeliveryId { partition: id, tenure: partition.tenure, offset, number };
+            match held.state {
+                HeldState::InFlight { endpoint, deadline, .. } => {
+                    self.pool.gave_up(endpoint, now);
+                    leftovers.add(delivery, deadline + self.rules.grace);
+                }
+                HeldState::Shut { until, unknown: Some(_) } => leftovers.add(delivery, until),
+                _ => {}
             }
+        }
+        let seat = &mut self.seats[id.0 as usize];
+        seat.free_at = Some(partition.taken_over_at);
+        if !self.rules.planted.is(Fault::LeftoversForgotten) {
+            seat.leftovers = leftovers;
         }
         self.in_flight -= partition.in_flight;
         self.held -= partition.load.records;
@@ -438,6 +483,7 @@ impl<P: Clone> Subscription<P> {
         self.assigned -= 1;
         self.fresh.retain(|queued| *queued != id);
         self.again.retain(|queued| *queued != id);
+        self.waiting.retain(|(_, waits)| *waits != id);
         self.awaiting.retain(|(partition, _)| *partition != id);
         self.leaving.retain(|(partition, _)| *partition != id);
         self.parking.retain(|(partition, _)| *partition != id);
@@ -448,6 +494,23 @@ impl<P: Clone> Subscription<P> {
         self.deadlines.retain(|(_, delivery)| delivery.partition != id);
         self.short.remove(&id);
         self.consider_all();
+    }
+
+    /// A service is done with what an earlier tenure sent.
+    fn leftover_ended(&mut self, id: DeliveryId, verdict: Verdict) {
+        let Some(seat) = self.seats.get_mut(id.partition.0 as usize) else { return };
+        if matches!(verdict, Verdict::Unknown(_)) {
+            return;
+        }
+        let leftovers = match &mut seat.partition {
+            Some(partition) => &mut partition.leftovers,
+            None => &mut seat.leftovers,
+        };
+        if leftovers.ended(id) {
+            self.waiting.retain(|(_, waits)| *waits != id.partition);
+            self.queue_turn(id.partition);
+            self.consider(id.partition);
+        }
     }
 
     /// Lets time pass: deadlines end what has no answer (P4), then lanes reopen, for without grace
@@ -470,6 +533,10 @@ impl<P: Clone> Subscription<P> {
             self.looks.remove(&(at, id));
             self.consider(id);
         }
+        while let Some(&(at, id)) = self.waiting.first().filter(|waits| waits.0 <= now) {
+            self.waiting.remove(&(at, id));
+            self.queue_turn(id);
+        }
         while let Some(&(at, id, slot)) = self.reopenings.first().filter(|lane| lane.0 <= now) {
             self.reopenings.remove(&(at, id, slot));
             self.due(id, slot, now);
@@ -491,6 +558,7 @@ impl<P: Clone> Subscription<P> {
             };
             if gone(pool, *unknown) {
                 *at = soon;
+                partition.count_unknown();
                 self.reopenings.remove(&(until, id, slot));
                 self.reopenings.insert((soon, id, slot));
             }
@@ -517,7 +585,7 @@ impl<P: Clone> Subscription<P> {
             let tenure = partition.tenure;
             match partition.next_step(now, credit, rules) {
                 Some(Step::Commit(point)) => {
-                    let state = partition.commit_sent(point, rules);
+                    let state = partition.commit_sent(point, now, rules);
                     return Some(Output::Commit { partition: id, point, state });
                 }
                 Some(Step::Fetch(room)) => {

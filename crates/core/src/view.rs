@@ -56,6 +56,8 @@ pub struct PartitionView {
     pub withheld: usize,
     /// What the completion map weighs at most, however the records settle; see [`crate::Completion`].
     pub map_weight: usize,
+    /// Nothing is sent before: what earlier tenures sent may be at work until then.
+    pub free_at: Instant,
     /// Keys whose records go to the park topic.
     pub parked: usize,
     /// Nothing more is fetched, for as many records as may lie beyond the commit point do.
@@ -67,6 +69,8 @@ pub struct PartitionView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionStage {
     Claiming,
+    /// What earlier tenures sent may be at work.
+    Waiting,
     Active,
     Draining,
 }

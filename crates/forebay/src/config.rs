@@ -80,6 +80,8 @@ pub(crate) struct Subscription {
     pub(crate) delivery: Delivery,
     #[serde(default)]
     pub(crate) start: Start,
+    #[serde(default)]
+    pub(crate) takeover: Takeover,
     pub(crate) target: Spanned<Target>,
     #[serde(default)]
     pub(crate) retry: Retry,
@@ -160,6 +162,16 @@ pub(crate) enum Attempts {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Unlimited {
     Unlimited,
+}
+
+/// What is done with a partition whose former owner ended without a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Takeover {
+    /// What it may have sent is waited for.
+    #[default]
+    Safe,
+    Fast,
 }
 
 /// Where a group without a committed offset begins.

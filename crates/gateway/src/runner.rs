@@ -372,10 +372,25 @@ impl Runner {
             self.handle(Input::Assigned {
                 partition: id,
                 start: CommitPoint(start),
+                end: CommitPoint(assigned.log_end),
                 stored,
                 parks,
                 wall_ms: Clock::wall_ms(),
             });
+            self.say_what_is_waited_for(id, &assigned.partition);
+        }
+    }
+
+    fn say_what_is_waited_for(&self, id: PartitionId, partition: &TopicPartition) {
+        let free_at = self.core.borrow().free_at(id);
+        let waits = free_at.map_or(Duration::ZERO, |at| at.since(self.clock.now()));
+        if !waits.is_zero() {
+            tracing::warn!(
+                subscription = self.name,
+                "the last owner of {partition} ended without a word: what it may have sent is waited \
+                 for, {} ms (`takeover`)",
+                waits.as_millis()
+            );
         }
     }
 

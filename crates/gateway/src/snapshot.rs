@@ -70,6 +70,8 @@ pub struct PartitionSnapshot {
     pub hold: Option<Hold>,
     pub tenure: i64,
     pub stage: PartitionStage,
+    /// Bytes that the completion map needs at most, however the open records settle.
+    pub map_weight: usize,
     /// Exclusive end of what is done, acknowledged by Kafka.
     pub commit_point: i64,
     /// End of the log as last heard; none before the first answer.

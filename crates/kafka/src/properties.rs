@@ -29,6 +29,7 @@ pub struct Properties {
     max_poll_records: Option<usize>,
     start: Option<StartPolicy>,
     api_timeout: Duration,
+    session: Duration,
 }
 
 /// Which clients a translated property is for.
@@ -120,6 +121,9 @@ impl Properties {
                 "latest" => StartPolicy::Latest,
                 _ => StartPolicy::None,
             }),
+            session: Duration::from_millis(
+                given.ms("session.timeout.ms", 45_000).try_into().unwrap_or(45_000),
+            ),
             api_timeout: Duration::from_millis(
                 given
                     .number("default.api.timeout.ms")
@@ -132,6 +136,12 @@ impl Properties {
     /// `bootstrap.servers`, for messages.
     pub fn servers(&self) -> &str {
         &self.servers
+    }
+
+    /// `session.timeout.ms`: how long the group takes a member for alive that says nothing. By
+    /// `group.protocol=consumer` it is the broker's to say; its default is the same.
+    pub fn session_timeout(&self) -> Duration {
+        self.session
     }
 
     /// `max.poll.records`, where it was given: the most a worker should take at once.

@@ -23,7 +23,8 @@ macro_rules! table {
 
 table! {
     P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch FollowersOvertake
-        UnparkedEarly ParkForgotten ParkedBeforeNamed;
+        UnparkedEarly ParkForgotten ParkedBeforeNamed TakenOverAtOnce LeftoversForgotten
+        QuietTooSoon;
     P2: CommitOnSend CommitOneTooFar CommitOverGap MapCountsHeld;
     P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
@@ -36,7 +37,7 @@ table! {
     Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
         BudgetForgotten;
     Once: OnceMoreThanOnce;
-    Tenure: TenureNotRaised DeliverBeforeClaim;
+    Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
         MapIgnored;
     Attempts: PastsForgotten;

@@ -64,6 +64,13 @@ impl Stored {
         self.log.last().map_or(CommitPoint(0), |row| CommitPoint(row.offset + 1))
     }
 
+    /// The end of what is written by then.
+    pub(crate) fn end_at(&self, now: Micros) -> CommitPoint {
+        let written = self.log.partition_point(|row| row.produced <= now);
+        let last = written.checked_sub(1).map(|last| self.log[last].offset + 1);
+        CommitPoint(last.unwrap_or(0))
+    }
+
     /// One more record; some offsets may be left out. Returns its offset.
     pub(crate) fn append(&mut self, row: Row, left_out: i64) -> i64 {
         let offset = self.end().0 + left_out;

@@ -46,6 +46,8 @@ pub struct Model {
     pub copied: Vec<Vec<bool>>,
     /// For each partition that can be parked and record: the one before it of the same key.
     pub before: Vec<Vec<Option<usize>>>,
+    /// What a new owner knows of the last one was lost, or its deadlines are not the last one's.
+    pub waits_in_vain: bool,
     /// For each partition and record: whether it was ever sent, and not certainly in vain.
     pub chance_taken: Vec<Vec<bool>>,
 }
@@ -100,6 +102,7 @@ impl Model {
             parks: vec![Vec::new(); park],
             copied: none.clone(),
             before,
+            waits_in_vain: false,
             chance_taken: none,
         }
     }
@@ -109,6 +112,16 @@ impl Model {
         let sources = self.copied.len() - self.parks.len();
         let index = (partition.0 as usize).checked_sub(sources)?;
         Some(&self.parks[index])
+    }
+
+    /// Whether nothing is open: not at work, not on its way, not to be committed.
+    pub fn is_quiet(&self) -> bool {
+        let mut terms = self.offices.iter().flat_map(|office| office.terms.iter().flatten());
+        terms.all(|term| {
+            let term = &self.terms[*term];
+            let point = term.due_point(self.rules.guarantee);
+            term.held == 0 && term.claimed && point <= term.commits.acknowledged
+        })
     }
 
     /// Where a record is from: its partition and its number there.
@@ -141,6 +154,7 @@ impl Model {
         let (records, bytes) = self.held_max;
         self.held_max = (records.max(rules.records_max), bytes.max(rules.bytes_max));
         self.rules = rules.clone();
+        self.waits_in_vain = true;
         self.offices.iter_mut().for_each(|office| office.sends.clear());
     }
 

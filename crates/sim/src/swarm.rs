@@ -13,6 +13,8 @@ use crate::rng::Rng;
 
 mod rules;
 
+pub(crate) use rules::NO_SESSION;
+
 pub(crate) const MILLI: Micros = 1_000;
 pub(crate) const SECOND: Micros = 1_000_000;
 
@@ -100,8 +102,14 @@ pub enum Trouble {
     Revoke {
         partition: PartitionId,
     },
+    /// The process hears nothing of the partition's coordinator until its session is over.
     Lose {
         partition: PartitionId,
+    },
+    /// The process stands still, and goes on later as if nothing had been.
+    Freeze {
+        process: usize,
+        lasts: Micros,
     },
     /// The endpoint's process dies and is started again.
     EndpointDies {
@@ -210,7 +218,7 @@ impl Plan {
     }
 
     fn storm(&self, rng: &mut Rng, keys: u64, restarts: bool) -> Vec<(Micros, Trouble)> {
-        const KINDS: u64 = 18;
+        const KINDS: u64 = 19;
         let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(250)).collect();
         // One kind alone is not drowned in others.
         if kinds.is_empty() || rng.odds(200) {
@@ -272,6 +280,11 @@ impl Plan {
                 Trouble::Operator { process, act: *rng.pick(&acts) }
             }
             17 => Trouble::RulesChange { rules: Box::new(rules::change(rng, &self.rules)) },
+            18 => {
+                let process = rng.below(self.processes as u64) as usize;
+                let session = self.rules.session.as_micros() as u64;
+                Trouble::Freeze { process, lasts: rng.spread(MILLI, 3 * session) }
+            }
             _ => match rng.below(8) {
                 // Nothing is at most once where commits are forgotten, and no order is left between
                 // a topic and its park topic.

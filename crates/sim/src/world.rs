@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::AddAssign;
+use std::time::Duration;
 
 use forebay_core::{
     Answer, CommitPoint, CommitState, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset,
@@ -32,6 +33,8 @@ mod trouble;
 
 /// More events than any sane world has: something spins.
 const EVENTS_MAX: u64 = 2_000_000;
+/// Of worlds in which sessions end at all.
+const LONGEST_SESSION: Duration = Duration::from_secs(20);
 
 pub struct World {
     plan: Plan,
@@ -76,6 +79,8 @@ struct Process {
     called: bool,
     /// It is about to ask how far the park topic is committed.
     asking: bool,
+    /// It stands still until then.
+    frozen_until: Micros,
 }
 
 /// What a world saw, for people.
@@ -152,6 +157,7 @@ enum Event {
     TellPark { process: usize, life: u32, told: Vec<ParkTold> },
     Operate { process: usize, life: u32 },
     Assign { partition: PartitionId },
+    TakeAway { term: TermId },
     TellLost { term: TermId, life: u32 },
     Start { process: usize },
     Trouble(Trouble),
@@ -197,6 +203,7 @@ struct Commit {
     term: TermId,
     point: CommitPoint,
     state: CommitState,
+    sent: Micros,
 }
 
 /// A record on its way to the park topic.
@@ -243,6 +250,7 @@ impl World {
             poll_due: false,
             called: false,
             asking: false,
+            frozen_until: 0,
         };
         Self {
             asserts: planted == Planted::NONE,
@@ -302,10 +310,18 @@ impl World {
         }
         self.agenda.enter(self.plan.calm, Event::Calm);
         while let Some((at, event)) = self.agenda.next() {
+            if at > self.end && self.kafka.is_done() && self.model.is_quiet() {
+                // Nothing but renewals is left.
+                return self.over(None);
+            }
             if at > self.end || self.tally.events > EVENTS_MAX {
                 let late = if self.kafka.is_done() { "not quiet" } else { "not delivered" };
                 let patience = self.now.saturating_sub(self.plan.calm);
                 return self.over(Some(format!("{late} {patience} µs after the storm")));
+            }
+            if let Some(thaws) = self.frozen(&event, at) {
+                self.agenda.enter(thaws, event);
+                continue;
             }
             self.now = at;
             self.model.now = at;
@@ -332,8 +348,9 @@ impl World {
             rules.commit_retry,
             rules.drain,
             rules.last_commit,
+            rules.session.min(LONGEST_SESSION),
         ];
-        let pauses: u128 = pauses.iter().map(std::time::Duration::as_micros).sum();
+        let pauses: u128 = pauses.iter().map(Duration::as_micros).sum();
         let pace = &self.plan.pace;
         let step = 3 * pace.network + pace.work + pace.fetch + 20 * pace.shell + 10;
         // The budget of retries, the cap on all deliveries, and a commit before each.
@@ -409,6 +426,7 @@ impl World {
                 }
             }
             Event::Assign { partition } => self.assign(partition),
+            Event::TakeAway { term } => self.take_away(term),
             Event::TellLost { term, life } => self.tell_lost(term, life),
             Event::Start { process } => self.start(process),
             Event::Trouble(trouble) => {
@@ -424,6 +442,28 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// When the process that an event goes to will take it, where that stands still.
+    fn frozen(&self, event: &Event, at: Micros) -> Option<Micros> {
+        let process = match event {
+            Event::Poll { process, .. }
+            | Event::Wake { process, .. }
+            | Event::Answer { process, .. }
+            | Event::Check { process, .. }
+            | Event::Checked { process, .. }
+            | Event::AskPark { process, .. }
+            | Event::TellPark { process, .. }
+            | Event::Operate { process, .. } => *process,
+            Event::Hand(fetch) => fetch.process,
+            Event::Reply { commit, .. } => commit.process,
+            Event::Written { letter, .. } => letter.process,
+            Event::Parked { parking, .. } => parking.letter.process,
+            Event::TellLost { term, .. } => self.model.terms[*term].process,
+            _ => return None,
+        };
+        let thaws = self.processes[process].frozen_until;
+        (at < thaws).then_some(thaws)
     }
 
     fn lives(&self, process: usize, life: u32) -> bool {

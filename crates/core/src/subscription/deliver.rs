@@ -68,13 +68,30 @@ impl<P: Clone> Subscription<P> {
         let lane = match (self.fresh.is_empty(), self.again.is_empty()) {
             (false, _) => Some(now),
             (true, false) => Some(again(now)),
-            (true, true) => reopening.map(again),
+            (true, true) => {
+                let mut waiting = self.waiting.iter();
+                let waiting = waiting.find(|(at, id)| self.lease_until(*id) > Some(*at));
+                let waiting = waiting.map(|(at, _)| *at);
+                waiting.into_iter().chain(reopening.map(again)).min()
+            }
         };
         if self.is_full() {
             return None;
         }
         let pick = if held { self.pool.next_probe_pick() } else { self.pool.next_pick() };
-        Some(lane?.max(gate).max(pick?))
+        let at = lane?.max(gate).max(pick?);
+        (at <= now || self.is_ours_at(at)).then_some(at)
+    }
+
+    /// Whether anything with a turn is still ours for sure by then; a renewal comes before that.
+    fn is_ours_at(&self, at: Instant) -> bool {
+        let mut queued = self.fresh.iter().chain(&self.again);
+        let none = self.fresh.is_empty() && self.again.is_empty();
+        none || queued.any(|id| self.lease_until(*id) > Some(at))
+    }
+
+    fn lease_until(&self, id: PartitionId) -> Option<Instant> {
+        self.seats[id.0 as usize].partition.as_ref().map(Partition::lease_until)
     }
 
     /// From when on anything may be sent: holds and the rate cap; none where nothing may be.
@@ -130,8 +147,8 @@ impl<P: Clone> Subscription<P> {
     /// Whose turn it is: what came back goes first as far as the budget of retries allows, and a
     /// target on probation gets what was never tried, if there is any.
     fn next_turn(&mut self, now: Instant) -> Option<(Turn, PartitionId)> {
-        let fresh = self.next_fresh().map(|id| (Turn::Fresh, id));
-        let again = self.next_again().map(|id| (Turn::Again, id));
+        let fresh = self.next_fresh(now).map(|id| (Turn::Fresh, id));
+        let again = self.next_again(now).map(|id| (Turn::Again, id));
         match self.hold.gate() {
             Gate::Probe(_) => fresh.or(again),
             _ if !self.pool.has_well() => fresh.or(again),
@@ -139,9 +156,9 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    pub(super) fn next_fresh(&mut self) -> Option<PartitionId> {
+    pub(super) fn next_fresh(&mut self, now: Instant) -> Option<PartitionId> {
         while let Some(&id) = self.fresh.front() {
-            let (partition, ready) = self.readiness(id);
+            let (partition, ready) = self.readiness(id, now);
             if ready.fresh {
                 return Some(id);
             }
@@ -151,9 +168,9 @@ impl<P: Clone> Subscription<P> {
         None
     }
 
-    fn next_again(&mut self) -> Option<PartitionId> {
+    fn next_again(&mut self, now: Instant) -> Option<PartitionId> {
         while let Some(&id) = self.again.front() {
-            let (partition, ready) = self.readiness(id);
+            let (partition, ready) = self.readiness(id, now);
             if ready.again {
                 return Some(id);
             }
@@ -163,9 +180,18 @@ impl<P: Clone> Subscription<P> {
         None
     }
 
-    fn readiness(&mut self, id: PartitionId) -> (&mut Partition<P>, Ready) {
-        let (partition, rules) = self.partition(id).expect("what has a turn is there");
-        let ready = partition.may_deliver(rules);
+    /// What is not ready comes back when it is: with the end of its wait, or the next commit.
+    fn readiness(&mut self, id: PartitionId, now: Instant) -> (&mut Partition<P>, Ready) {
+        let Self { seats, rules, waiting, .. } = self;
+        let partition = seats[id.0 as usize].partition.as_mut().expect("what has a turn is there");
+        let ready = match partition.is_alone(rules, now) {
+            true => partition.may_deliver(rules),
+            false => {
+                let free_at = partition.free_at();
+                waiting.extend((free_at > now).then_some((free_at, id)));
+                Ready { fresh: false, again: false }
+            }
+        };
         (partition, ready)
     }
 

@@ -105,7 +105,7 @@ impl<P: Clone> Subscription<P> {
                     self.blame.forget();
                     self.limiter.slow_start(self.in_flight, now);
                     self.pool.slow_start(now);
-                    if self.next_fresh().is_some() {
+                    if self.next_fresh(now).is_some() {
                         self.retries.spend(now);
                     }
                 }
@@ -287,9 +287,12 @@ impl<P: Clone> Subscription<P> {
     }
 
     fn shut(&mut self, id: PartitionId, slot: Slot, until: Instant, unknown: Option<Unknown>) {
-        let lanes = self.lanes_of(id);
-        lanes.get_mut(slot).state = HeldState::Shut { until, unknown };
-        lanes.shut(slot);
+        let (partition, _) = self.partition(id).expect("the caller has it");
+        if unknown.is_some() {
+            partition.unknown_until = partition.unknown_until.max(until);
+        }
+        partition.lanes.get_mut(slot).state = HeldState::Shut { until, unknown };
+        partition.lanes.shut(slot);
         self.reopenings.insert((until, id, slot));
     }
 

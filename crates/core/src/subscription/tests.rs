@@ -6,13 +6,15 @@ use core::time::Duration;
 use super::*;
 use crate::fault::Planted;
 use crate::record::{Offset, Past};
-use crate::rules::{Backoff, GiveUp, Guarantee, Order};
+use crate::rules::{Backoff, GiveUp, Guarantee, Order, Takeover};
 use crate::verdict::{TargetFault, UnknownCause, Verdict};
 
 mod park;
 
 const P0: PartitionId = PartitionId(0);
 const ONE: EndpointId = EndpointId(1);
+/// When the lease is renewed that was taken in the first moment.
+const RENEWAL: Instant = Instant::from_micros(500_000_000_000);
 
 fn rules() -> Rules {
     Rules {
@@ -38,6 +40,8 @@ fn rules() -> Rules {
         probe_interval: Duration::from_secs(1),
         commit_interval: Duration::from_millis(100),
         commit_retry: Duration::from_millis(500),
+        session: Duration::from_secs(1_000_000),
+        takeover: Takeover::Safe,
         drain: Duration::from_secs(10),
         last_commit: Duration::from_secs(2),
         planted: Planted::NONE,
@@ -59,7 +63,7 @@ fn claim(it: &mut Subscription<i64>) {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(0);
     it.handle(
-        Input::Assigned { partition: P0, start, stored: None, parks: true, wall_ms: 7 },
+        Input::Assigned { partition: P0, start, end: start, stored: None, parks: true, wall_ms: 7 },
         at(0),
     );
     let claim = it.poll(at(0));
@@ -129,7 +133,10 @@ fn nothing_is_delivered_before_the_tenure_is_committed() {
     it.handle(Input::Endpoints(vec![ONE]), at(0));
     let start = CommitPoint(5);
     let stored = Some(CommitState::unknown(Tenure(900)));
-    it.handle(Input::Assigned { partition: P0, start, stored, parks: true, wall_ms: 7 }, at(0));
+    it.handle(
+        Input::Assigned { partition: P0, start, end: start, stored, parks: true, wall_ms: 7 },
+        at(0),
+    );
     let claim = it.poll(at(0));
     assert!(
         matches!(
@@ -306,7 +313,7 @@ fn records_that_a_former_tenure_asked_for_are_not_taken() {
     it.handle(Input::Lost { partition: P0 }, at(1));
     let start = CommitPoint(0);
     it.handle(
-        Input::Assigned { partition: P0, start, stored: None, parks: true, wall_ms: 7 },
+        Input::Assigned { partition: P0, start, end: start, stored: None, parks: true, wall_ms: 7 },
         at(2),
     );
     assert!(matches!(it.poll(at(2)), Some(Output::Commit { .. })));
@@ -392,7 +399,10 @@ fn an_open_fetch_shrinks_when_partitions_come() {
     let open = it.poll(at(0));
     assert!(matches!(open, Some(Output::Fetch { records: 8, bytes: 1_000, .. })), "{open:?}");
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, parks: true, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned { partition, start, end: start, stored: None, parks: true, wall_ms: 7 },
+        at(1),
+    );
     let renewed = it.poll(at(1));
     assert!(
         matches!(renewed, Some(Output::Fetch { partition: P0, records: 4, bytes: 500, .. })),
@@ -407,7 +417,10 @@ fn what_all_partitions_hold_keeps_the_bound_when_partitions_come() {
     let records: Vec<_> = (0..8).map(|offset| (offset, Some(1))).collect();
     fetch(&mut it, &records, at(0));
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, parks: true, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned { partition, start, end: start, stored: None, parks: true, wall_ms: 7 },
+        at(1),
+    );
     let tenure = Tenure(7);
     let mut fetches = Vec::new();
     while let Some(output) = it.poll(at(1)) {
@@ -428,7 +441,10 @@ fn records_that_cross_the_renewal_of_their_fetch_are_taken() {
     let mut it = active();
     assert!(matches!(it.poll(at(0)), Some(Output::Fetch { records: 8, .. })));
     let (partition, start) = (PartitionId(1), CommitPoint(0));
-    it.handle(Input::Assigned { partition, start, stored: None, parks: true, wall_ms: 7 }, at(1));
+    it.handle(
+        Input::Assigned { partition, start, end: start, stored: None, parks: true, wall_ms: 7 },
+        at(1),
+    );
     assert!(matches!(it.poll(at(1)), Some(Output::Fetch { records: 4, .. })));
     for offset in 0..2 {
         let record = Record {
@@ -462,7 +478,7 @@ fn a_retry_without_an_endpoint_to_try_is_no_reason_to_wake_up() {
     assert_eq!(it.next_wakeup(at(101)), Some(probe));
     it.handle(Input::Endpoints(vec![]), at(102));
     assert!(deliver(&mut it, at(102)).is_none());
-    assert_eq!(it.next_wakeup(at(102)), None);
+    assert!(it.next_wakeup(at(102)).unwrap() >= RENEWAL);
 }
 
 const REJECTED: Verdict = Verdict::Reject { said: false };
@@ -672,7 +688,7 @@ fn a_paused_subscription_sends_nothing_and_asks_for_no_wakeup() {
     fetch(&mut it, &[(0, Some(1))], at(0));
     it.command(Command::Pause, at(0)).unwrap();
     assert!(wants(&mut it, at(0)).is_empty());
-    assert_eq!(it.next_wakeup(at(0)), None);
+    assert_eq!(it.next_wakeup(at(0)), Some(RENEWAL));
     it.command(Command::Resume, at(9)).unwrap();
     assert!(deliver(&mut it, at(9)).is_some());
 }

@@ -49,6 +49,12 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
+    /// Before when nothing of a partition is sent: what earlier tenures sent may be at work.
+    pub fn free_at(&self, id: PartitionId) -> Option<Instant> {
+        let partition = self.seats.get(id.0 as usize)?.partition.as_ref()?;
+        Some(partition.free_at())
+    }
+
     /// One record in trouble; none where it never failed, was settled, or is not ours.
     pub fn trouble(&self, id: PartitionId, offset: Offset) -> Option<Blocked> {
         let partition = self.seats.get(id.0 as usize)?.partition.as_ref()?;
@@ -82,6 +88,7 @@ impl<P> Partition<P> {
             in_flight: self.in_flight,
             withheld: self.withheld(),
             map_weight: self.ledger.weight(),
+            free_at: self.free_at(),
             parked: self.parked.len(),
             window_full: self.ledger.window() >= window_max,
             blocked: self.ledger.oldest().and_then(|(offset, slot)| self.blocked_at(offset, *slot)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_core::{Backoff, Guarantee, Planted, Rules};
+use forebay_core::{Backoff, Guarantee, Planted, Rules, Takeover};
 use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
@@ -103,7 +103,7 @@ fn plan(
     };
     Ok(Plan {
         name,
-        rules: rules(subscription, target),
+        rules: rules(subscription, target, properties.session_timeout()),
         intake,
         endpoints: endpoints.collect::<Result<_, _>>()?,
         limits: Limits {
@@ -134,7 +134,7 @@ fn plan(
 /// How long a revoked partition waits for its last commit after its drain.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
-fn rules(subscription: &Subscription, target: &Target) -> Rules {
+fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rules {
     let records_max = subscription.hold.records.get_ref() / 2;
     let (in_flight, in_flight_max) = target.in_flight();
     let retry = &subscription.retry;
@@ -178,6 +178,11 @@ fn rules(subscription: &Subscription, target: &Target) -> Rules {
         probe_interval: Duration::from_secs(1),
         commit_interval: subscription.commit.interval(),
         commit_retry: Duration::from_millis(500),
+        session,
+        takeover: match subscription.takeover {
+            super::Takeover::Safe => Takeover::Safe,
+            super::Takeover::Fast => Takeover::Fast,
+        },
         drain: subscription.commit.drain.0,
         last_commit: LAST_COMMIT,
         planted: Planted::NONE,

@@ -75,6 +75,14 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "Where a group without a committed offset begins: `earliest`, `latest`, or `none` (stand \
          still and say so). Partitions that appear later begin at their beginning.",
     ),
+    option(
+        "subscription.takeover",
+        "\"safe\"",
+        "What is done with a partition whose former owner ended without a word, as in a crash. \
+         `safe`: its deliveries may be at work, so nothing is sent before `target.deadline` and \
+         `target.grace` have passed. `fast`: nothing is waited for, and a service may see a key at \
+         work for two tenures at once; it can tell by `forebay-tenure`.",
+    ),
     option("subscription.target.url", "", "Where records are delivered: one http:// address."),
     option(
         "subscription.target.endpoints",

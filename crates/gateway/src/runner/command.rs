@@ -107,6 +107,8 @@ impl Runner {
         self.handle(Input::Assigned {
             partition: id,
             start: CommitPoint(offset),
+            // Nobody else had it.
+            end: CommitPoint(offset),
             // The tenure grows by what the core remembers.
             stored: Some(CommitState { parked, ..CommitState::unknown(Tenure(i64::MIN)) }),
             parks,

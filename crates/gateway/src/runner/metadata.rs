@@ -29,7 +29,8 @@ pub(super) fn read(stored: &Stored, topic_id: Option<&str>) -> Found {
         Err(Unreadable::Foreign) => return foreign(stored),
         Err(error) => return Found { state: None, doubt: Some(error.to_string()) },
     };
-    let mut state = CommitState::unknown(Tenure(metadata.tenure));
+    let quiet = metadata.quiet;
+    let mut state = CommitState { quiet, ..CommitState::unknown(Tenure(metadata.tenure)) };
     let of_another = metadata.topic_id.as_deref().zip(topic_id).filter(|(then, now)| then != now);
     if let Some((then, now)) = of_another {
         let doubt = format!("it was committed for topic id {then}, and the topic's id is {now}");
@@ -67,7 +68,7 @@ pub(super) fn write(
         base: Some(point.0),
         topic_id: topic_id.map(str::to_owned),
         leader_epoch: None,
-        quiet: false,
+        quiet: state.quiet,
         parked: state.parked.iter().map(row_of).collect(),
         completion: completion::Completion { open: open.clone(), end: *end },
         failed: state.pasts.iter().map(failed_of).collect(),
@@ -115,6 +116,7 @@ mod tests {
         let place = ParkPlace { partition: 3, offset: 9 };
         CommitState {
             tenure: Tenure(7),
+            quiet: false,
             completion: Completion { open: vec![100..101, 103..104], end: 106 },
             pasts: vec![(Offset(100), Past { charged: 1, deliveries: 4 })],
             parked: vec![
@@ -138,14 +140,16 @@ mod tests {
     #[test]
     fn of_another_topic_nothing_counts_but_the_tenure() {
         let found = read(&stored(100), Some("two"));
-        assert_eq!(found.state, Some(CommitState::unknown(Tenure(7))));
+        let tenure = CommitState { quiet: false, ..CommitState::unknown(Tenure(7)) };
+        assert_eq!(found.state, Some(tenure));
         assert!(found.doubt.is_some_and(|doubt| doubt.contains("one") && doubt.contains("two")));
     }
 
     #[test]
     fn of_another_offset_nothing_is_known_to_be_settled() {
         let found = read(&stored(99), Some("one"));
-        let kept = CommitState { parked: state().parked, ..CommitState::unknown(Tenure(7)) };
+        let unknown = CommitState::unknown(Tenure(7));
+        let kept = CommitState { parked: state().parked, quiet: false, ..unknown };
         assert_eq!(found.state, Some(kept));
         assert!(found.doubt.is_some());
     }

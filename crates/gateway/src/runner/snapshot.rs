@@ -68,7 +68,8 @@ impl Runner {
             partition: partition.clone(),
             hold: seated.hold.clone(),
             tenure: view.map_or(0, |view| view.tenure.0),
-            stage: view.map_or(PartitionStage::Claiming, |view| view.stage),
+            stage: view.map_or(PartitionStage::Claiming, |view| self.stage(view)),
+            map_weight: view.map_or(0, |view| view.map_weight),
             commit_point: view.map_or(-1, |view| view.commit_point.0),
             // What was read is there, whatever was last heard of the log's end.
             log_end: self
@@ -83,6 +84,13 @@ impl Runner {
             blocked: view
                 .and_then(|view| view.blocked.as_ref())
                 .map(|blocked| self.blocked(blocked, seats)),
+        }
+    }
+
+    fn stage(&self, view: &PartitionView) -> PartitionStage {
+        match view.stage {
+            PartitionStage::Active if view.free_at > self.clock.now() => PartitionStage::Waiting,
+            stage => stage,
         }
     }
 

@@ -21,7 +21,7 @@ impl Given {
     }
 
     /// As given, or by default.
-    fn ms(&self, name: &str, default: i64) -> i64 {
+    pub(super) fn ms(&self, name: &str, default: i64) -> i64 {
         self.number(name).unwrap_or(default)
     }
 }

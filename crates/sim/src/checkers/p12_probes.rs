@@ -3,7 +3,7 @@
 //! has to act first. A target fault costs a record no attempt, nor does back-pressure, but for the
 //! sixth in a row.
 
-use forebay_core::{DeliveryId, EndpointId, Guarantee, Output, View};
+use forebay_core::{DeliveryId, EndpointId, Guarantee, Instant, Output, View};
 
 use super::blame::DECLINED_FREE;
 use super::{Checker, Fact, micros};
@@ -59,8 +59,16 @@ fn untried_lanes_go_first(
         // Where once is the most, what is committed goes out of a revoked partition as well.
         term.claimed && (once || term.revoked_at.is_none())
     });
+    let session = micros(model.rules.session);
     let untried = terms.find_map(|term| {
+        // What may be another's is not sent.
+        if term.lease_from.is_none_or(|from| model.now >= from + session) {
+            return None;
+        }
         let of = view.partitions.iter().find(|of| of.partition == term.partition);
+        if of.is_none_or(|of| of.free_at > Instant::from_micros(model.now)) {
+            return None;
+        }
         let withheld = of.map_or(0, |of| of.withheld);
         let unsettled = term.entries[term.prefix..].iter().filter(|entry| !entry.settled);
         let entered = unsettled.clone().count() - withheld;

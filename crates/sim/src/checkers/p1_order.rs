@@ -1,9 +1,10 @@
-//! P1: within a tenure a key has at most one record at work at the service, oldest first, also
-//! where nobody knows any more what the service does; and what is accepted ascends.
+//! P1: a key has at most one record at work at the service, oldest first, also where nobody knows
+//! any more what the service does, and, with a safe takeover, also when the tenure changes; within
+//! a tenure, what is accepted ascends.
 
 use std::collections::BTreeMap;
 
-use forebay_core::{Output, Verdict};
+use forebay_core::{Output, Takeover, Verdict};
 
 use super::{Checker, Fact};
 use crate::model::{Model, Reading, TermId};
@@ -52,8 +53,11 @@ impl Checker for OneOfAKeyOldestFirst {
             }
             Fact::WorkBegins { work, going_on } => {
                 across_topics(work, going_on, model)?;
+                let waits = model.rules.takeover == Takeover::Safe && !model.waits_in_vain;
                 let same = |other: &&Work| {
-                    other.term == work.term && other.lane == work.lane && other.ends > model.now
+                    let partition = waits && other.id.partition == work.id.partition;
+                    let of_it = other.term == work.term || partition;
+                    of_it && other.lane == work.lane && other.ends > model.now
                 };
                 match going_on.iter().find(same).filter(|_| work.lane.is_some()) {
                     Some(other) => Err(format!(

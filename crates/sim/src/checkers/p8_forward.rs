@@ -3,7 +3,7 @@
 
 use forebay_core::{Guarantee, Output, ParkedLast};
 
-use super::{Checker, Fact};
+use super::{Checker, Fact, micros};
 use crate::model::Model;
 
 pub(super) struct CommitsGoForward;
@@ -25,8 +25,12 @@ impl Checker for CommitsGoForward {
         });
         // What is settled beyond the commit point is stored as well, and what has failed.
         let news = term.commits.news && model.rules.guarantee == Guarantee::AtLeastOnce;
+        // Its lease is renewed while it is idle, and its end is told.
+        let session = micros(model.rules.session / 2);
+        let renews = term.lease_from.is_some_and(|from| model.now >= from + session);
+        let keeps = names || news || renews || state.quiet;
         let forward = match term.claimed {
-            true => *point > last || (*point == last && (names || news)),
+            true => *point > last || (*point == last && keeps),
             false => *point == term.opening.start,
         };
         match forward {

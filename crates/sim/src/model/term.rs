@@ -26,6 +26,10 @@ pub struct Term {
     pub over: bool,
     /// It is another's, whether or not its owner knows.
     pub lost: bool,
+    /// Nothing that is said of it reaches Kafka.
+    pub cut_off: bool,
+    /// When the last commit that Kafka acknowledged was sent.
+    pub lease_from: Option<u64>,
     pub since: u64,
     /// Keys that Kafka knows as parked, and how far.
     pub named: BTreeMap<u64, ParkedLast>,
@@ -159,6 +163,8 @@ impl Term {
             revoked_at: None,
             over: false,
             lost: false,
+            cut_off: false,
+            lease_from: None,
             since: now,
             named,
             entries: Vec::new(),

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use forebay_core::{Backoff, GiveUp, Guarantee, LINK, Order, Planted, Rules};
+use forebay_core::{Backoff, GiveUp, Guarantee, LINK, Order, Planted, Rules, Takeover};
 
 use super::MILLI;
 use crate::agenda::Micros;
 use crate::rng::Rng;
+
+/// Nobody is ever taken for dead, and nothing is renewed.
+pub(crate) const NO_SESSION: Duration = Duration::from_secs(1_000_000);
 
 pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
     let first = time(rng, 1, 500);
@@ -43,6 +46,8 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
         probe_interval: time(rng, 10, 1_000),
         commit_interval: time(rng, 1, 500),
         commit_retry: time(rng, 1, 500),
+        session: if rng.odds(500) { NO_SESSION } else { time(rng, 500, 20_000) },
+        takeover: if rng.odds(800) { Takeover::Safe } else { Takeover::Fast },
         drain: time(rng, 10, 5_000),
         last_commit: time(rng, 10, 2_000),
         planted,

@@ -17,6 +17,7 @@ impl World {
         }
         let takers: Vec<_> = (0..self.processes.len())
             .filter(|process| self.processes[*process].core.is_some())
+            .filter(|process| self.processes[*process].frozen_until <= self.now)
             .filter(|process| self.model.term(*process, partition).is_none())
             .collect();
         if takers.is_empty() {
@@ -35,7 +36,8 @@ impl World {
         let parks = self.model.park(partition).is_none();
         self.model.assign(process, term);
         let stored = state;
-        self.tell(process, Input::Assigned { partition, start, stored, parks, wall_ms });
+        let end = self.kafka.of(partition).end_at(self.now);
+        self.tell(process, Input::Assigned { partition, start, end, stored, parks, wall_ms });
     }
 
     /// The partition is free again, for anyone.
@@ -104,20 +106,20 @@ impl World {
         let term = term.id;
         let life = self.processes[process].life;
         let takes = self.rng.below(self.plan.pace.commit + 1);
-        let commit = Commit { process, life, term, point, state };
+        let commit = Commit { process, life, term, point, state, sent: self.now };
         self.agenda.enter(self.now + takes, Event::Apply(commit));
     }
 
     /// The commit reaches the coordinator, which fences what is not of its generation.
     pub(super) fn apply(&mut self, commit: Commit) -> Result<(), Broken> {
         let term = &self.model.terms[commit.term];
-        let (partition, generation) = (term.partition, term.generation);
+        let (partition, generation, cut_off) = (term.partition, term.generation, term.cut_off);
         let odds = &self.plan.odds;
         let (fails, ack_lost) = (odds.commit_fails, odds.commit_ack_lost);
         let fails = !self.calm && self.rng.odds(fails);
         let ack_lost = !self.calm && self.rng.odds(ack_lost);
         let stored = self.kafka.of_mut(partition);
-        let applied = !fails && stored.generation == generation;
+        let applied = !fails && stored.generation == generation && !cut_off;
         if applied {
             stored.store(commit.point, commit.state.clone());
             let records_below = stored.index(commit.point);
@@ -133,7 +135,7 @@ impl World {
     }
 
     pub(super) fn reply(&mut self, commit: Commit, stored: bool) {
-        let Commit { process, life, term, point, state } = commit;
+        let Commit { process, life, term, point, state, sent } = commit;
         if !self.lives(process, life) {
             return;
         }
@@ -146,6 +148,7 @@ impl World {
             of.commits.free_at = self.now + pause.as_micros() as u64;
             if stored {
                 of.claimed = true;
+                of.lease_from = Some(sent);
                 of.commits.acknowledged = point;
                 of.named = state.parked.iter().map(|row| (row.key, row.last)).collect();
             } else {

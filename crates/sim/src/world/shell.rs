@@ -115,6 +115,7 @@ impl World {
                 if woken && !moved {
                     self.note(|| format!("process {process} was woken for nothing"));
                 }
+                self.note(|| format!("process {process} sleeps until {wakeup:?}"));
                 self.checkers.look(&fact, &self.model)?;
                 self.call_operator(process, &view);
                 self.ask_soon(process, &view);

@@ -4,8 +4,8 @@ use forebay_core::{EndpointId, Input, PartitionId, Rules, Tenure};
 
 use super::{Event, World};
 use crate::agenda::Micros;
-use crate::model::Office;
-use crate::swarm::{Mood, SECOND, Trouble};
+use crate::model::{Office, TermId};
+use crate::swarm::{Mood, NO_SESSION, SECOND, Trouble};
 
 impl World {
     pub(super) fn strike(&mut self, trouble: Trouble) {
@@ -13,6 +13,7 @@ impl World {
             Trouble::Crash { process } => self.crash(process),
             Trouble::Revoke { partition } => self.revoke(partition),
             Trouble::Lose { partition } => self.lose(partition),
+            Trouble::Freeze { process, lasts } => self.freeze(process, lasts),
             Trouble::EndpointDies { endpoint, silently, back_after } => {
                 if self.service.of(endpoint).up {
                     self.stop(endpoint, silently, back_after);
@@ -53,6 +54,7 @@ impl World {
             Trouble::Operator { process, act } => self.operate(process, act),
             Trouble::RulesChange { rules } => self.change_rules(*rules),
             Trouble::TenureForgotten { partition } => {
+                self.model.waits_in_vain = true;
                 let stored = self.kafka.of_mut(partition);
                 match &mut stored.state {
                     // Without the names of parked keys no order is left between the topics.
@@ -61,6 +63,7 @@ impl World {
                 }
             }
             Trouble::GroupForgotten => {
+                self.model.waits_in_vain = true;
                 for stored in &mut self.kafka.partitions {
                     stored.point = None;
                     stored.state = None;
@@ -76,6 +79,7 @@ impl World {
         }
         self.tally.crashes += 1;
         self.processes[process].life += 1;
+        self.processes[process].frozen_until = 0;
         let partitions = self.kafka.partitions.len();
         for partition in (0..partitions as u32).map(PartitionId) {
             self.model.end_term(process, partition);
@@ -93,18 +97,49 @@ impl World {
         let Some(process) = self.kafka.of(partition).owner else { return };
         let now = self.now;
         let Some(term) = self.model.term_mut(process, partition) else { return };
-        if term.revoked_at.is_none() {
+        if term.revoked_at.is_none() && now >= self.processes[process].frozen_until {
             term.revoked_at = Some(now);
             term.commits.free_at = now;
             self.tell(process, Input::Revoked { partition });
         }
     }
 
-    /// The partition is another's before its owner hears of it.
+    /// Nothing that a process says of the partition reaches Kafka any more.
     fn lose(&mut self, partition: PartitionId) {
         let Some(process) = self.kafka.of(partition).owner else { return };
-        let Some(term) = self.model.term(process, partition) else { return };
-        let (term, life) = (term.id, self.processes[process].life);
+        let Some(term) = self.model.term_mut(process, partition) else { return };
+        if self.plan.rules.session < NO_SESSION && !std::mem::replace(&mut term.cut_off, true) {
+            let term = term.id;
+            let session = self.plan.rules.session.as_micros() as u64;
+            self.agenda.enter(self.now + session, Event::TakeAway { term });
+        }
+    }
+
+    fn freeze(&mut self, process: usize, lasts: Micros) {
+        let thaws = self.now + lasts;
+        let it = &mut self.processes[process];
+        let no_session = self.plan.rules.session >= NO_SESSION;
+        if it.core.is_none() || it.frozen_until > self.now || no_session {
+            return;
+        }
+        it.frozen_until = thaws;
+        if lasts >= self.plan.rules.session.as_micros() as u64 {
+            for partition in self.owned_by(process) {
+                self.lose(partition);
+            }
+        }
+    }
+
+    /// The session is over: the partition is another's before its owner hears of it.
+    pub(super) fn take_away(&mut self, term: TermId) {
+        let (process, partition) =
+            (self.model.terms[term].process, self.model.terms[term].partition);
+        let stored = self.kafka.of(partition);
+        let is_its = self.model.terms[term].generation == stored.generation;
+        if stored.owner != Some(process) || !is_its {
+            return;
+        }
+        let life = self.processes[process].life;
         self.kafka.of_mut(partition).generation += 1;
         self.model.terms[term].lost = true;
         let told = self.pause(2 * SECOND);
@@ -174,6 +209,7 @@ impl World {
             self.endpoint_back(endpoint, chapter);
         }
         for process in 0..self.processes.len() {
+            self.processes[process].frozen_until = 0;
             self.poll_soon(process, 0);
         }
     }

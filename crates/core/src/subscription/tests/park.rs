@@ -143,6 +143,7 @@ fn a_new_owner_goes_on_where_the_last_one_stopped() {
     let assigned = Input::Assigned {
         partition: P0,
         start,
+        end: CommitPoint(0),
         stored: Some(CommitState { parked: rows.clone(), ..CommitState::unknown(Tenure(0)) }),
         parks: true,
         wall_ms,

@@ -186,7 +186,7 @@ impl<'a> Stage<'a> {
             "[kafka]\n\"bootstrap.servers\" = {servers}\n\
              [control]\nlisten = \"127.0.0.1:0\"\ninstance = \"demo\"\n\
              [[subscription]]\nname = \"{SUBSCRIPTION}\"\ntopics = [{topic}]\ngroup = {topic}\n\
-             order = {}\n[subscription.target]\nendpoints = [{}]\n",
+             order = {}\ntakeover = \"fast\"\n[subscription.target]\nendpoints = [{}]\n",
             string(self.order),
             urls.join(", ")
         )

@@ -21,7 +21,8 @@ fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open
     let load = Load::start(&kafka, "killed", 20);
     let (mut may_repeat, mut kills) = (0, Vec::new());
     for kill in 0..KILLS {
-        let gateway = gateway(directory.path(), &kafka, "killed", &[service.url()], "");
+        let gateway =
+            gateway(directory.path(), &kafka, "killed", &[service.url()], "takeover = \"fast\"");
         let before = journal.len();
         // A different moment each time: after so many deliveries.
         let enough = before + 50 + 37 * (kill % 7);
@@ -35,7 +36,8 @@ fn a_gateway_killed_again_and_again_loses_nothing_and_repeats_only_what_was_open
         let points = committed.into_iter().map(|(at, point)| (("killed".to_owned(), at), point));
         kills.push(Kill::Gateway { at: clock::now(), commit_points: points.collect() });
     }
-    let gateway = gateway(directory.path(), &kafka, "killed", &[service.url()], "");
+    let gateway =
+        gateway(directory.path(), &kafka, "killed", &[service.url()], "takeover = \"fast\"");
     let input = load.end();
     kafka.await_committed("killed", &input);
     let verdict = input.assert_kept(&journal, &kills);

@@ -40,7 +40,7 @@ fn at_most_once_loses_what_a_crash_catches_and_repeats_nothing() {
     let slow = Script::accepting().delay(Duration::from_millis(30));
     let service = Service::start(slow, &journal);
     let input = kafka.fill("once", 0..2_000, 20);
-    let more = "delivery = \"at-most-once\"\nhold = { records = 400 }";
+    let more = "delivery = \"at-most-once\"\ntakeover = \"fast\"\nhold = { records = 400 }";
     let start = || gateway(directory.path(), &kafka, "once", &[service.url()], more);
     for kill in 1..=3 {
         let gateway = start();
@@ -65,7 +65,7 @@ fn at_most_once_loses_nothing_in_an_orderly_end_and_what_fails_is_counted() {
         Script::accepting().delay(Duration::from_millis(2)).rule(Rule::answering(500).key("key-7"));
     let service = Service::start(failing, &journal);
     let input = kafka.fill("orderly", 0..1_000, 100);
-    let more = "delivery = \"at-most-once\"\nhold = { records = 400 }";
+    let more = "delivery = \"at-most-once\"\ntakeover = \"fast\"\nhold = { records = 400 }";
     let start = || gateway(directory.path(), &kafka, "orderly", &[service.url()], more);
     for stop in 1..=3 {
         let gateway = start();
@@ -89,7 +89,7 @@ fn automatic_commit_loses_what_was_fetched_and_repeats_what_was_not_committed_ye
         Service::start(Script::accepting().rule(Rule::new(Act::Hang).while_on("stuck")), &journal);
     service.switch_on("stuck");
     let input = kafka.fill("auto", 0..50, 50);
-    let more = "commit = { mode = \"auto\", interval = \"200ms\" }";
+    let more = "takeover = \"fast\"\ncommit = { mode = \"auto\", interval = \"200ms\" }";
     let start = || gateway(directory.path(), &kafka, "auto", &[service.url()], more);
     let gateway = start();
     kafka.await_committed("auto", &input);

@@ -52,7 +52,7 @@ fn parked(gateway: &Forebay) -> (u64, u64) {
 
 fn run(gateways: &std::path::Path, kafka: &Kafka, service: &Service) -> Forebay {
     let urls = [service.url()];
-    let more = format!("{PARK}\nevidence = {{ wait = \"1s\" }}");
+    let more = format!("takeover = \"fast\"\n{PARK}\nevidence = {{ wait = \"1s\" }}");
     gateway(gateways, kafka, "parks", &urls, &more.replace("order = \"key\"\n", ""))
 }
 

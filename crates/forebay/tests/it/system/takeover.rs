@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use forebay_trial::{Act, Journal, Rule, Script, Service};
+use forebay_trial::{Act, Journal, Rule, Script, Service, clock};
 use forebay_wire::CommitMetadata;
 
 use super::deliver::gateway;
 use super::kafka::Kafka;
-use super::process::eventually;
+use super::process::{Forebay, eventually, file};
 
 /// How often the services saw each offset of partition 0.
 fn seen(journal: &Journal) -> BTreeMap<i64, usize> {
@@ -35,7 +35,7 @@ fn what_is_settled_behind_a_stuck_record_is_not_delivered_again() {
     let stuck = Rule::new(Act::Hang).key("key-0").while_on("stuck");
     let service = Service::start(Script::accepting().rule(stuck), &journal);
     service.switch_on("stuck");
-    let more = "commit = { drain = \"1s\" }";
+    let more = "takeover = \"fast\"\ncommit = { drain = \"1s\" }";
     let start = || gateway(directory.path(), &kafka, "behind", &[service.url()], more);
     let mut first = kafka.fill("behind", 0..10_000, usize::MAX);
     let all_but_one = |records: i64| {
@@ -61,6 +61,54 @@ fn what_is_settled_behind_a_stuck_record_is_not_delivered_again() {
     assert!(seen.values().all(|times| *times == 1), "all others once");
 }
 
+/// Nobody knows what a service does for an owner that is gone, until the deadline and the grace of
+/// its last deliveries have passed; of one that ended in order it is known.
+#[test]
+fn after_a_crash_what_was_at_work_is_waited_for_and_after_an_orderly_end_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("handed", 1);
+    let work = Rule::new(Act::Hang).key("key-0").while_on("at work");
+    let service = Service::start(Script::accepting().rule(work), &journal);
+    service.switch_on("at work");
+    let text = format!(
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n[control]\nlisten = \"127.0.0.1:0\"\n\
+         instance = \"test\"\n[[subscription]]\nname = \"handed\"\ntopics = [\"handed\"]\n\
+         [subscription.target]\nurl = {:?}\ndeadline = \"2s\"\ngrace = \"1s\"\n",
+        kafka.address,
+        service.url()
+    );
+    let config = file(directory.path(), &text);
+    let start = || Forebay::start(directory.path(), &["run", "-c", config.to_str().unwrap()]);
+    let mut input = kafka.fill("handed", 0..10, 10);
+    let killed = start();
+    eventually("one is at work, and the others are done", || {
+        let (_, metadata) = stored(&kafka, "handed")?;
+        let done = (1..10).all(|offset| metadata.completion.is_settled(offset));
+        (done && journal.len() == 10).then_some(())
+    });
+    killed.kill();
+    service.switch_off("at work");
+    let restarted = clock::now();
+    let gateway = start();
+    eventually("the wait is shown", || {
+        (gateway.subscription()["partitions"][0]["stage"] == "waiting").then_some(())
+    });
+    kafka.await_committed("handed", &input);
+    let mut deliveries = journal.read();
+    deliveries.sort_by_key(|delivery| delivery.started);
+    let again = deliveries.last().unwrap();
+    assert_eq!((deliveries.len(), again.what.offset), (11, 0));
+    let waited = again.started - restarted;
+    assert!(waited >= 3_000_000_000, "it was sent after {waited} ns");
+    assert!(gateway.log().contains("ended without a word"), "{}", gateway.log());
+    assert_eq!(gateway.terminate(), 0);
+    input.extend(kafka.fill("handed", 10..20, 10));
+    let gateway = start();
+    kafka.await_committed("handed", &input);
+    assert!(!gateway.log().contains("ended without a word"), "{}", gateway.log());
+}
+
 #[test]
 fn attempts_are_counted_on_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
@@ -69,7 +117,7 @@ fn attempts_are_counted_on_after_a_crash() {
     let failing = Script::accepting().rule(Rule::answering(500).key("key-0"));
     let service = Service::start(failing, &journal);
     kafka.fill("counted", 0..100, 100);
-    let more = "retry = { backoff = \"20ms..50ms\", attempts = 1000 }";
+    let more = "takeover = \"fast\"\nretry = { backoff = \"20ms..50ms\", attempts = 1000 }";
     let start = || gateway(directory.path(), &kafka, "counted", &[service.url()], more);
     let before = start();
     eventually("three failures are stored", || {
