@@ -197,6 +197,42 @@ impl Admin {
         self.native().delete_topic(topic).map_err(|failed| self.failed(&doing, failed))
     }
 
+    /// Raises a topic's number of partitions to `partitions`.
+    pub fn create_partitions(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        let doing = format!("give topic {topic} {partitions} partitions");
+        let partitions = usize::try_from(partitions).unwrap_or(0);
+        let created = self.native().create_partitions(topic, partitions);
+        created.map_err(|failed| self.failed(&doing, failed))
+    }
+
+    /// Deletes the records of a partition before an offset, as retention would.
+    pub fn delete_records(
+        &self,
+        partition: &TopicPartition,
+        before: i64,
+    ) -> Result<(), KafkaError> {
+        let doing = format!("delete the records of {partition} before offset {before}");
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(
+            &partition.topic,
+            partition.partition,
+            Offset::Offset(before.max(0)),
+        )
+        .expect("a plain offset");
+        let rows = self.native().delete_records(&list);
+        let rows = rows.map_err(|failed| self.failed(&doing, failed))?;
+        match rows.into_iter().find_map(|row| row.error) {
+            Some(code) => Err(self.asked(&doing).failed(code, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a group that has no members, with its offsets.
+    pub fn delete_group(&self, group: &str) -> Result<(), KafkaError> {
+        let doing = format!("delete group {group}");
+        self.native().delete_group(group).map_err(|failed| self.failed(&doing, failed))
+    }
+
     /// All groups, by name.
     pub fn groups(&self) -> Result<Vec<GroupListing>, KafkaError> {
         let groups = self.native().groups();

@@ -29,7 +29,8 @@ pub use admin::{
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Intake, IntakeConfig, IntakeEvent, PartitionQueue, StartPolicy, Stored, Watermarks,
+    Assigned, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    RebalanceCause, StartPolicy, Stored, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};
 pub use properties::{Properties, PropertyError, PropertyFault};

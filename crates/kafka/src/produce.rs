@@ -103,6 +103,25 @@ impl Producer {
     /// `name` says in logs whose producer it is. Unreachable clusters are waited for, each record
     /// for `delivery.timeout.ms` at most.
     pub fn new(properties: &Properties, name: &str) -> Result<Self, KafkaError> {
+        Self::with(&properties.producer(), properties, name)
+    }
+
+    /// One that gives up a record after this time, whatever the properties say.
+    pub(crate) fn impatient(
+        properties: &Properties,
+        name: &str,
+        within: Duration,
+    ) -> Result<Self, KafkaError> {
+        let mut client = properties.producer();
+        client.set("delivery.timeout.ms", within.as_millis().to_string()).set("linger.ms", "0");
+        Self::with(&client, properties, name)
+    }
+
+    fn with(
+        client: &rdkafka::ClientConfig,
+        properties: &Properties,
+        name: &str,
+    ) -> Result<Self, KafkaError> {
         let context = Context {
             logs: Logs::new(name),
             servers: properties.servers().to_owned(),
@@ -110,8 +129,7 @@ impl Producer {
             answered: Mutex::new(0),
             room: Condvar::new(),
         };
-        let inner = properties
-            .producer()
+        let inner = client
             .create_with_context(context)
             .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
         Ok(Self { inner })

@@ -29,6 +29,7 @@ pub struct Properties {
     max_poll_records: Option<usize>,
     start: Option<StartPolicy>,
     api_timeout: Duration,
+    joins_by_epochs: bool,
 }
 
 /// Which clients a translated property is for.
@@ -126,6 +127,7 @@ impl Properties {
                     .and_then(|number| u64::try_from(number).ok())
                     .unwrap_or(60_000),
             ),
+            joins_by_epochs: given.text("group.protocol") == Some("consumer"),
         })
     }
 
@@ -147,6 +149,16 @@ impl Properties {
     /// `default.api.timeout.ms` (60 s): how long a call to the cluster may take.
     pub fn api_timeout(&self) -> Duration {
         self.api_timeout
+    }
+
+    /// `group.protocol=consumer`: members join as KIP-848 says, which Kafka 4 offers.
+    pub fn joins_by_epochs(&self) -> bool {
+        self.joins_by_epochs
+    }
+
+    /// `client.id`, as given or by default.
+    pub(crate) fn client_id(&self) -> String {
+        self.admin().get("client.id").unwrap_or_default().to_owned()
     }
 
     pub(crate) fn consumer(&self) -> ClientConfig {

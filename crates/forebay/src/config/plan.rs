@@ -7,7 +7,6 @@ use forebay_core::{Backoff, Guarantee, Planted, Rules};
 use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
-use forebay_wire::commit_metadata::CommitMetadata;
 use forebay_wire::dead_letter;
 
 use super::problem::{Problem, Source};
@@ -92,6 +91,7 @@ fn plan(
         start: match subscription.start {
             Start::Earliest => StartPolicy::Earliest,
             Start::Latest => StartPolicy::Latest,
+            Start::Time(time) => StartPolicy::Time(time.0),
             Start::None => StartPolicy::None,
         },
         // Of what may be held, the core has half; the queues and librdkafka a quarter each.
@@ -99,7 +99,9 @@ fn plan(
         bytes_max: subscription.hold.bytes.get_ref().0 / 4,
         // The last commit of the core's own drain must fit in.
         drain: drain + LAST_COMMIT,
-        committed_at: Some(|metadata| Some(CommitMetadata::decode(metadata).ok()?.tenure)),
+        keeps_book: true,
+        committed_for: None,
+        kin: Some(format!("-{name}")),
     };
     Ok(Plan {
         name,

@@ -72,8 +72,11 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.start",
         "\"earliest\"",
-        "Where a group without a committed offset begins: `earliest`, `latest`, or `none` (stand \
-         still and say so). Partitions that appear later begin at their beginning.",
+        "Where a group without a committed offset begins: `earliest`, `latest`, \
+         `{ time = \"2026-01-01T00:00:00Z\" }` (the first record that is no older), or `none` (stand \
+         still and say so). `latest` and a time are resolved once, for all partitions of a topic, \
+         when the group first meets it, and kept in the topic `__forebay`; partitions that appear \
+         later, and topics that were deleted and made anew, begin at their beginning.",
     ),
     option("subscription.target.url", "", "Where records are delivered: one http:// address."),
     option(

@@ -16,5 +16,7 @@ mod load;
 mod operate;
 mod park;
 pub(crate) mod process;
+mod rebalance;
 mod refuse;
 mod scale;
+mod start;

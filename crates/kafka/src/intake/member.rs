@@ -27,7 +27,13 @@ pub(super) fn member(
     shared: &Arc<Shared>,
 ) -> Result<EventConsumer, KafkaError> {
     let mut client = common(config);
-    client.set("partition.assignment.strategy", "cooperative-sticky");
+    if config.properties.joins_by_epochs() {
+        // The broker assigns, and has the session's settings (KIP-848); librdkafka refuses others.
+        client.set("group.protocol", "consumer");
+        client.remove("session.timeout.ms").remove("heartbeat.interval.ms");
+    } else {
+        client.set("partition.assignment.strategy", "cooperative-sticky");
+    }
     if let Some(instance) = &config.instance_id {
         client.set("group.instance.id", instance);
     }

@@ -4,6 +4,8 @@
 //! more. What librdkafka gives away (queues, options, arguments, events) is owned by a [`Guard`];
 //! what a result points at belongs to its event and is copied out before that ends.
 
+mod change;
+
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -27,6 +29,15 @@ pub(crate) struct NativeGroup {
     pub(crate) assignor: String,
     pub(crate) coordinator: String,
     pub(crate) members: Vec<NativeMember>,
+    pub(crate) error: Option<Failed>,
+}
+
+/// A topic as the cluster describes it, or why it does not.
+pub(crate) struct NativeTopic {
+    pub(crate) name: String,
+    /// As Kafka prints it (KIP-516); brokers before 2.8 give none.
+    pub(crate) id: Option<String>,
+    pub(crate) partitions: i32,
     pub(crate) error: Option<Failed>,
 }
 
@@ -233,9 +244,9 @@ impl<'a> AdminClient<'a> {
         )?
     }
 
-    /// The id of each topic that has one, as Kafka prints it (KIP-516); brokers before 2.8 give
-    /// none. Unlike asking for metadata, this never makes a topic.
-    pub(crate) fn topic_ids(&self, topics: &[&str]) -> Result<Vec<(String, String)>, Failed> {
+    /// Each topic's id and number of partitions. Unlike asking for metadata, this never makes a
+    /// topic.
+    pub(crate) fn topics(&self, topics: &[&str]) -> Result<Vec<NativeTopic>, Failed> {
         let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
         // SAFETY: the names are alive and are copied.
@@ -255,7 +266,7 @@ impl<'a> AdminClient<'a> {
                     let result = sys::rd_kafka_event_DescribeTopics_result(event);
                     listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
                         .into_iter()
-                        .filter_map(|topic| topic_id(topic))
+                        .map(|topic| native_topic(topic))
                         .collect()
                 }
             },
@@ -416,20 +427,22 @@ unsafe fn listed<T>(array: impl FnOnce(*mut usize) -> *mut *const T) -> Vec<*con
 
 /// # Safety
 /// It is a valid description.
-unsafe fn topic_id(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+unsafe fn native_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> NativeTopic {
     // SAFETY: as the caller promises; what it gives is its own.
     unsafe {
         let id = sys::rd_kafka_TopicDescription_topic_id(topic);
         let none = id.is_null()
             || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
                 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
-        if none {
-            return None;
-        }
-        let name = text(sys::rd_kafka_TopicDescription_name(topic))?;
         // librdkafka uses base64's first alphabet, Kafka the one for URLs.
-        let id = text(sys::rd_kafka_Uuid_base64str(id))?.replace('+', "-").replace('/', "_");
-        Some((name, id))
+        let id = if none { None } else { text(sys::rd_kafka_Uuid_base64str(id)) };
+        let partitions = listed(|n| sys::rd_kafka_TopicDescription_partitions(topic, n));
+        NativeTopic {
+            name: text(sys::rd_kafka_TopicDescription_name(topic)).unwrap_or_default(),
+            id: id.map(|id| id.replace('+', "-").replace('/', "_")),
+            partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
+            error: native_error(sys::rd_kafka_TopicDescription_error(topic)),
+        }
     }
 }
 
@@ -560,6 +573,11 @@ mod tests {
         let described = admin.describe_groups(&["g"]);
         assert!(described.is_err() || described.is_ok_and(|all| all[0].error.is_some()));
         assert!(admin.group_offsets("g").is_err());
+        assert!(admin.topics(&["t"]).is_err());
+        assert!(admin.create_partitions("t", 2).is_err());
+        assert!(admin.delete_group("g").is_err());
+        let deleted = admin.delete_records(&list);
+        assert!(deleted.is_err() || deleted.is_ok_and(|all| all[0].error.is_some()));
         let offsets = admin.offsets(&list);
         assert!(offsets.is_err() || offsets.is_ok_and(|all| all[0].error.is_some()));
     }

@@ -127,6 +127,26 @@ impl EventConsumer {
         self.base.closed()
     }
 
+    /// The group's generation, or the member's epoch (KIP-848); none while it is in no group.
+    pub(crate) fn generation(&self) -> Option<i32> {
+        // SAFETY: the client is alive; what it gives is ours and is destroyed once.
+        let generation = unsafe {
+            let group = sys::rd_kafka_consumer_group_metadata(self.base.client().native_ptr());
+            if group.is_null() {
+                return None;
+            }
+            let generation = sys::rd_kafka_consumer_group_metadata_generation_id(group);
+            sys::rd_kafka_consumer_group_metadata_destroy(group);
+            generation
+        };
+        (generation >= 0).then_some(generation)
+    }
+
+    /// Why this client can't go on, where that is so.
+    pub(crate) fn fatal(&self) -> Option<(Code, String)> {
+        self.base.client().fatal_error()
+    }
+
     /// First offset and exclusive end of what can be read, as of the latest fetch; −1 and below
     /// where unknown.
     pub(crate) fn cached_watermarks(&self, topic: &CStr, partition: i32) -> (i64, i64) {

@@ -111,7 +111,7 @@ const TABLE: &[Property] = &[
     consumer("allow.auto.create.topics", Kind::Flag, "allow.auto.create.topics"),
     ours("max.poll.records", Kind::Number(1, 2_147_483_647)),
     ours("auto.offset.reset", Kind::Choice(&["earliest", "latest", "none"])),
-    ours("group.protocol", Kind::Choice(&["classic"])),
+    ours("group.protocol", Kind::Choice(&["classic", "consumer"])),
     refused("group.id", PER_SUBSCRIPTION),
     refused("group.instance.id", "it is made of control.instance and the subscription's name"),
     refused("group.remote.assignor", ASSIGNED),

@@ -52,6 +52,7 @@ impl Poller {
     }
 
     fn unavailable(&mut self, topic: Arc<str>, code: Code) {
+        self.survey.hurry();
         if self.unavailable.insert(topic.clone(), code) == Some(code) {
             return;
         }
@@ -71,6 +72,8 @@ impl Poller {
         let partition = slot.partition.clone();
         self.stop_fetching(std::slice::from_ref(&partition));
         self.gone.push(partition.clone());
+        // A topic that was made anew has a shorter log, too.
+        self.survey.hurry();
         self.asked_ends = true;
         self.ask(Question::Ends(vec![partition]));
     }

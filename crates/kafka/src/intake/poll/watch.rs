@@ -35,6 +35,9 @@ impl Poller {
         self.watched = now;
         self.refresh_ends();
         self.restart_still_ones(now);
+        self.ask_survey(now);
+        self.ask_members(now);
+        self.join_again(now);
         for topic in self.unavailable.keys() {
             self.ask(Question::Probe(topic.clone()));
         }
