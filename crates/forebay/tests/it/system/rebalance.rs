@@ -66,7 +66,9 @@ fn a_rebalance_says_why_and_what_moved_and_how_long_it_stood_still() {
     kafka.await_committed("moves", &input);
     let joined = await_cause(&one, "start", "gained", 4);
     assert!(joined["generation"].as_i64().unwrap() >= 1, "{joined}");
-    assert!(one.log().contains("rebalance, caused by start"), "{}", one.log());
+    eventually("it is in the log", || {
+        one.log().contains("rebalance, caused by start").then_some(())
+    });
 
     let two = start("two");
     let lost = await_cause(&one, "members", "lost", 2);
@@ -154,7 +156,9 @@ fn a_foreign_member_is_shouted_about() {
     assert!(
         gateway.get("/metrics").1.contains("forebay_foreign_members{subscription=\"shared\"} 1")
     );
-    assert!(gateway.log().contains("has members that are no gateways"), "{}", gateway.log());
+    eventually("it is in the log", || {
+        gateway.log().contains("has members that are no gateways").then_some(())
+    });
     assert!(foreign.close(Duration::from_secs(10)));
     eventually("its end is seen", || {
         gateway.subscription()["foreign_members"].is_null().then_some(())

@@ -14,6 +14,9 @@ use crate::native::Row;
 
 impl Poller {
     pub(super) fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
+        if Self::is_nowhere(reason, about.as_ref().map(|row| row.topic.as_str())) {
+            return;
+        }
         match code {
             Code::AllBrokersDown => {
                 let told = self.reach.all_down(reason, Instant::now());

@@ -4,8 +4,14 @@
 //! Kafka tells a member its new assignment and nothing else. The cause is deduced: from what we did
 //! ourselves, from what librdkafka says of the session, from what the survey saw of the topics; what
 //! is left is that another member came or went.
+//!
+//! A static member that comes back is given what it had, and nobody looks whether its topics have
+//! grown while all were away (KIP-345). Partitions that nobody owns make it ask for a rebalance,
+//! which librdkafka has no call for: it joins anew once it has looked for a topic that is not there.
 
 use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
 
 use super::Poller;
 use crate::commit::CommitLine;
@@ -21,12 +27,27 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 /// How often a taken id is asked for.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// A member that joined and was given nothing is still joining for so long.
+const JOINING: Duration = Duration::from_secs(60);
+/// How long the topic that is not there stays subscribed to, and how soon it may be again.
+const NOWHERE_FOR: Duration = Duration::from_secs(3);
+const NOWHERE_AGAIN: Duration = Duration::from_secs(60);
+/// Nobody makes a topic of this name.
+const NOWHERE: &str = "__forebay.nowhere";
 
 pub(super) struct Group {
     /// Whether the group has assigned us anything, be it nothing, since the member was made.
     joined: bool,
+    /// Since when it has joined and was given nothing.
+    idle_since: Option<Instant>,
+    /// Looks in a row that saw partitions which nobody owns.
+    unowned: u32,
+    /// When a rebalance was asked for last, and whether that is under way.
+    asked: Option<Instant>,
+    asking: bool,
     session_lost: bool,
-    generation: Option<i32>,
+    /// What went was told, and that another step follows.
+    open: bool,
     /// When to look who is in the group; none while that is asked.
     look: Option<Instant>,
     foreign: Vec<String>,
@@ -39,8 +60,12 @@ impl Group {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             joined: false,
+            idle_since: None,
+            unowned: 0,
+            asked: None,
+            asking: false,
             session_lost: false,
-            generation: None,
+            open: false,
             look: Some(now + LOOK),
             foreign: Vec::new(),
             again: None,
@@ -52,10 +77,11 @@ impl Group {
 impl Poller {
     /// The group assigned these, in addition to what we have.
     pub(super) fn tell_gained(&mut self, gained: &[TopicPartition]) {
-        let generation = self.member.generation();
         let changed = self.survey.take_changed();
         let is_new = gained.iter().any(|partition| self.survey.is_new(partition));
-        let cause = if !self.group.joined {
+        let joining = !self.group.joined
+            || self.group.idle_since.is_some_and(|since| since.elapsed() < JOINING);
+        let cause = if joining {
             RebalanceCause::Join
         } else if self.group.session_lost {
             RebalanceCause::SessionLost
@@ -64,14 +90,21 @@ impl Poller {
         } else {
             RebalanceCause::Members
         };
-        let same = self.group.joined && self.group.generation == generation && gained.is_empty();
+        let first = !self.group.joined;
         self.group.joined = true;
+        if !gained.is_empty() {
+            self.group.idle_since = None;
+        } else if first {
+            self.group.idle_since = Some(Instant::now());
+        }
         self.group.session_lost = false;
-        self.group.generation = generation;
         self.group.pause = PAUSE;
         self.group.look = Some(Instant::now() + LOOK_SOON);
-        if !same {
-            self.tell_step(cause, Vec::new(), gained.to_vec(), false);
+        let open = std::mem::take(&mut self.group.open);
+        // Another generation that leaves us what we have is no rebalance of ours.
+        if !gained.is_empty() || first || open {
+            // What comes to one that was given nothing comes by the same rebalance.
+            self.tell_step(cause, Vec::new(), gained.to_vec(), first && gained.is_empty());
         }
     }
 
@@ -93,6 +126,7 @@ impl Poller {
     ) {
         self.group.session_lost |= cause == RebalanceCause::SessionLost;
         if self.closing.is_none() {
+            self.group.open = goes_on;
             self.tell_step(cause, lost.to_vec(), Vec::new(), goes_on);
         }
     }
@@ -104,7 +138,7 @@ impl Poller {
         gained: Vec<TopicPartition>,
         goes_on: bool,
     ) {
-        let generation = self.group.generation;
+        let generation = self.member.generation();
         let step = Rebalance { cause, generation, lost, gained, goes_on };
         self.tell([IntakeEvent::Rebalanced(step)]);
     }
@@ -120,6 +154,7 @@ impl Poller {
         let wait = if members.is_some() { LOOK } else { LOOK_SOON };
         self.group.look = Some(Instant::now() + wait);
         let Some(members) = members else { return };
+        self.look_for_unowned(&members);
         let foreign = members.iter().filter(|member| !self.is_kin(member));
         let mut foreign: Vec<String> = foreign.map(named).collect();
         foreign.sort();
@@ -135,6 +170,50 @@ impl Poller {
             member.instance_id.as_ref().is_some_and(|instance| instance.ends_with(end.as_str()))
         });
         by_instance || id.starts_with("forebay") || *id == self.config.properties.client_id()
+    }
+
+    /// Asks for a rebalance where partitions stay without an owner.
+    fn look_for_unowned(&mut self, members: &[NativeMember]) {
+        let rows = members.iter().flat_map(|member| &member.assignment);
+        let owned = rows.map(|row| (row.topic.as_str(), row.partition)).collect();
+        if self.config.properties.joins_by_epochs() || !self.survey.has_more_than(&owned) {
+            self.group.unowned = 0;
+            return;
+        }
+        self.group.look = Some(Instant::now() + LOOK_SOON);
+        self.group.unowned += 1;
+        let lately = self.group.asked.is_some_and(|asked| asked.elapsed() < NOWHERE_AGAIN);
+        if self.group.unowned >= 2 && !lately && self.closing.is_none() {
+            tracing::info!(
+                group = self.config.group,
+                "partitions have no owner: asking for a rebalance"
+            );
+            self.group.asked = Some(Instant::now());
+            self.group.asking = true;
+            self.survey.note_change();
+            self.subscribe(Some(NOWHERE));
+        }
+    }
+
+    /// Takes back the topic that is not there; the group does not notice.
+    pub(super) fn end_asking(&mut self) {
+        if self.group.asking && self.group.asked.is_some_and(|asked| asked.elapsed() >= NOWHERE_FOR)
+        {
+            self.group.asking = false;
+            self.subscribe(None);
+        }
+    }
+
+    /// Whether an error is about the topic that is not there on purpose.
+    pub(super) fn is_nowhere(reason: &str, topic: Option<&str>) -> bool {
+        topic.map_or_else(|| reason.contains(NOWHERE), |topic| topic == NOWHERE)
+    }
+
+    fn subscribe(&self, also: Option<&str>) {
+        let topics = self.config.topics.iter().map(String::as_str).chain(also);
+        if let Err(error) = self.member.base().subscribe(&topics.collect::<Vec<_>>()) {
+            tracing::warn!(group = self.config.group, %error, "could not subscribe anew");
+        }
     }
 
     /// Our id is another's until its session ends: this member is at its end, the next one asks.
@@ -158,7 +237,6 @@ impl Poller {
                 // What was sent by the former one is never answered, and nothing of it is ours.
                 self.commits = CommitLine::default();
                 self.group.joined = false;
-                self.group.generation = None;
             }
             Err(error) => self.wait_for_id(error.to_string()),
         }

@@ -6,7 +6,7 @@
 //! had makes the member look, so that the group hears of them. One with another id than it had is
 //! another topic: its partitions are lost and come anew, from their beginning (KIP-516).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,18 @@ impl Survey {
     pub(super) fn is_new(&self, partition: &TopicPartition) -> bool {
         let known = self.topics.get(&partition.topic).and_then(|(_, partitions)| *partitions);
         known.is_some_and(|known| partition.partition >= known)
+    }
+
+    /// Whether topics have partitions that are none of these.
+    pub(super) fn has_more_than(&self, owned: &BTreeSet<(&str, i32)>) -> bool {
+        self.topics.iter().any(|(topic, (_, partitions))| {
+            (0..partitions.unwrap_or(0)).any(|number| !owned.contains(&(&**topic, number)))
+        })
+    }
+
+    /// What comes next comes by a change of topics.
+    pub(super) fn note_change(&mut self) {
+        self.changed = true;
     }
 
     /// Whether topics changed since this was last asked.
@@ -106,7 +118,7 @@ impl Poller {
         tracing::warn!(group = self.config.group, %topic, ?former, "the topic was made anew");
         self.run.flush(&mut self.slots, self.share);
         self.gone.retain(|partition| partition.topic != *topic);
-        self.tell_lost(RebalanceCause::Partitions, &former, true);
+        self.tell_step(RebalanceCause::Partitions, former.clone(), Vec::new(), true);
         self.lose(former.clone(), LossCause::TopicAnew);
         for partition in &former {
             let mut slot = self.slot(partition.clone());

@@ -38,6 +38,7 @@ impl Poller {
         self.ask_survey(now);
         self.ask_members(now);
         self.join_again(now);
+        self.end_asking();
         for topic in self.unavailable.keys() {
             self.ask(Question::Probe(topic.clone()));
         }
