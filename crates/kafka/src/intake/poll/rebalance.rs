@@ -113,7 +113,6 @@ impl Poller {
             let queue = slot.queue.clone();
             self.shared.set_watermarks(&ends.partition, ends.log_start, ends.log_end);
             self.unavailable.remove(&ends.partition.topic);
-            self.survey.found(&ends.partition.topic, topic_id.as_ref());
             self.tell([IntakeEvent::Assigned(Assigned {
                 partition: ends.partition,
                 topic_id,

@@ -22,8 +22,8 @@ const EACH: Duration = Duration::from_secs(3);
 pub(super) struct Survey {
     due: Instant,
     asked: bool,
-    /// By topic: the last id that it had, and its partitions.
-    topics: BTreeMap<Arc<str>, (Option<Arc<str>>, Option<i32>)>,
+    /// How many partitions each topic had; none where it was not there.
+    topics: BTreeMap<Arc<str>, Option<i32>>,
     /// Whether a topic changed since the group last assigned.
     changed: bool,
 }
@@ -38,20 +38,15 @@ impl Survey {
         self.due = Instant::now();
     }
 
-    /// A lookup saw the topic.
-    pub(super) fn found(&mut self, topic: &Arc<str>, id: Option<&Arc<str>>) {
-        self.topics.entry(topic.clone()).or_default().0 = id.cloned();
-    }
-
     /// Whether a partition is one that its topic did not have when it was last looked at.
     pub(super) fn is_new(&self, partition: &TopicPartition) -> bool {
-        let known = self.topics.get(&partition.topic).and_then(|(_, partitions)| *partitions);
+        let known = self.topics.get(&partition.topic).copied().flatten();
         known.is_some_and(|known| partition.partition >= known)
     }
 
     /// Whether topics have partitions that are none of these.
     pub(super) fn has_more_than(&self, owned: &BTreeSet<(&str, i32)>) -> bool {
-        self.topics.iter().any(|(topic, (_, partitions))| {
+        self.topics.iter().any(|(topic, partitions)| {
             (0..partitions.unwrap_or(0)).any(|number| !owned.contains(&(&**topic, number)))
         })
     }
@@ -90,13 +85,11 @@ impl Poller {
                 self.survey.changed = true;
                 look = true;
             }
-            let known = self.survey.topics.entry(topic).or_default();
-            let before = known.1;
+            let before = self.survey.topics.insert(topic, partitions).flatten();
             if before.is_some() && before != partitions {
                 self.survey.changed = true;
                 look |= partitions > before;
             }
-            *known = (id.or_else(|| known.0.clone()), partitions);
         }
         if look {
             self.ask(Question::Refresh);
