@@ -2,9 +2,11 @@
 //! or the timeout; errors say what was asked and of whom.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
@@ -20,6 +22,9 @@ use crate::record::TopicPartition;
 /// A client for such calls. It may be used from several threads.
 pub struct Admin {
     client: ThreadedProducer<AdminContext>,
+    properties: Properties,
+    /// The group whose offsets were asked for last, and the client that asks.
+    offsets: Mutex<Option<(String, BaseConsumer<Logs>)>>,
     servers: String,
     timeout: Duration,
 }
@@ -143,7 +148,9 @@ impl Admin {
             .admin()
             .create_with_context(AdminContext(Logs::new("admin")))
             .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
-        Ok(Self { client, servers: properties.servers().to_owned(), timeout })
+        let servers = properties.servers().to_owned();
+        let (properties, offsets) = (properties.clone(), Mutex::default());
+        Ok(Self { client, properties, offsets, servers, timeout })
     }
 
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
@@ -250,7 +257,26 @@ impl Admin {
     /// All committed offsets of a group; none for a group that does not exist.
     pub fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, KafkaError> {
         let doing = format!("list the offsets of group {group}");
-        let rows = match self.native().group_offsets(group) {
+        // Where the group has just got another coordinator, librdkafka tells its client's own group
+        // so, and writes through a null pointer in a client that has none. This one never joins.
+        let mut asking = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = match asking.take().filter(|(known, _)| known == group) {
+            Some((_, consumer)) => consumer,
+            None => self
+                .properties
+                .consumer()
+                .set("group.id", group)
+                .set("enable.auto.commit", "false")
+                .create_with_context(Logs::new("admin"))
+                .map_err(|error| KafkaError::Client { reason: error.to_string() })?,
+        };
+        let native = AdminClient::new(consumer.client().native_client(), self.timeout);
+        let answer = native.group_offsets(group);
+        // Its logs wait there.
+        while consumer.poll(Duration::ZERO).is_some() {}
+        *asking = Some((group.to_owned(), consumer));
+        drop(asking);
+        let rows = match answer {
             Err((Code::GroupIdNotFound, _)) => Vec::new(),
             other => other.map_err(|failed| self.failed(&doing, failed))?,
         };
@@ -334,4 +360,26 @@ fn described(topic: &MetadataTopic) -> TopicDescription {
         .collect();
     partitions.sort_by_key(|layout| layout.partition);
     TopicDescription { name: topic.name().to_owned(), partitions }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[test]
+    fn a_group_that_has_just_got_another_coordinator_is_asked_again() {
+        let cluster = MockCluster::new(3).expect("a cluster in this process");
+        let given = [("bootstrap.servers".to_owned(), cluster.bootstrap_servers())];
+        let properties = Properties::parse(&given.into()).expect("an address is enough");
+        let admin = Admin::new(&properties, Duration::from_secs(10)).expect("a client");
+        let moved = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR];
+        cluster.request_errors(RDKafkaApiKey::OffsetFetch, &moved);
+        // librdkafka may have asked again by itself; what counts is that we still run.
+        let first = admin.group_offsets("group");
+        assert!(first.as_ref().is_ok_and(Vec::is_empty) || first.is_err(), "{first:?}");
+        assert_eq!(admin.group_offsets("group").expect("an answer"), []);
+    }
 }
