@@ -376,8 +376,8 @@ impl Trial {
     fn standstills(&self, sent: &[Sent], deliveries: &[Delivery]) -> BTreeMap<Option<Fault>, f64> {
         let mut longest: BTreeMap<Option<Fault>, f64> = BTreeMap::new();
         for stop in figures::standstills(sent, deliveries, STANDSTILL) {
-            let faults = self.done.iter().filter(|done| done.began <= stop.time.end);
-            let fault = faults.last().map(|done| done.fault);
+            let mut latest = self.done.iter().rev();
+            let fault = latest.find(|done| done.began <= stop.time.end).map(|done| done.fault);
             let seconds = clock::seconds(stop.time.end - stop.time.start);
             let known = longest.entry(fault).or_default();
             *known = known.max(seconds);
