@@ -21,8 +21,8 @@ const BROKERS: [Fault; 4] =
     [Fault::KillCoordinator, Fault::TwoBrokersDown, Fault::KillEachBroker, Fault::FreezeBroker];
 
 fn each(faults: &[Fault]) -> Outcome {
-    let protocol = Protocol::ClassicStatic;
-    let setting = Setting { protocol, gateways: 2, rate: 200, seed: 1, reborn: false };
+    let (protocol, reborn) = (Protocol::ClassicStatic, faults.contains(&Fault::RecreateTopic));
+    let setting = Setting { protocol, gateways: 2, rate: 200, seed: 1, reborn };
     let mut trial = Trial::start(&setting);
     for fault in faults {
         trial.suffer(*fault);
@@ -45,4 +45,11 @@ fn around_the_brokers_each_fault_loses_nothing_and_keeps_the_order() {
 fn of_the_brokers_each_fault_loses_nothing_and_keeps_the_order() {
     let outcome = each(&BROKERS);
     assert!(outcome.verdict.excused > 0, "records were dead-lettered");
+}
+
+#[test]
+#[ignore = "starts three brokers: scripts/faults"]
+fn of_a_topic_that_is_created_again_nothing_is_passed_over() {
+    let outcome = each(&[Fault::RecreateTopic, Fault::RecreateTopic]);
+    assert!(outcome.reborn.is_some_and(|reborn| reborn.delivered > 0));
 }
