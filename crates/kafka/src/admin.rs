@@ -2,9 +2,11 @@
 //! or the timeout; errors say what was asked and of whom.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
@@ -20,6 +22,9 @@ use crate::record::TopicPartition;
 /// A client for such calls. It may be used from several threads.
 pub struct Admin {
     client: ThreadedProducer<AdminContext>,
+    properties: Properties,
+    /// The group whose offsets were asked for last, and the client that asks.
+    offsets: Mutex<Option<(String, BaseConsumer<Logs>)>>,
     servers: String,
     timeout: Duration,
 }
@@ -143,7 +148,9 @@ impl Admin {
             .admin()
             .create_with_context(AdminContext(Logs::new("admin")))
             .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
-        Ok(Self { client, servers: properties.servers().to_owned(), timeout })
+        let servers = properties.servers().to_owned();
+        let (properties, offsets) = (properties.clone(), Mutex::default());
+        Ok(Self { client, properties, offsets, servers, timeout })
     }
 
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
@@ -286,25 +293,58 @@ impl Admin {
     /// All committed offsets of a group; none for a group that does not exist.
     pub fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, KafkaError> {
         let doing = format!("list the offsets of group {group}");
-        let rows = match self.native().group_offsets(group) {
-            Err((Code::GroupIdNotFound, _)) => Vec::new(),
-            other => other.map_err(|failed| self.failed(&doing, failed))?,
-        };
-        let mut offsets = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Some(code) = row.error {
-                return Err(self.asked(&doing).failed(code, None));
+        let asked = self.asked(&doing);
+        let mut all = TopicPartitionList::new();
+        for topic in self.topics()? {
+            for layout in topic.partitions {
+                all.add_partition(&topic.name, layout.partition);
             }
-            if row.offset >= 0 {
+        }
+        let mut asking = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = match asking.take().filter(|(known, _)| known == group) {
+            Some((_, consumer)) => consumer,
+            None => self.member_that_never_joins(group)?,
+        };
+        let answer = consumer.committed_offsets(all, self.timeout);
+        // Its logs wait there.
+        while consumer.poll(Duration::ZERO).is_some() {}
+        *asking = Some((group.to_owned(), consumer));
+        drop(asking);
+        let mut offsets = Vec::new();
+        for row in answer.map_err(|error| asked.error(&error))?.elements() {
+            match row.error() {
+                Ok(()) => {}
+                // Nothing of a topic that we must not see is shown.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(asked.error(&error)),
+            }
+            if let Offset::Offset(offset) = row.offset() {
                 offsets.push(GroupOffset {
-                    partition: TopicPartition::new(row.topic, row.partition),
-                    offset: row.offset,
-                    metadata: row.metadata.unwrap_or_default(),
+                    partition: TopicPartition::new(row.topic(), row.partition()),
+                    offset,
+                    metadata: row.metadata().to_owned(),
                 });
             }
         }
         offsets.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok(offsets)
+    }
+
+    /// A client for the group's offsets. librdkafka's own admin request for them, which would need
+    /// no list of partitions, ends the process where the group has just got another coordinator.
+    fn member_that_never_joins(&self, group: &str) -> Result<BaseConsumer<Logs>, KafkaError> {
+        self.properties
+            .consumer()
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .create_with_context(Logs::new("admin"))
+            .map_err(|error: rdkafka::error::KafkaError| KafkaError::Client {
+                reason: error.to_string(),
+            })
     }
 
     /// One answer for each question, in their order.
@@ -325,7 +365,15 @@ impl Admin {
             list.add_partition_offset(&partition.topic, partition.partition, at)
                 .expect("these offsets are representable");
         }
-        let rows = self.native().offsets(&list);
+        let mut rows = self.native().offsets(&list);
+        if rows.as_ref().map_or(true, |rows| rows.iter().any(|row| row.error.is_some())) {
+            // librdkafka goes on asking the leaders that it knows, for minutes, unless a broker says
+            // that it is none; one that is gone says nothing.
+            if let Err(error) = self.client.client().fetch_metadata(None, self.timeout) {
+                return Err(self.asked("list log offsets").error(&error));
+            }
+            rows = self.native().offsets(&list);
+        }
         let rows = rows.map_err(|failed| self.failed("list log offsets", failed))?;
         let answers: HashMap<(&str, i32), &Row> =
             rows.iter().map(|row| ((row.topic.as_str(), row.partition), row)).collect();
@@ -370,4 +418,23 @@ fn described(topic: &MetadataTopic) -> TopicDescription {
         .collect();
     partitions.sort_by_key(|layout| layout.partition);
     TopicDescription { name: topic.name().to_owned(), partitions }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[test]
+    fn a_group_that_has_just_got_another_coordinator_is_asked_again() {
+        let cluster = MockCluster::new(3).expect("a cluster in this process");
+        let given = [("bootstrap.servers".to_owned(), cluster.bootstrap_servers())];
+        let properties = Properties::parse(&given.into()).expect("an address is enough");
+        let admin = Admin::new(&properties, Duration::from_secs(10)).expect("a client");
+        let moved = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR];
+        cluster.request_errors(RDKafkaApiKey::OffsetFetch, &moved);
+        assert_eq!(admin.group_offsets("group").expect("an answer"), []);
+    }
 }

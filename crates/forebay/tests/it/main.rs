@@ -1,6 +1,7 @@
 //! Tests of the binary as its users run it.
 
 mod demo;
+mod faults;
 mod harness;
 mod system;
 mod tools;

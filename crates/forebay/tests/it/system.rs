@@ -10,7 +10,7 @@ mod dead_letters;
 mod deliver;
 mod discovery;
 mod guarantee;
-mod input;
+pub(crate) mod input;
 pub(crate) mod kafka;
 mod load;
 mod operate;

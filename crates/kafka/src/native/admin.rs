@@ -303,44 +303,6 @@ impl<'a> AdminClient<'a> {
         )
     }
 
-    /// All committed offsets of a group.
-    pub(crate) fn group_offsets(&self, group: &str) -> Result<Vec<Row>, Failed> {
-        let group = native(group)?;
-        // SAFETY: the name is alive and is copied; no list means all partitions.
-        let wanted =
-            unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()) };
-        let wanted = Guard::new(wanted, sys::rd_kafka_ListConsumerGroupOffsets_destroy)?;
-        let mut all = [wanted.ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-            |client, options, queue| {
-                // SAFETY: the array and what it points at live until the event is there.
-                unsafe {
-                    sys::rd_kafka_ListConsumerGroupOffsets(
-                        client,
-                        all.as_mut_ptr(),
-                        1,
-                        options,
-                        queue,
-                    );
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event);
-                    let groups =
-                        listed(|n| sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, n));
-                    let Some(group) = groups.first().copied() else { return Ok(Vec::new()) };
-                    match native_error(sys::rd_kafka_group_result_error(group)) {
-                        Some(failed) => Err(failed),
-                        None => Ok(native_rows(sys::rd_kafka_group_result_partitions(group))),
-                    }
-                }
-            },
-        )?
-    }
-
     /// Offsets by time; in `list` an offset is a timestamp, −2 for the start, −1 for the end.
     pub(crate) fn offsets(&self, list: &TopicPartitionList) -> Result<Vec<Row>, Failed> {
         self.ask(
@@ -572,7 +534,6 @@ mod tests {
         assert!(admin.groups().is_err());
         let described = admin.describe_groups(&["g"]);
         assert!(described.is_err() || described.is_ok_and(|all| all[0].error.is_some()));
-        assert!(admin.group_offsets("g").is_err());
         assert!(admin.topics(&["t"]).is_err());
         assert!(admin.create_partitions("t", 2).is_err());
         assert!(admin.delete_group("g").is_err());
