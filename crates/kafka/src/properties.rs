@@ -12,13 +12,16 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::intake::StartPolicy;
+use crate::token::TokenFile;
 use check::Given;
+use jaas::Login;
 use table::{Kind, Property, To};
 
 /// Checked properties of one cluster. Secrets never show in `Debug`.
@@ -29,6 +32,7 @@ pub struct Properties {
     max_poll_records: Option<usize>,
     start: Option<StartPolicy>,
     api_timeout: Duration,
+    token: Option<TokenFile>,
 }
 
 /// Which clients a translated property is for.
@@ -126,7 +130,17 @@ impl Properties {
                     .and_then(|number| u64::try_from(number).ok())
                     .unwrap_or(60_000),
             ),
+            token: given.text(TOKEN_URL).and_then(file_of).map(TokenFile::new),
         })
+    }
+
+    /// Whether the value of a property of this name must not be shown. Of names that Kafka does not
+    /// have, those that sound like it: they may be misspelt.
+    pub fn is_secret(name: &str) -> bool {
+        match table::find(name) {
+            Some(property) => matches!(property.kind, Kind::Secret),
+            None => ["pass", "secret", "jaas", "key", "token"].iter().any(|it| name.contains(it)),
+        }
     }
 
     /// `bootstrap.servers`, for messages.
@@ -147,6 +161,11 @@ impl Properties {
     /// `default.api.timeout.ms` (60 s): how long a call to the cluster may take.
     pub fn api_timeout(&self) -> Duration {
         self.api_timeout
+    }
+
+    /// Where clients have their OAUTHBEARER token from, if they show one.
+    pub(crate) fn token(&self) -> Option<&TokenFile> {
+        self.token.as_ref()
     }
 
     pub(crate) fn consumer(&self) -> ClientConfig {
@@ -196,9 +215,18 @@ fn accept(name: &str, value: &str) -> Result<&'static Property, PropertyFault> {
     if let To::Refused(reason) = property.to {
         return Err(PropertyFault::Refused { reason: reason.to_owned() });
     }
-    property.kind.check(value.trim())?;
+    property.kind.check(value.trim()).map_err(|fault| match (name, fault) {
+        ("acks", PropertyFault::Impossible { reason }) => {
+            PropertyFault::Impossible { reason: format!("{reason}: {WEAK_ACKS}") }
+        }
+        (_, fault) => fault,
+    })?;
     Ok(property)
 }
+
+/// Why dead letters and parked records are never written so.
+const WEAK_ACKS: &str = "with 1 a record that Kafka took is lost when its leader fails before others \
+                         have it; with 0 nobody knows whether it was taken, so nothing is retried";
 
 type Pairs = Vec<(Scope, &'static str, String)>;
 
@@ -253,12 +281,39 @@ fn special(name: &str, value: &str, given: &Given) -> Result<Pairs, PropertyFaul
             }
             _ => vec![all("ssl.key.location", value), all("ssl.certificate.location", value)],
         },
-        "sasl.jaas.config" => {
-            let login = jaas::parse(value).map_err(impossible)?;
-            vec![all("sasl.username", &login.username), all("sasl.password", &login.password)]
+        "sasl.jaas.config" => match jaas::parse(value).map_err(impossible)? {
+            Login::Password { username, password, .. } => {
+                vec![all("sasl.username", &username), all("sasl.password", &password)]
+            }
+            Login::Token => Vec::new(),
+            Login::Unsecured { principal, life_seconds } => {
+                let life = life_seconds.unwrap_or(3_600);
+                let claims = format!("principal={principal} lifeSeconds={life}");
+                vec![
+                    all("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+                    all("sasl.oauthbearer.config", &claims),
+                ]
+            }
+        },
+        TOKEN_URL => {
+            if file_of(value).is_none() {
+                let reason = "only file:///PATH, with the path of a file that holds the token and \
+                              is kept fresh by others; this build asks no token endpoint";
+                return Err(impossible(reason));
+            }
+            // So that whoever keeps the token fresh can wait for when it is wanted.
+            vec![all("enable_sasl_queue", "true")]
         }
         _ => unreachable!("the table marks no other property as special"),
     })
+}
+
+const TOKEN_URL: &str = "sasl.oauthbearer.token.endpoint.url";
+
+/// The path in a `file:` URL, which is absolute.
+fn file_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("file://")?;
+    path.starts_with('/').then(|| PathBuf::from(path))
 }
 
 fn impossible(reason: &str) -> PropertyFault {

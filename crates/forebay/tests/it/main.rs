@@ -2,5 +2,6 @@
 
 mod demo;
 mod harness;
+mod secure;
 mod system;
 mod tools;

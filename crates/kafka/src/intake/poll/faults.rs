@@ -11,6 +11,7 @@ use crate::intake::events::IntakeEvent;
 use crate::intake::lookup::Question;
 use crate::intake::slots::Phase;
 use crate::native::Row;
+use crate::trouble::Trouble;
 
 impl Poller {
     pub(super) fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
@@ -20,7 +21,7 @@ impl Poller {
                 self.tell(told);
             }
             Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication => {
-                self.reach.suspect(reason);
+                self.reach.suspect(&Trouble::new(reason).reason);
             }
             Code::AutoOffsetReset | Code::LogTruncation => {
                 if let Some(row) = about {
