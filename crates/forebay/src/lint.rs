@@ -74,6 +74,8 @@ pub(crate) struct Finding {
     /// Bytes of the file's text.
     pub(crate) span: Option<Range<usize>>,
     pub(crate) what: String,
+    /// When the rule finds something.
+    pub(crate) when: &'static str,
     pub(crate) advice: &'static str,
 }
 
@@ -99,8 +101,8 @@ impl<'a> Seen<'a> {
             At::Span(span) => Some(span).filter(|span| !span.is_empty()),
             At::Key(key) => self.config.source.problem_at(key, String::new()).span,
         };
-        let (what, advice) = (hit.what, rule.advice);
-        Finding { rule: rule.name, severity: rule.severity, span, what, advice }
+        let Rule { name, severity, when, advice, .. } = *rule;
+        Finding { rule: name, severity, span, what: hit.what, when, advice }
     }
 
     fn text(&self, property: &str) -> Option<&'a str> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, unmade};
 
 /// A failed request, or a client that could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +46,7 @@ impl KafkaError {
             rdkafka::error::KafkaError::ClientConfig(_, reason, name, _) => {
                 format!("{name}: {reason}")
             }
+            rdkafka::error::KafkaError::ClientCreation(reason) => unmade(reason),
             other => other.to_string(),
         };
         Self::Client { reason }

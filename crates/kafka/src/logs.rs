@@ -42,6 +42,11 @@ impl Logs {
 
     /// One line of librdkafka's, at a syslog level (0–7).
     pub(crate) fn line(&self, level: i32, facility: &str, line: &str) {
+        // Of some failed connections it tells here alone.
+        if facility == "FAIL" {
+            let told = line.split_once("]: ").map_or(line, |(_, told)| told);
+            self.remember(Trouble::new(told));
+        }
         let Some(held_back) = self.admit(facility, line, Instant::now()) else { return };
         let client = &*self.client;
         match level {
@@ -59,9 +64,13 @@ impl Logs {
             Some(Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication)
         );
         if about_one {
-            let mut trouble = self.trouble.lock().expect("nothing that holds the lock panics");
-            *trouble = Some((Instant::now(), Trouble::new(reason)));
+            self.remember(Trouble::new(reason));
         }
+    }
+
+    fn remember(&self, trouble: Trouble) {
+        let mut latest = self.trouble.lock().expect("nothing that holds the lock panics");
+        *latest = Some((Instant::now(), trouble));
     }
 
     /// Why connections fail, if one did lately: librdkafka tells the same failure each half minute.

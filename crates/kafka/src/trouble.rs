@@ -84,8 +84,43 @@ impl Trouble {
     }
 }
 
+/// librdkafka's names for what it reads when a client is made, and Kafka's.
+const READ: [(&str, &str); 6] = [
+    (
+        "ssl.key.location",
+        "the key in ssl.keystore.location can't be read (is it PEM, and ssl.key.password right?)",
+    ),
+    ("ssl.key.pem", "ssl.keystore.key can't be read (is it PEM, and ssl.key.password right?)"),
+    (
+        "ssl.certificate.location",
+        "the certificate in ssl.keystore.location can't be read (is it PEM?)",
+    ),
+    ("ssl.certificate.pem", "ssl.keystore.certificate.chain can't be read (is it PEM?)"),
+    (
+        "ssl.ca.location",
+        "ssl.truststore.location can't be read (is it a PEM file of certificates?)",
+    ),
+    ("ssl.ca.pem", "ssl.truststore.certificates can't be read (are they PEM?)"),
+];
+
+/// Why a client could not be made, in Kafka's names.
+pub(crate) fn unmade(told: &str) -> String {
+    let told = told.trim();
+    match READ.iter().find(|(name, _)| told.contains(name)) {
+        Some((_, means)) => format!("{means}: {told}"),
+        None => told.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_key_that_cannot_be_read_is_told_by_kafkas_name_for_it() {
+        let told = unmade("ssl.key.location failed: error:0A080009:SSL routines::PEM lib\n");
+        assert!(told.contains("ssl.key.password") && told.ends_with("PEM lib"), "{told}");
+        assert_eq!(unmade("no memory"), "no memory");
+    }
+
     use super::*;
 
     #[test]

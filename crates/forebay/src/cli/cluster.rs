@@ -12,7 +12,13 @@ pub(crate) struct Cluster {
     #[arg(long, value_name = "HOST:PORT", help_heading = "Kafka")]
     pub(crate) kafka: Option<String>,
     /// Configuration file whose [kafka] says which cluster, and how to log in
-    #[arg(short, long, value_name = "FILE", conflicts_with = "kafka", help_heading = "Kafka")]
+    #[arg(
+        short,
+        long = "config-file",
+        value_name = "FILE",
+        conflicts_with = "kafka",
+        help_heading = "Kafka"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// A Kafka client property by its own (Java) name; may be given more than once. Others can see
     /// a command line: secrets belong in a configuration file

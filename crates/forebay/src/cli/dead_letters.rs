@@ -155,7 +155,7 @@ pub(crate) struct Work {
 /// Where the letters are.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// Dead letter topic; not needed with --config and a file that has only one
+    /// Dead letter topic; not needed with a configuration file that has only one
     #[arg(long, required_unless_present = "config")]
     pub(crate) topic: Option<String>,
     #[command(flatten)]

@@ -115,6 +115,8 @@ struct Shown<'a> {
     file: &'a str,
     line: Option<usize>,
     what: &'a str,
+    /// When the rule finds something, and what to do then.
+    when: Option<&'a str>,
     advice: Option<&'a str>,
 }
 
@@ -126,6 +128,7 @@ impl<'a> Shown<'a> {
             file: &placed.name,
             line: placed.line_number(),
             what: &placed.message,
+            when: None,
             advice: None,
         }
     }
@@ -137,6 +140,7 @@ impl<'a> Shown<'a> {
             file: &placed.name,
             line: placed.line_number(),
             what: &finding.what,
+            when: Some(finding.when),
             advice: Some(finding.advice),
         }
     }

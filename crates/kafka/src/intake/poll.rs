@@ -276,6 +276,9 @@ impl Poller {
                 self.tell_out_of_range();
             }
             Command::Answer(Answer::Probe(answer)) => {
+                if answer.is_err() {
+                    self.suspect_known();
+                }
                 let told = self.reach.answered(answer, Instant::now());
                 self.tell(told);
             }

@@ -38,8 +38,10 @@ impl Reach {
     /// librdkafka has no connection left.
     pub(super) fn all_down(&mut self, reason: &str, now: Instant) -> Option<IntakeEvent> {
         match self.state {
-            // Before the first answer there is nothing to lose by believing it.
-            State::Unknown => Some(self.unreachable(reason)),
+            // Before the first answer there is nothing to lose by believing it. Where it is not
+            // known why, the question that is out ends soon, and it may be known by then.
+            State::Unknown if self.reason.is_some() => Some(self.unreachable(reason)),
+            State::Unknown => None,
             State::Reachable if !self.asking => {
                 self.ask_at = Some(now);
                 None

@@ -143,10 +143,10 @@ impl Way {
         path.to_str().unwrap().to_owned()
     }
 
-    /// A gateway that delivers to a service which accepts all but the value `reject`.
+    /// A gateway that delivers to a service which accepts all records but one.
     pub(super) fn gateway(&self) -> Running {
         let journal = Journal::default();
-        let reject = forebay_trial::Rule::answering(422).at(0, RECORDS as i64 - 1);
+        let reject = forebay_trial::Rule::answering(422).at(0, 3);
         let service = Service::start(Script::accepting().rule(reject), &journal);
         let file = self.file(&[service.url()]);
         let shown = forebay(&["check-config", &file]);
@@ -184,13 +184,18 @@ impl Way {
         let lines: String = (0..RECORDS).map(|number| format!("value-{number}\n")).collect();
         self.run(&["produce", "--topic", &name], &lines).done();
         let running = self.gateway();
-        eventually("all but one are accepted", || {
-            (running.journal.accepted().len() == RECORDS - 1).then_some(())
-        });
+        let accepted = |count| {
+            let are = || (running.journal.accepted().len() == count).then_some(());
+            eventually("all but one are accepted", are);
+        };
+        accepted(RECORDS - 1);
+        // That others are accepted after it shows that the record is at fault, not the service.
+        self.run(&["produce", "--topic", &name], &lines).done();
+        accepted(2 * RECORDS - 1);
         eventually("all is committed", || {
             let args = ["groups", "describe", &name, "--output", "json"];
             let rows: Value = serde_json::from_str(&self.run(&args, "").out).ok()?;
-            (rows[0]["current_offset"] == RECORDS).then_some(())
+            (rows[0]["current_offset"] == 2 * RECORDS).then_some(())
         });
         assert_eq!(running.gateway.get("/readyz").0, 200);
         self.watches(&running.gateway);
@@ -198,7 +203,7 @@ impl Way {
         let letters = self.run(&["dead-letters", "list", "--topic", &dead, "--output", "json"], "");
         assert_eq!(letters.done().lines().count(), 1);
         let args = ["consume", "--topic", &name, "--output", "json"];
-        assert_eq!(self.run(&args, "").done().lines().count(), RECORDS);
+        assert_eq!(self.run(&args, "").done().lines().count(), 2 * RECORDS);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::{NAP, Poller};
@@ -17,6 +18,7 @@ impl Poller {
     pub(super) fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
         match code {
             Code::AllBrokersDown => {
+                self.suspect_known();
                 let told = self.reach.all_down(reason, Instant::now());
                 self.tell(told);
             }
@@ -43,6 +45,13 @@ impl Poller {
                 }
             }
             _ => tracing::warn!(group = self.config.group, %code, reason, "librdkafka"),
+        }
+    }
+
+    /// Of some failed connections librdkafka tells in its log alone.
+    pub(super) fn suspect_known(&mut self) {
+        if let Some(trouble) = self.member.base().client().context().trouble() {
+            self.reach.suspect(&trouble.reason);
         }
     }
 
