@@ -65,6 +65,8 @@ impl Logs {
         );
         if about_one {
             self.remember(Trouble::new(reason));
+        } else if code == Some(Code::AllBrokersDown) && self.trouble().is_none() {
+            self.remember(Trouble::hung_up());
         }
     }
 

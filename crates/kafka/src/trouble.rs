@@ -69,7 +69,17 @@ const OWN_ADVICE: [&str; 4] = [
     ": requesting ApiVersion: might be",
 ];
 
+/// What a listener does to a client that speaks another protocol than it does. librdkafka tells
+/// nothing of it but that nobody is left.
+pub(crate) const HUNG_UP: &str = "connections are closed without a word; the listener probably \
+    speaks another protocol: set security.protocol to SSL or SASL_SSL if it wants TLS, to SASL_SSL \
+    or SASL_PLAINTEXT if it wants a login, or name another listener";
+
 impl Trouble {
+    pub(crate) fn hung_up() -> Self {
+        Self { reason: HUNG_UP.to_owned(), untrusted: true }
+    }
+
     /// From librdkafka's words for a failed connection.
     pub(crate) fn new(told: &str) -> Self {
         let fits = |words: &[&str]| words.iter().any(|word| told.contains(word));

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::events::IntakeEvent;
+use crate::trouble::HUNG_UP;
 
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -77,9 +78,10 @@ impl Reach {
                 self.ask_at = Some(now + AGAIN);
                 None
             }
-            (Err(reason), State::Unknown | State::Reachable) => {
+            (Err(reason), state) => {
+                let hung_up = *state == State::Unknown && reason.contains("TransportFailure");
                 self.ask_at = Some(now + AGAIN);
-                Some(self.unreachable(&reason))
+                Some(self.unreachable(if hung_up { HUNG_UP } else { &reason }))
             }
         }
     }
