@@ -21,6 +21,9 @@ pub(crate) type Failed = (Code, String);
 /// Time for an answer that says "timed out" to arrive itself.
 const GRACE_MS: i32 = 1_000;
 
+/// A topic's name, and the numbers of what may be done with it, or that it is refused.
+pub(crate) type Told = (String, Result<Vec<i32>, Failed>);
+
 /// Name, value and whether it is the default.
 pub(crate) type Setting = (String, Option<String>, bool);
 
@@ -276,10 +279,7 @@ impl<'a> AdminClient<'a> {
 
     /// What this client may do with each topic: numbers of Kafka's operations, none where the broker
     /// does not tell; or that the topic is refused.
-    pub(crate) fn topic_operations(
-        &self,
-        topics: &[&str],
-    ) -> Result<Vec<(String, Result<Vec<i32>, Failed>)>, Failed> {
+    pub(crate) fn topic_operations(&self, topics: &[&str]) -> Result<Vec<Told>, Failed> {
         let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
         // SAFETY: the names are alive and are copied.

@@ -8,7 +8,7 @@ use crate::system::process::{eventually, pause};
 
 impl Way {
     /// Every command says all of this, and so does a gateway, once, while it stays.
-    fn is_refused(self, said: &[&str]) {
+    fn fails(self, said: &[&str]) {
         let running = self.gateway();
         let gateway = &running.gateway;
         let reason = eventually("the gateway says that it has no Kafka", || {
@@ -41,7 +41,7 @@ impl Way {
 fn a_wrong_password_by_plain() {
     let way = Way::new("sasltls").trusting().login("PLAIN");
     let way = way.secret("sasl.password", "not-the-password-93e1");
-    way.is_refused(&["refuses the login", "sasl.password"]);
+    way.fails(&["refuses the login", "sasl.password"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_wrong_password_by_plain() {
 fn a_wrong_password_by_scram() {
     let way = Way::new("sasl").login("SCRAM-SHA-256");
     let way = way.secret("sasl.password", "not-the-password-93e1");
-    way.is_refused(&["refuses the login", "sasl.mechanism"]);
+    way.fails(&["refuses the login", "sasl.mechanism"]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_wrong_password_by_scram() {
 fn a_token_that_is_over() {
     let way = Way::new("sasl").set("sasl.mechanism", "OAUTHBEARER");
     let token = way.token("ann", -60);
-    way.token_file(&token).is_refused(&["ended", "ago", "renew", "/token"]);
+    way.token_file(&token).fails(&["ended", "ago", "renew", "/token"]);
 }
 
 #[test]
@@ -66,20 +66,20 @@ fn a_certificate_of_an_authority_that_is_not_trusted() {
     let way = Way::new("tls");
     let stranger = way.tls("stranger.crt");
     let way = way.set("ssl.truststore.location", &stranger);
-    way.is_refused(&["certificate is not trusted", "ssl.truststore.location"]);
+    way.fails(&["certificate is not trusted", "ssl.truststore.location"]);
 }
 
 #[test]
 #[ignore = "needs Apache Kafka; scripts/test-on-apache-kafka runs it"]
 fn a_certificate_for_another_host() {
-    Way::new("elsewhere").trusting().is_refused(&["another host name", "bootstrap.servers"]);
+    Way::new("elsewhere").trusting().fails(&["another host name", "bootstrap.servers"]);
 }
 
 #[test]
 #[ignore = "needs Apache Kafka; scripts/test-on-apache-kafka runs it"]
 fn no_certificate_where_one_is_wanted() {
     let way = Way::new("mtls").trusting();
-    way.is_refused(&["does not accept our certificate", "ssl.keystore.location"]);
+    way.fails(&["does not accept our certificate", "ssl.keystore.location"]);
 }
 
 #[test]
@@ -88,21 +88,21 @@ fn a_certificate_that_the_broker_does_not_trust() {
     let way = Way::new("mtls").trusting();
     let impostor = way.tls("impostor.pem");
     let way = way.set("ssl.keystore.location", &impostor);
-    way.is_refused(&["does not accept our certificate", "ssl.keystore.location"]);
+    way.fails(&["does not accept our certificate", "ssl.keystore.location"]);
 }
 
 #[test]
 #[ignore = "needs Apache Kafka; scripts/test-on-apache-kafka runs it"]
 fn no_tls_where_the_listener_speaks_it() {
     let way = Way::new("tls").set("security.protocol", "PLAINTEXT");
-    way.is_refused(&["security.protocol", "TLS"]);
+    way.fails(&["security.protocol", "TLS"]);
 }
 
 #[test]
 #[ignore = "needs Apache Kafka; scripts/test-on-apache-kafka runs it"]
 fn no_login_where_the_listener_wants_one() {
     let way = Way::new("sasl").set("security.protocol", "PLAINTEXT");
-    way.is_refused(&["security.protocol", "login"]);
+    way.fails(&["security.protocol", "login"]);
 }
 
 #[test]
