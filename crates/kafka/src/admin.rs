@@ -15,16 +15,18 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use crate::error::{Asked, KafkaError};
 use crate::logs::Logs;
 use crate::native::Row;
-use crate::native::admin::{AdminClient, NativeGroup, NativeMember};
+use crate::native::admin::{AdminClient, NativeGroup, NativeMember, Setting};
+use crate::native::token::WithToken;
 use crate::properties::Properties;
 use crate::record::TopicPartition;
 
 /// A client for such calls. It may be used from several threads.
 pub struct Admin {
-    client: ThreadedProducer<AdminContext>,
+    client: WithToken<ThreadedProducer<AdminContext>>,
+    logs: Logs,
     properties: Properties,
     /// The group whose offsets were asked for last, and the client that asks.
-    offsets: Mutex<Option<(String, BaseConsumer<Logs>)>>,
+    offsets: Mutex<Option<(String, WithToken<BaseConsumer<Logs>>)>>,
     servers: String,
     timeout: Duration,
 }
@@ -55,7 +57,16 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// One setting of a topic. Sensitive values are absent.
+/// What this client may do with a topic or a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Whether the broker told; if not, the others mean nothing.
+    pub known: bool,
+    pub read: bool,
+    pub write: bool,
+}
+
+/// One setting of a topic or a broker. Sensitive values are absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
     pub name: String,
@@ -144,19 +155,23 @@ impl ProducerContext for AdminContext {
 impl Admin {
     /// `timeout` bounds each call.
     pub fn new(properties: &Properties, timeout: Duration) -> Result<Self, KafkaError> {
-        let client = properties
+        let logs = Logs::new("admin");
+        let client: ThreadedProducer<_> = properties
             .admin()
-            .create_with_context(AdminContext(Logs::new("admin")))
-            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
+            .create_with_context(AdminContext(logs.clone()))
+            .map_err(|error| KafkaError::made(&error))?;
+        let client = WithToken::new(client, |it| it.client().native_client(), properties.token())
+            .map_err(|error| KafkaError::made(&error))?;
         let servers = properties.servers().to_owned();
         let (properties, offsets) = (properties.clone(), Mutex::default());
-        Ok(Self { client, properties, offsets, servers, timeout })
+        Ok(Self { client, logs, properties, offsets, servers, timeout })
     }
 
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
         let id = self.client.client().fetch_cluster_id(self.timeout);
         id.ok_or_else(|| {
-            self.asked("ask for the cluster's id").failed(Code::OperationTimedOut, None)
+            let asked = self.asked("ask for the cluster's id");
+            asked.failed(Code::OperationTimedOut, None).because(self.logs.trouble())
         })
     }
 
@@ -167,7 +182,7 @@ impl Admin {
             .client
             .client()
             .fetch_metadata(None, self.timeout)
-            .map_err(|error| asked.error(&error))?;
+            .map_err(|error| asked.error(&error).because(self.logs.trouble()))?;
         let mut topics: Vec<_> = metadata.topics().iter().map(described).collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(topics)
@@ -184,11 +199,55 @@ impl Admin {
     pub fn topic_configs(&self, topic: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
         let doing = format!("describe the settings of topic {topic}");
         let configs = self.native().topic_configs(topic);
-        let configs = configs.map_err(|failed| self.failed(&doing, failed))?;
-        Ok(configs
-            .into_iter()
-            .map(|(name, value, is_default)| ConfigEntry { name, value, is_default })
-            .collect())
+        Ok(entries(configs.map_err(|failed| self.failed(&doing, failed))?))
+    }
+
+    /// Ids of the brokers that are there now, in ascending order.
+    pub fn brokers(&self) -> Result<Vec<i32>, KafkaError> {
+        let asked = self.asked("list brokers");
+        let metadata = self
+            .client
+            .client()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| asked.error(&error).because(self.logs.trouble()))?;
+        let mut ids: Vec<_> = metadata.brokers().iter().map(|broker| broker.id()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    pub fn broker_configs(&self, broker: i32) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let doing = format!("describe the settings of broker {broker}");
+        let configs = self.native().broker_configs(broker);
+        Ok(entries(configs.map_err(|failed| self.failed(&doing, failed))?))
+    }
+
+    /// What this client may do with each topic, by the topic's name. Topics that do not exist are
+    /// absent.
+    pub fn topic_rights(&self, topics: &[&str]) -> Result<BTreeMap<String, Rights>, KafkaError> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let doing = format!("ask what may be done with topics {}", topics.join(", "));
+        let known = self.native().topic_operations(topics);
+        let known = known.map_err(|failed| self.failed(&doing, failed))?;
+        let rights = known.into_iter().filter_map(|(name, known)| match known {
+            Ok(operations) => Some((name, Rights::of(&operations))),
+            Err((Code::TopicAuthorizationFailed, _)) => Some((name, Rights::NONE)),
+            Err(_) => None,
+        });
+        Ok(rights.collect())
+    }
+
+    /// The same with a group; `None` where that can't be known before the group exists.
+    pub fn group_rights(&self, group: &str) -> Result<Option<Rights>, KafkaError> {
+        match self.native().group_operations(group) {
+            Ok(operations) => Ok(Some(Rights::of(&operations))),
+            Err((Code::GroupAuthorizationFailed, _)) => Ok(Some(Rights::NONE)),
+            Err((Code::GroupIdNotFound, _)) => Ok(None),
+            Err(failed) => {
+                Err(self.failed(&format!("ask for the rights to group {group}"), failed))
+            }
+        }
     }
 
     pub fn create_topic(&self, topic: &NewTopic) -> Result<(), KafkaError> {
@@ -401,8 +460,29 @@ impl Admin {
     }
 
     fn failed(&self, doing: &str, (code, reason): (Code, String)) -> KafkaError {
-        self.asked(doing).failed(code, Some(reason))
+        self.asked(doing).failed(code, Some(reason)).because(self.logs.trouble())
     }
+}
+
+impl Rights {
+    /// Nothing at all, not even seeing it.
+    pub const NONE: Self = Self { known: true, read: false, write: false };
+
+    /// From the numbers of Kafka's operations; a broker that tells none is one that does not tell.
+    fn of(operations: &[i32]) -> Self {
+        const READ: i32 = 3;
+        const WRITE: i32 = 4;
+        Self {
+            known: !operations.is_empty(),
+            read: operations.contains(&READ),
+            write: operations.contains(&WRITE),
+        }
+    }
+}
+
+fn entries(settings: Vec<Setting>) -> Vec<ConfigEntry> {
+    let entry = |(name, value, is_default)| ConfigEntry { name, value, is_default };
+    settings.into_iter().map(entry).collect()
 }
 
 fn described(topic: &MetadataTopic) -> TopicDescription {

@@ -21,10 +21,12 @@ mod produce;
 mod properties;
 mod reader;
 mod record;
+mod token;
+mod trouble;
 
 pub use admin::{
     Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member,
-    NewTopic, OffsetSpec, TopicDescription, TopicLayout,
+    NewTopic, OffsetSpec, Rights, TopicDescription, TopicLayout,
 };
 pub use commit::Commit;
 pub use error::KafkaError;

@@ -18,6 +18,7 @@ use rdkafka::producer::{
 
 use crate::error::{Asked, KafkaError};
 use crate::logs::Logs;
+use crate::native::token::WithToken;
 use crate::properties::Properties;
 
 /// A record to produce. Everything is copied on [`Producer::send`].
@@ -90,13 +91,15 @@ impl ProducerContext for Context {
 impl Context {
     fn failed(&self, topic: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
         let doing = format!("produce to topic {topic}");
-        Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO }.error(error)
+        Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO }
+            .error(error)
+            .because(self.logs.trouble())
     }
 }
 
 /// A producer with a thread of its own for answers. Cheap to share by reference.
 pub struct Producer {
-    inner: ThreadedProducer<Context>,
+    inner: WithToken<ThreadedProducer<Context>>,
 }
 
 impl Producer {
@@ -129,9 +132,11 @@ impl Producer {
             answered: Mutex::new(0),
             room: Condvar::new(),
         };
-        let inner = client
+        let inner: ThreadedProducer<_> = client
             .create_with_context(context)
-            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
+            .map_err(|error| KafkaError::made(&error))?;
+        let inner = WithToken::new(inner, |it| it.client().native_client(), properties.token())
+            .map_err(|error| KafkaError::made(&error))?;
         Ok(Self { inner })
     }
 

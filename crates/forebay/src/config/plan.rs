@@ -196,6 +196,9 @@ pub(crate) fn from_flags(args: &Run) -> Result<Config, ConfigError> {
     target.insert("endpoints".into(), strings(&args.to).into());
     subscription.insert("target".into(), target.into());
     let mut kafka = toml::Table::new();
+    for (name, value) in &args.properties {
+        kafka.insert(name.clone(), value.clone().into());
+    }
     kafka.insert("bootstrap.servers".into(), args.kafka.clone().unwrap_or_default().into());
     let mut file = toml::Table::new();
     file.insert("kafka".into(), kafka.into());

@@ -246,6 +246,31 @@ pub(crate) fn options() -> String {
     page
 }
 
+/// The page of all rules of `check-config`.
+pub(crate) fn lint() -> String {
+    let mut page = String::from(
+        "# What check-config finds\n\n\
+         <!-- Made from crates/forebay/src/lint; a test compares them. -->\n\n\
+         `forebay check-config FILE` refuses what can't work (exit 3), then applies these rules to \
+         the file; with `--against-cluster` to what the cluster says as well. It exits with 1 if a \
+         rule finds something. An *error* will not work, or loses what was promised to be kept; a \
+         *warning* works, and does not do what somebody would expect. Each finding names its rule.\n",
+    );
+    for (cluster, title) in [(false, "From the file"), (true, "From the cluster")] {
+        let _ =
+            write!(page, "\n## {title}\n\n| rule | | finds | what to do |\n|---|---|---|---|\n");
+        for rule in crate::lint::rules().filter(|rule| rule.cluster == cluster) {
+            let severity = match rule.severity {
+                crate::lint::Severity::Error => "error",
+                crate::lint::Severity::Warning => "warning",
+            };
+            let (name, when, advice) = (rule.name, rule.when, rule.advice);
+            let _ = writeln!(page, "| `{name}` | {severity} | {when} | {advice} |");
+        }
+    }
+    page
+}
+
 /// The page of all metrics.
 pub(crate) fn metrics() -> String {
     let mut page = String::from(

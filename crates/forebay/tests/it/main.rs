@@ -3,5 +3,6 @@
 mod demo;
 mod faults;
 mod harness;
+mod secure;
 mod system;
 mod tools;

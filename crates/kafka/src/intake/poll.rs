@@ -287,6 +287,9 @@ impl Poller {
             Command::Answer(Answer::Survey(seen)) => self.surveyed(seen),
             Command::Answer(Answer::Members(members)) => self.members_known(members),
             Command::Answer(Answer::Probe(answer)) => {
+                if answer.is_err() {
+                    self.suspect_known();
+                }
                 let told = self.reach.answered(answer, Instant::now());
                 self.tell(told);
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::{NAP, Poller};
@@ -11,6 +12,7 @@ use crate::intake::events::IntakeEvent;
 use crate::intake::lookup::Question;
 use crate::intake::slots::Phase;
 use crate::native::Row;
+use crate::trouble::Trouble;
 
 impl Poller {
     pub(super) fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
@@ -19,11 +21,12 @@ impl Poller {
         }
         match code {
             Code::AllBrokersDown => {
+                self.suspect_known();
                 let told = self.reach.all_down(reason, Instant::now());
                 self.tell(told);
             }
             Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication => {
-                self.reach.suspect(reason);
+                self.reach.suspect(&Trouble::new(reason).reason);
             }
             Code::AutoOffsetReset | Code::LogTruncation => {
                 if let Some(row) = about {
@@ -45,6 +48,13 @@ impl Poller {
                 }
             }
             _ => tracing::warn!(group = self.config.group, %code, reason, "librdkafka"),
+        }
+    }
+
+    /// Of some failed connections librdkafka tells in its log alone.
+    pub(super) fn suspect_known(&mut self) {
+        if let Some(trouble) = self.member.base().client().context().trouble() {
+            self.reach.suspect(&trouble.reason);
         }
     }
 
