@@ -12,6 +12,18 @@ pub enum Fault {
     CommitOneTooFar,
     /// P2: the commit point follows the newest settled record over a gap.
     CommitOverGap,
+    /// P2: the completion map says that what is held is settled.
+    MapCountsHeld,
+    /// Replay: what is settled beyond the commit point is not stored.
+    MapForgotten,
+    /// Replay: it is stored only when the commit point moves.
+    MapNotSaved,
+    /// Replay: more is read than the completion map has room for.
+    MapOverflows,
+    /// Replay: a new tenure does not know what was settled beyond the commit point.
+    MapIgnored,
+    /// Attempts: a new tenure does not know how often a record has failed.
+    PastsForgotten,
     /// P1: a record does not find the lane of its key.
     KeyForgotten,
     /// P1: a record that failed goes behind the later records of its key.

@@ -11,6 +11,8 @@ extern crate alloc;
 mod blame;
 mod budget;
 mod cap;
+mod commit;
+mod completion;
 mod credit;
 mod fault;
 mod hold;
@@ -32,6 +34,8 @@ mod verdict;
 mod view;
 
 pub use cap::{Cap, CapTimes};
+pub use commit::{CommitState, PASTS_MAX};
+pub use completion::{Completion, LINK};
 pub use fault::{Fault, Planted};
 pub use hold::HoldTarget;
 pub use park::{PARKED_MAX, ParkPlace, ParkedKey, ParkedLast};

@@ -5,18 +5,24 @@
 //! awaited until the deadline, then the last commit), released. Which endpoint gets a record, and
 //! when a lane reopens, is decided by the subscription.
 
-use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::commit::{CommitState, PASTS_MAX};
+use crate::completion::{BLOCK, Completion};
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::lanes::{Lanes, Slot};
 use crate::ledger::Ledger;
-use crate::park::{ParkedKey, ParkedKeys};
-use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Record, Tenure};
+use crate::park::ParkedKeys;
+use crate::record::{CommitPoint, DeliveryId, Offset, PartitionId, Past, Record, Tenure};
 use crate::rules::{Guarantee, Order, Rules};
 use crate::time::Instant;
-use crate::verdict::Answer;
+
+mod held;
+
+pub(crate) use held::{Charge, Failure, Held, HeldState, Unknown};
+pub use held::{Stuck, Why};
 
 #[derive(Debug)]
 pub(crate) struct Partition<P> {
@@ -33,8 +39,17 @@ pub(crate) struct Partition<P> {
     pub(crate) parked: ParkedKeys,
     /// Records on their way to the park topic.
     pub(crate) parking: usize,
-    /// Fetched, and not delivered before it is committed: at most once.
+    /// Fetched and not entered: at most once it is to be committed first; else the completion map
+    /// might grow too large for what is stored beside a commit.
     withheld: Vec<Record<P>>,
+    /// The last record that was read and had been settled before this tenure.
+    settled_before: Option<Offset>,
+    /// What a former owner knew of records that are still to be read, by their offsets.
+    pasts: Vec<(Offset, Past)>,
+    /// Unsettled records that have been delivered in vain.
+    troubled: BTreeSet<Offset>,
+    /// Whether what is stored beside the commit point has changed since it was sent last.
+    unsaved: bool,
     /// Whether the subscription's queues name this partition: of first deliveries, of others, and
     /// of what wants attention.
     pub(crate) in_fresh: bool,
@@ -62,106 +77,6 @@ pub(crate) enum Stage {
     },
 }
 
-/// A record that is fetched and not settled.
-#[derive(Debug)]
-pub(crate) struct Held<P> {
-    pub(crate) offset: Offset,
-    pub(crate) bytes: usize,
-    pub(crate) payload: P,
-    /// Deliveries in this tenure, charged or not.
-    pub(crate) deliveries: u32,
-    /// Deliveries whose failure counts as the record's own.
-    pub(crate) charged: u32,
-    pub(crate) state: HeldState,
-    pub(crate) failure: Option<Box<Failure>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldState {
-    /// Waits for its turn.
-    Queued,
-    InFlight {
-        endpoint: EndpointId,
-        sent: Instant,
-        deadline: Instant,
-    },
-    /// Failed; looked at again at `until`.
-    Shut {
-        until: Instant,
-        unknown: Option<Unknown>,
-    },
-    /// On its way to the dead letter topic, or about to be.
-    Leaving,
-    /// Head of a lane that goes to the park topic; `out` where Kafka is at it.
-    Parking {
-        out: bool,
-    },
-    /// Given up, and waits for an operator.
-    Stuck(Stuck),
-}
-
-/// What an operator has to decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stuck {
-    /// The rules say that a record given up is held.
-    Rule,
-    /// The budget of records given up is spent.
-    Budget,
-}
-
-/// Where a record may still be at work, and since when nothing more will be heard of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unknown {
-    pub(crate) endpoint: EndpointId,
-    pub(crate) since: Instant,
-}
-
-/// What is known of a record that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// The last endpoint, and what it answered.
-    pub(crate) endpoint: EndpointId,
-    pub(crate) answer: Answer,
-    pub(crate) answered: Instant,
-    /// When it failed for the first time.
-    pub(crate) first: Instant,
-    /// Where it failed last, but for back-pressure and target faults.
-    pub(crate) failed_at: Option<EndpointId>,
-    /// Whether it failed so at more than one endpoint.
-    pub(crate) elsewhere: bool,
-    /// Back-pressure and target faults in a row.
-    pub(crate) declined: u32,
-    /// Failures, and waits for evidence, since the last charge.
-    pub(crate) uncharged: u32,
-    pub(crate) charge: Charge,
-    /// How often the target had been found at fault, and well again, by then.
-    pub(crate) spells: u64,
-    /// Set when the dead letter topic is where it goes.
-    pub(crate) given_up: Option<Why>,
-}
-
-/// Whether the last failure is the record's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Charge {
-    /// To be decided by evidence.
-    Open,
-    Charged,
-    /// The target's fault.
-    Waived,
-    /// At most once: this was its only chance, and it is settled when its lane opens.
-    Spent,
-}
-
-/// Why a record was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    Rejected,
-    /// It failed as often as it may.
-    Exhausted,
-    /// An operator said so.
-    Command,
-}
-
 /// Which kinds of lanes are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ready {
@@ -178,26 +93,32 @@ pub(crate) enum Step {
 }
 
 impl<P> Partition<P> {
-    /// `parks`: whether its keys may be parked; `parked`: which of them are.
+    /// `stored`: what the former owner left beside its commit point; `parks`: whether its keys may
+    /// be parked.
     pub(crate) fn new(
         id: PartitionId,
         tenure: Tenure,
         start: CommitPoint,
-        (parks, parked): (bool, &[ParkedKey]),
+        stored: CommitState,
+        parks: bool,
         now: Instant,
     ) -> Self {
         Self {
             id,
             tenure,
-            ledger: Ledger::new(start),
+            ledger: Ledger::inherit(start, &stored.completion),
             lanes: Lanes::new(),
             load: Load::default(),
             in_flight: 0,
             leaving: 0,
             parks,
-            parked: ParkedKeys::inherit(parked, now),
+            parked: ParkedKeys::inherit(&stored.parked, now),
             parking: 0,
             withheld: Vec::new(),
+            settled_before: None,
+            pasts: stored.pasts,
+            troubled: BTreeSet::new(),
+            unsaved: false,
             in_fresh: false,
             in_again: false,
             attended: false,
@@ -212,14 +133,72 @@ impl<P> Partition<P> {
 
     /// Takes what was fetched. Returns the records that are to be parked first.
     pub(crate) fn take(&mut self, records: Vec<Record<P>>, rules: &Rules) -> Vec<Slot> {
-        records.iter().for_each(|record| self.load.add(record.bytes));
-        if rules.guarantee == Guarantee::AtMostOnce {
-            self.withheld.extend(records);
-            return Vec::new();
+        let keeps = self.keeps_map(rules);
+        for record in records {
+            if keeps && self.ledger.is_settled(record.offset) {
+                self.settled_before = Some(record.offset);
+                continue;
+            }
+            self.load.add(record.bytes);
+            self.withheld.push(record);
         }
-        let parked = records.into_iter().filter_map(|record| self.track(record, rules)).collect();
-        self.parked.forget_gone(self.ledger.end(), |key| self.lanes.head(key).is_some());
+        match rules.guarantee {
+            Guarantee::AtMostOnce => Vec::new(),
+            Guarantee::AtLeastOnce | Guarantee::Automatic => self.admit(rules),
+        }
+    }
+
+    /// Enters what was withheld, as far as the completion map allows. Returns the records that are
+    /// to be parked first.
+    pub(crate) fn admit(&mut self, rules: &Rules) -> Vec<Slot> {
+        let mut parked = Vec::new();
+        let mut admitted = 0;
+        let withheld = core::mem::take(&mut self.withheld);
+        let mut withheld = withheld.into_iter();
+        while let Some(record) = withheld.as_slice().first() {
+            if !self.fits(record.offset, rules) {
+                break;
+            }
+            let record = withheld.next().expect("it was looked at");
+            parked.extend(self.track(record, rules));
+            admitted += 1;
+        }
+        self.withheld = withheld.collect();
+        // What was read last and is settled is passed once all that was read before it is entered.
+        let settled = self.settled_before.filter(|offset| offset.0 >= self.ledger.end().0);
+        if self.withheld.is_empty()
+            && let Some(offset) = settled
+        {
+            self.ledger.pass(offset);
+        }
+        if admitted > 0 {
+            self.parked.forget_gone(self.ledger.end(), |key| self.lanes.head(key).is_some());
+        }
         parked
+    }
+
+    /// Whether a record may be entered, so that whatever settles can be said beside a commit. One
+    /// alone always may.
+    fn fits(&self, offset: Offset, rules: &Rules) -> bool {
+        !self.keeps_map(rules)
+            || rules.planted.is(Fault::MapOverflows)
+            || self.ledger.weight() == 0
+            || self.ledger.weight_with(offset) <= rules.map_max.max(self.ledger.weight())
+    }
+
+    /// Records that are fetched and not entered.
+    pub(crate) fn withheld(&self) -> usize {
+        self.withheld.len()
+    }
+
+    /// Whether records wait for room in the completion map.
+    pub(crate) fn withholds(&self, rules: &Rules) -> bool {
+        self.keeps_map(rules) && !self.withheld.is_empty()
+    }
+
+    /// Where records are committed before they are settled, there is nothing to say of the others.
+    fn keeps_map(&self, rules: &Rules) -> bool {
+        rules.guarantee == Guarantee::AtLeastOnce
     }
 
     /// Returns the record's slot where it is to be parked next of its key.
@@ -229,12 +208,13 @@ impl<P> Partition<P> {
             Order::Partition => Some(0),
             Order::None => None,
         };
+        let past = self.past_of(&record);
         let held = Held {
             offset: record.offset,
             bytes: record.bytes,
             payload: record.payload,
-            deliveries: record.past.deliveries,
-            charged: record.past.charged,
+            deliveries: past.deliveries,
+            charged: past.charged,
             state: HeldState::Queued,
             failure: None,
         };
@@ -245,6 +225,15 @@ impl<P> Partition<P> {
         };
         self.ledger.track(record.offset, slot);
         is_aside.then_some(slot)
+    }
+
+    /// What the record went through in earlier tenures, here or on its way through the park topic.
+    fn past_of(&mut self, record: &Record<P>) -> Past {
+        let Ok(known) = self.pasts.binary_search_by_key(&record.offset, |past| past.0) else {
+            return record.past;
+        };
+        self.troubled.insert(record.offset);
+        self.pasts[known].1.most(record.past)
     }
 
     /// Whether it could do with the room that a failing key takes up: it holds most of its share,
@@ -288,10 +277,18 @@ impl<P> Partition<P> {
         (current && matches!(held.state, HeldState::InFlight { .. })).then_some(slot)
     }
 
+    /// A delivery of the record failed.
+    pub(crate) fn is_troubled(&mut self, slot: Slot) {
+        self.troubled.insert(self.lanes.get(slot).offset);
+        self.unsaved = true;
+    }
+
     /// The record reached its end. Returns its bytes.
     pub(crate) fn settle(&mut self, slot: Slot) -> usize {
         let held = self.lanes.finish(slot);
         self.load.remove(held.bytes);
+        self.troubled.remove(&held.offset);
+        self.unsaved = true;
         self.ledger.settle(held.offset).expect("a held record is not settled");
         held.bytes
     }
@@ -346,9 +343,36 @@ impl<P> Partition<P> {
         self.in_flight + self.leaving + self.parking > 0 || owes
     }
 
-    pub(crate) fn commit_sent(&mut self, point: CommitPoint) {
+    /// What is stored beside a commit point that is sent now.
+    pub(crate) fn commit_sent(&mut self, point: CommitPoint, rules: &Rules) -> CommitState {
+        let keeps = self.keeps_map(rules) && !rules.planted.is(Fault::MapForgotten);
+        let mut completion = match keeps {
+            true => self.ledger.completion().beyond(point),
+            false => Completion { open: Vec::new(), end: point.0 },
+        };
+        if rules.planted.is(Fault::MapCountsHeld) && keeps {
+            completion.open.clear();
+        }
+        let state = CommitState {
+            tenure: self.tenure,
+            completion,
+            pasts: if keeps { self.open_pasts() } else { Vec::new() },
+            parked: self.parked.rows(),
+        };
         self.committing = Some(point);
+        self.unsaved = false;
         self.parked.commit_sent();
+        state
+    }
+
+    /// The story of records that failed and are open, the oldest ones.
+    fn open_pasts(&self) -> Vec<(Offset, Past)> {
+        let held = self.troubled.iter().filter_map(|offset| {
+            let held = self.lanes.get(*self.ledger.ticket(*offset)?);
+            Some((*offset, Past { charged: held.charged, deliveries: held.deliveries }))
+        });
+        let unread = self.pasts.iter().filter(|past| past.0.0 >= self.ledger.end().0);
+        held.chain(unread.copied()).take(PASTS_MAX).collect()
     }
 
     /// The open fetch is answered; nothing where a former answer crossed its renewal.
@@ -387,18 +411,25 @@ impl<P> Partition<P> {
             self.stage = Stage::Active;
         }
         // More may have been fetched since the commit was sent.
-        let safe = self.withheld.partition_point(|record| record.offset.done() <= point);
+        let safe = match rules.guarantee {
+            Guarantee::AtMostOnce => {
+                self.withheld.partition_point(|record| record.offset.done() <= point)
+            }
+            Guarantee::AtLeastOnce | Guarantee::Automatic => 0,
+        };
         let unsafe_yet = self.withheld.split_off(safe);
         let safe = core::mem::replace(&mut self.withheld, unsafe_yet);
         for record in safe {
             self.track(record, rules);
         }
+        self.pasts.retain(|past| past.0.0 >= self.ledger.end().0);
         let named = self.parked.committed().into_iter();
         named.filter_map(|key| self.lanes.head(key)).collect()
     }
 
     pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
         self.committing = None;
+        self.unsaved = true;
         self.parked.commit_failed();
         self.commit_not_before = now + rules.commit_retry;
     }
@@ -416,6 +447,7 @@ impl<P> Partition<P> {
     /// Asserts that the parts agree.
     pub(crate) fn check(&self) {
         self.lanes.check();
+        self.ledger.check();
         let mut load = Load::default();
         let (mut in_flight, mut leaving, mut parking) = (0, 0, 0);
         self.withheld.iter().for_each(|record| load.add(record.bytes));
@@ -451,7 +483,8 @@ impl<P> Partition<P> {
             Guarantee::AtMostOnce | Guarantee::Automatic => self.position(),
         };
         let names = self.stage == Stage::Active && self.parked.wants_naming();
-        (point > self.committed || names).then_some(point.max(self.committed))
+        let news = self.unsaved && self.keeps_map(rules) && !rules.planted.is(Fault::MapNotSaved);
+        (point > self.committed || names || news).then_some(point.max(self.committed))
     }
 
     fn point(&self, rules: &Rules) -> CommitPoint {
@@ -463,7 +496,7 @@ impl<P> Partition<P> {
             return CommitPoint(point.0 + 1);
         }
         if rules.planted.is(Fault::CommitOverGap) {
-            return self.ledger.newest_settled().unwrap_or(point);
+            return self.ledger.newest_settled();
         }
         point
     }
@@ -471,6 +504,18 @@ impl<P> Partition<P> {
     /// Records beyond the commit point, settled or not.
     fn beyond(&self) -> usize {
         self.ledger.window() + self.withheld.len()
+    }
+
+    /// Records that the completion map has room for if they lie side by side. Nothing until an
+    /// eighth of it is free, so that fetching goes by batches; but what it says already may be read.
+    fn map_room(&self, rules: &Rules) -> usize {
+        let free = self.ledger.weight() == 0 || self.ledger.has_unread();
+        if free && self.withheld.is_empty() {
+            return usize::MAX;
+        }
+        let free = rules.map_max.saturating_sub(self.ledger.weight());
+        let worthwhile = self.withheld.is_empty() && free * 8 >= rules.map_max;
+        if worthwhile { free * BLOCK as usize } else { 0 }
     }
 
     fn hurried_fetch(&self, credit: Credit, rules: &Rules) -> Option<Step> {
@@ -496,6 +541,9 @@ impl<P> Partition<P> {
         }
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
+        if self.keeps_map(rules) && !rules.planted.is(Fault::MapOverflows) {
+            room.records = room.records.min(self.map_room(rules));
+        }
         if !rules.planted.is(Fault::WindowIgnored) {
             room.records = room.records.min(rules.window_max.saturating_sub(self.beyond()));
         }

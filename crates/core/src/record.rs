@@ -42,6 +42,15 @@ pub struct Past {
     pub deliveries: u32,
 }
 
+impl Past {
+    /// The longer of two stories of the same record.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        let charged = self.charged.max(other.charged);
+        Self { charged, deliveries: self.deliveries.max(other.deliveries) }
+    }
+}
+
 /// Our term of office over a partition. It grows each time a process takes the partition, and
 /// fences late answers and former owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

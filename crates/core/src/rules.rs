@@ -21,8 +21,10 @@ pub struct Rules {
     pub records_max: usize,
     /// Bytes that may be held, but for one record of each partition, which may be of any size.
     pub bytes_max: usize,
-    /// Records of one partition, settled or not, that may lie beyond its commit point.
+    /// Offsets of one partition, settled or not, that may be read beyond its commit point.
     pub window_max: usize,
+    /// What a partition's completion map may weigh; see [`crate::completion`].
+    pub map_max: usize,
     /// How long a delivery may take.
     pub deadline: Duration,
     /// How long a lane stays shut after a deadline, for a service that is still at work.

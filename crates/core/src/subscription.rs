@@ -14,12 +14,14 @@ use core::time::Duration;
 use crate::blame::Blame;
 use crate::budget::Budget;
 use crate::cap::Caps;
+use crate::commit::CommitState;
+use crate::completion::Completion;
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::hold::Hold;
 use crate::lanes::Slot;
 use crate::limiter::{Bounds, Limiter};
-use crate::park::{ParkPlace, ParkedKey};
+use crate::park::ParkPlace;
 use crate::partition::{HeldState, Partition, Step, Unknown, Why};
 use crate::pool::{Pool, PoolRules};
 use crate::rate::Bucket;
@@ -44,14 +46,13 @@ pub use command::{Command, CommandError};
 #[derive(Clone, Debug)]
 pub enum Input<P> {
     /// The group gave us a partition. `start` is its stored commit point, or where the start
-    /// policy begins; `stored` the tenure found there; `wall_ms` the time since 1970. `parks`:
-    /// whether its keys may be parked; `parked`: those that are, by its stored commit.
+    /// policy begins; `stored` what was found beside it; `wall_ms` the time since 1970. `parks`:
+    /// whether its keys may be parked.
     Assigned {
         partition: PartitionId,
         start: CommitPoint,
-        stored: Option<Tenure>,
+        stored: Option<CommitState>,
         parks: bool,
-        parked: Vec<ParkedKey>,
         wall_ms: i64,
     },
     /// Answers [`Output::Fetch`]: at least one record, in rising order.
@@ -85,12 +86,11 @@ pub enum Input<P> {
 /// All that a subscription can ask for.
 #[derive(Clone, Debug)]
 pub enum Output<P> {
-    /// Commit the point, and with it the tenure and the keys that are parked.
+    /// Commit the point, and beside it what the next owner has to know.
     Commit {
         partition: PartitionId,
-        tenure: Tenure,
         point: CommitPoint,
-        parked: Vec<ParkedKey>,
+        state: CommitState,
     },
     /// Hand over records as soon as there are any, at most so many and so large; the first one
     /// may be larger than the bound. It replaces the fetch of the same tenure that is still open.
@@ -258,8 +258,8 @@ impl<P: Clone> Subscription<P> {
         // An answer that comes at its deadline is late, whether or not that was polled in between.
         self.advance(now);
         match input {
-            Input::Assigned { partition, start, stored, parks, parked, wall_ms } => {
-                self.assigned(partition, start, stored, (parks, &parked), wall_ms, now);
+            Input::Assigned { partition, start, stored, parks, wall_ms } => {
+                self.assigned(partition, start, stored, parks, wall_ms, now);
             }
             Input::Fetched { partition, tenure, records } => {
                 self.fetched(partition, tenure, records);
@@ -358,8 +358,8 @@ impl<P: Clone> Subscription<P> {
         &mut self,
         id: PartitionId,
         start: CommitPoint,
-        stored: Option<Tenure>,
-        (parks, parked): (bool, &[ParkedKey]),
+        stored: Option<CommitState>,
+        parks: bool,
         wall_ms: i64,
         now: Instant,
     ) {
@@ -369,7 +369,7 @@ impl<P: Clone> Subscription<P> {
         }
         let seat = &mut self.seats[index];
         assert!(seat.partition.is_none(), "a partition is released before it is assigned again");
-        let last = stored.max(seat.last_tenure);
+        let last = stored.as_ref().map(|stored| stored.tenure).max(seat.last_tenure);
         let mut tenure = last.map_or(wall_ms, |last| wall_ms.max(last.0 + 1));
         if self.rules.planted.is(Fault::TenureNotRaised) {
             tenure = last.map_or(wall_ms, |last| last.0);
@@ -377,9 +377,17 @@ impl<P: Clone> Subscription<P> {
         let back = i64::from(self.rules.planted.is(Fault::CommitGoesBack) && start.0 > 0);
         let start = CommitPoint(start.0 - back);
         seat.last_tenure = Some(Tenure(tenure));
-        let forgets = self.rules.planted.is(Fault::ParkForgotten);
-        let parked = if forgets { &[] } else { parked };
-        let partition = Partition::new(id, Tenure(tenure), start, (parks, parked), now);
+        let mut stored = stored.unwrap_or_else(|| CommitState::unknown(Tenure(tenure)));
+        if self.rules.planted.is(Fault::ParkForgotten) {
+            stored.parked.clear();
+        }
+        if self.rules.planted.is(Fault::MapIgnored) {
+            stored.completion = Completion::default();
+        }
+        if self.rules.planted.is(Fault::PastsForgotten) {
+            stored.pasts.clear();
+        }
+        let partition = Partition::new(id, Tenure(tenure), start, stored, parks, now);
         seat.partition = Some(partition);
         self.assigned += 1;
         // Their shares have shrunk.
@@ -509,9 +517,8 @@ impl<P: Clone> Subscription<P> {
             let tenure = partition.tenure;
             match partition.next_step(now, credit, rules) {
                 Some(Step::Commit(point)) => {
-                    let parked = partition.parked.rows();
-                    partition.commit_sent(point);
-                    return Some(Output::Commit { partition: id, tenure, point, parked });
+                    let state = partition.commit_sent(point, rules);
+                    return Some(Output::Commit { partition: id, point, state });
                 }
                 Some(Step::Fetch(room)) => {
                     let open = partition.fetching.replace(room).unwrap_or_default();

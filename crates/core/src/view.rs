@@ -52,6 +52,10 @@ pub struct PartitionView {
     pub held: usize,
     pub held_bytes: usize,
     pub in_flight: usize,
+    /// Of those held: waiting for room in the completion map, or at most once for their commit.
+    pub withheld: usize,
+    /// What the completion map weighs at most, however the records settle; see [`crate::Completion`].
+    pub map_weight: usize,
     /// Keys whose records go to the park topic.
     pub parked: usize,
     /// Nothing more is fetched, for as many records as may lie beyond the commit point do.

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, CommitPoint, Input, Instant, Offset, Output, PartitionId, Record, RevisionId,
-    Subscription, Tenure, Verdict,
+    Answer, CommitPoint, CommitState, Input, Instant, Offset, Output, PartitionId, Record,
+    RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, LossCause, PartitionQueue, Record as KafkaRecord,
     TopicPartition,
 };
 use forebay_push::{Connections, Origin};
-use forebay_wire::commit_metadata::CommitMetadata;
+use forebay_wire::commit_metadata;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -33,6 +33,7 @@ use crate::standing::Standing;
 mod command;
 mod endpoints;
 mod leaving;
+mod metadata;
 mod park;
 mod rebalance;
 mod snapshot;
@@ -81,6 +82,8 @@ pub(crate) struct Runner {
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
     caps: RefCell<CapShares>,
+    /// Bytes that the broker takes beside an offset, as far as is known.
+    metadata_limit: Cell<usize>,
     /// Partitions that drain in order to be read from elsewhere.
     seeking: RefCell<Vec<(PartitionId, i64)>>,
 }
@@ -162,6 +165,7 @@ pub(crate) fn start(
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
+        metadata_limit: Cell::new(commit_metadata::MAX_LEN),
         rate: Cell::default(),
         stopping: RefCell::default(),
         caps: RefCell::default(),
@@ -217,8 +221,8 @@ impl Runner {
             let output = self.core.borrow_mut().poll(now);
             match output {
                 Some(Output::Deliver(delivery)) => return Some(delivery),
-                Some(Output::Commit { partition, tenure, point, parked }) => {
-                    self.commit(partition, tenure, point, parked);
+                Some(Output::Commit { partition, point, state }) => {
+                    self.commit(partition, point, state);
                 }
                 Some(Output::Fetch { partition, tenure, records, bytes }) => {
                     self.ready(partition, now);
@@ -287,6 +291,9 @@ impl Runner {
                         subscription = self.name,
                         "committing {offset} of {partition}: {error}"
                     );
+                    if error.is_metadata_too_large() {
+                        self.say_less();
+                    }
                     self.commit_answered(&partition, offset, false);
                 }
                 IntakeEvent::OutOfRange { partition, offset, log_start, log_end } => {
@@ -338,7 +345,15 @@ impl Runner {
         self.assignments.set(self.assignments.get() + 1);
         self.kafka.borrow_mut().assigned(&assigned.partition.topic);
         let stored = assigned.stored.as_ref();
-        let metadata = stored.and_then(|stored| CommitMetadata::decode(&stored.metadata).ok());
+        let found = stored.map(|stored| metadata::read(stored, assigned.topic_id.as_deref()));
+        let doubt = found.as_ref().and_then(|found| found.doubt.as_deref());
+        if let Some(doubt) = doubt {
+            tracing::warn!(
+                subscription = self.name,
+                "what was done of {} beyond its commit point is done again: {doubt}",
+                assigned.partition
+            );
+        }
         tracing::info!(
             subscription = self.name,
             "{} assigned, from {:?} of {}..{}",
@@ -366,8 +381,10 @@ impl Runner {
         });
         if let Some(start) = assigned.start {
             let parks = self.parks(&assigned.partition);
-            let parked = metadata.as_ref().map_or(Vec::new(), park::keys);
-            if self.park.is_none() && !parked.is_empty() {
+            let mut stored = found.and_then(|found| found.state);
+            let parked =
+                stored.as_mut().filter(|_| self.park.is_none()).map(|stored| &mut stored.parked);
+            if let Some(parked) = parked.filter(|parked| !parked.is_empty()) {
                 tracing::error!(
                     subscription = self.name,
                     "{}: {} keys are in a park topic that this subscription does not have any \
@@ -375,13 +392,13 @@ impl Runner {
                     assigned.partition,
                     parked.len()
                 );
+                parked.clear();
             }
             self.handle(Input::Assigned {
                 partition: id,
                 start: CommitPoint(start),
-                stored: metadata.map(|metadata| Tenure(metadata.tenure)),
+                stored,
                 parks,
-                parked: if self.park.is_some() { parked } else { Vec::new() },
                 wall_ms: Clock::wall_ms(),
             });
         }
@@ -442,20 +459,14 @@ impl Runner {
         }
     }
 
-    fn commit(
-        &self,
-        id: PartitionId,
-        tenure: Tenure,
-        point: CommitPoint,
-        parked: Vec<forebay_core::ParkedKey>,
-    ) {
-        let metadata = park::metadata(tenure, &parked).encode();
+    fn commit(&self, id: PartitionId, point: CommitPoint, state: CommitState) {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
-        if let Some(seated) = &mut seat.assigned {
-            seated.committing = Some((tenure, point));
-            seated.parked = parked;
-        }
+        let Some(seated) = &mut seat.assigned else { return };
+        let limit = self.metadata_limit.get();
+        let metadata = metadata::write(point, &state, seated.topic_id.as_deref(), limit);
+        seated.committing = Some((state.tenure, point));
+        seated.parked = state.parked;
         let partition = seat.partition.clone();
         self.intake.commit([Commit { partition, offset: point.0, metadata }]);
     }
@@ -473,6 +484,18 @@ impl Runner {
         } else {
             Input::CommitFailed { partition: id, tenure }
         });
+    }
+
+    /// The broker takes less beside an offset than it does by default: less of what is settled
+    /// beyond the commit point is said from now on.
+    fn say_less(&self) {
+        let limit = (self.metadata_limit.get() / 2).max(metadata::LIMIT_MIN);
+        tracing::warn!(
+            subscription = self.name,
+            "the broker's `offset.metadata.max.bytes` is below {}: {limit} bytes are written from \
+             now on, so more is delivered again after a crash",
+            self.metadata_limit.replace(limit),
+        );
     }
 
     /// Answers every open fetch whose queue has records.

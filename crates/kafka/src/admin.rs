@@ -395,15 +395,19 @@ impl Admin {
 
     /// A client for the group's offsets. librdkafka's own admin request for them, which would need
     /// no list of partitions, ends the process where the group has just got another coordinator.
-    fn member_that_never_joins(&self, group: &str) -> Result<BaseConsumer<Logs>, KafkaError> {
-        self.properties
+    fn member_that_never_joins(
+        &self,
+        group: &str,
+    ) -> Result<WithToken<BaseConsumer<Logs>>, KafkaError> {
+        let client: BaseConsumer<_> = self
+            .properties
             .consumer()
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .create_with_context(Logs::new("admin"))
-            .map_err(|error: rdkafka::error::KafkaError| KafkaError::Client {
-                reason: error.to_string(),
-            })
+            .create_with_context(self.logs.clone())
+            .map_err(|error| KafkaError::made(&error))?;
+        WithToken::new(client, |it| it.client().native_client(), self.properties.token())
+            .map_err(|error| KafkaError::made(&error))
     }
 
     /// One answer for each question, in their order.

@@ -25,6 +25,9 @@ pub enum KafkaError {
     /// The cluster answered with an error.
     #[error("{doing}: {servers} says: {reason}")]
     Refused { doing: String, servers: String, reason: String, retry: bool },
+    /// What stands beside a committed offset is longer than `offset.metadata.max.bytes` allows.
+    #[error("{doing}: {servers} says: {reason}")]
+    MetadataTooLarge { doing: String, servers: String, reason: String },
     /// This client can't go on: another took its `group.instance.id`.
     #[error("{doing}: {reason}")]
     Fatal { doing: String, reason: String },
@@ -37,6 +40,8 @@ impl KafkaError {
             Self::Timeout { .. } | Self::Unreachable { .. } | Self::Untrusted { .. } => true,
             Self::Refused { retry, .. } => *retry,
             Self::Client { .. } | Self::Fatal { .. } => false,
+            // By less.
+            Self::MetadataTooLarge { .. } => true,
         }
     }
 
@@ -66,6 +71,11 @@ impl KafkaError {
         }
     }
 
+    /// Whether a commit was refused for the length of what stood beside its offset.
+    pub fn is_metadata_too_large(&self) -> bool {
+        matches!(self, Self::MetadataTooLarge { .. })
+    }
+
     /// Whether nobody answered, as opposed to somebody saying no.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Unreachable { .. })
@@ -91,6 +101,7 @@ impl Asked<'_> {
             Code::BrokerTransportFailure | Code::Resolve | Code::AllBrokersDown => {
                 KafkaError::Unreachable { doing, servers, reason }
             }
+            Code::OffsetMetadataTooLarge => KafkaError::MetadataTooLarge { doing, servers, reason },
             Code::SSL | Code::Authentication | Code::SaslAuthenticationFailed => {
                 KafkaError::Untrusted { doing, servers, reason }
             }

@@ -12,6 +12,7 @@ use forebay_core::{Answer, Command, DeliveryId, Instant, Output, PartitionId, Vi
 use crate::model::{Judgement, Model, Reading};
 use crate::service::Work;
 
+mod attempts;
 mod blame;
 mod liveness;
 mod once;
@@ -51,7 +52,7 @@ pub enum Fact<'a> {
     /// Work reached a service while this other work was going on.
     WorkBegins { work: &'a Work, going_on: &'a [Work] },
     /// Kafka stores a commit of a term.
-    Stored { partition: PartitionId, records_below: usize },
+    Stored { partition: PartitionId, records_below: usize, settled_beyond: &'a [usize] },
     /// The world is over, having delivered everything, or in vain.
     Over { undelivered: Option<String> },
 }
@@ -78,6 +79,8 @@ pub enum Promise {
     Tenure,
     /// What replays after a crash.
     Replay,
+    /// Attempts are counted on from one tenure to the next.
+    Attempts,
     /// Everything is delivered in the end.
     Liveness,
     /// An assert or a panic that names no promise.
@@ -118,6 +121,7 @@ impl Checkers {
                 (Promise::P12, Box::new(p12_probes::BrokenTargetsAreProbed)),
                 (Promise::Blame, Box::new(blame::ChargesAreEarned)),
                 (Promise::Replay, Box::new(replays::LittleReplays)),
+                (Promise::Attempts, Box::new(attempts::AttemptsAreKept)),
                 (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable)),
                 (Promise::Liveness, Box::new(liveness::AllIsDelivered)),
             ],

@@ -24,7 +24,7 @@ macro_rules! table {
 table! {
     P1: KeyForgotten RetryGoesLast UnknownOpensLane RefusalProvesTooMuch FollowersOvertake
         UnparkedEarly ParkForgotten ParkedBeforeNamed;
-    P2: CommitOnSend CommitOneTooFar CommitOverGap;
+    P2: CommitOnSend CommitOneTooFar CommitOverGap MapCountsHeld;
     P3: OneTooManyInFlight HeldForgotten;
     P4: DeadlineForgotten;
     P5: LateAnswerCounts UnknownIsSuccess TenureIgnored;
@@ -37,7 +37,9 @@ table! {
         BudgetForgotten;
     Once: OnceMoreThanOnce;
     Tenure: TenureNotRaised DeliverBeforeClaim;
-    Replay: LazyCommit CommitNotWoken WindowIgnored;
+    Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
+        MapIgnored;
+    Attempts: PastsForgotten;
     Liveness: RetryNotWoken FetchForgotten;
 }
 

@@ -3,7 +3,7 @@
 //! A commit counts only while the generation in which it was sent is the current one, as the
 //! group coordinator has it; everything else (slow, failed, acknowledgement lost) is the world's.
 
-use forebay_core::{CommitPoint, Offset, ParkedKey, PartitionId, Record, Tenure};
+use forebay_core::{CommitPoint, CommitState, Offset, PartitionId, Record};
 
 use crate::agenda::Micros;
 use crate::swarm::Row;
@@ -19,8 +19,8 @@ pub(crate) struct Stored {
     pub(crate) owner: Option<usize>,
     pub(crate) generation: u64,
     pub(crate) point: Option<CommitPoint>,
-    pub(crate) tenure: Option<Tenure>,
-    pub(crate) parked: Vec<ParkedKey>,
+    /// What was stored beside it.
+    pub(crate) state: Option<CommitState>,
     /// Whether the end of the log was ever stored, also where that was forgotten since.
     pub(crate) completed: bool,
 }
@@ -33,8 +33,7 @@ impl Kafka {
             owner: None,
             generation: 0,
             point: None,
-            tenure: None,
-            parked: Vec::new(),
+            state: None,
         };
         Self { partitions: logs.into_iter().map(stored).collect() }
     }
@@ -54,11 +53,10 @@ impl Kafka {
 }
 
 impl Stored {
-    pub(crate) fn store(&mut self, point: CommitPoint, tenure: Tenure, parked: Vec<ParkedKey>) {
+    pub(crate) fn store(&mut self, point: CommitPoint, state: CommitState) {
         self.completed |= self.index(point) == self.log.len();
         self.point = Some(point);
-        self.tenure = Some(tenure);
-        self.parked = parked;
+        self.state = Some(state);
     }
 
     /// The end of the log.
@@ -72,6 +70,14 @@ impl Stored {
         self.log.push(Row { offset, ..row });
         self.completed = false;
         offset
+    }
+
+    /// Which records beyond the stored point are settled, by what is stored.
+    pub(crate) fn settled_beyond(&self) -> Vec<usize> {
+        let (Some(point), Some(state)) = (self.point, &self.state) else { return Vec::new() };
+        let beyond = self.index(point)..self.log.len();
+        let settled = |index: &usize| state.completion.is_settled(Offset(self.log[*index].offset));
+        beyond.filter(settled).collect()
     }
 
     /// Where a new owner begins: the stored point, or the start of the log.

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Order, PartitionId, Record, Rules, Tenure,
-    UnknownCause, Verdict,
+    Answer, CommitPoint, CommitState, DeliveryId, EndpointId, Offset, Order, PartitionId, Past,
+    Record, Rules, Tenure, UnknownCause, Verdict,
 };
 
 pub mod journal;
@@ -164,7 +164,8 @@ impl Model {
         let partition = term.partition.0 as usize;
         assert!(office.terms[partition].is_none(), "the world assigns what is free");
         term.id = id;
-        let last = office.last_tenure[partition].max(term.opening.stored);
+        let stored = term.opening.stored.as_ref().map(|stored| stored.tenure);
+        let last = office.last_tenure[partition].max(stored);
         term.tenure = term.tenure.max(last.map_or(term.tenure, |last| Tenure(last.0 + 1)));
         office.last_tenure[partition] = Some(term.tenure);
         office.terms[partition] = Some(id);
@@ -272,6 +273,7 @@ impl Model {
             let heard = office.journal.heard.len() - 1;
             let trip = Trip { endpoint: flight.endpoint, answered: now, verdict, heard };
             term.entries[index].trips.push(trip);
+            term.commits.news = true;
             office.troubled.insert((term.id, index));
             return;
         }
@@ -290,9 +292,36 @@ impl Model {
 pub(crate) type Queues = BTreeMap<u64, VecDeque<usize>>;
 
 /// Where the books of a tenure begin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Opening {
     pub start: CommitPoint,
-    pub stored: Option<Tenure>,
+    pub stored: Option<CommitState>,
     pub wall_ms: i64,
+}
+
+impl Opening {
+    /// Whether a record was settled before, by what was stored.
+    pub fn is_settled(&self, offset: Offset) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.completion.is_settled(offset))
+    }
+
+    /// Where that ends.
+    pub fn known_end(&self) -> i64 {
+        self.stored.as_ref().map_or(self.start.0, |stored| stored.completion.end)
+    }
+
+    /// The first offset from here on that was not settled, as far as is known.
+    pub fn open_from(&self, read: CommitPoint) -> CommitPoint {
+        let open = (read.0..self.known_end()).find(|offset| !self.is_settled(Offset(*offset)));
+        CommitPoint(open.unwrap_or(self.known_end().max(read.0)))
+    }
+
+    pub fn past(&self, offset: Offset) -> Past {
+        let past = self.pasts().iter().find(|past| past.0 == offset);
+        past.map_or(Past::default(), |past| past.1)
+    }
+
+    pub fn pasts(&self) -> &[(Offset, Past)] {
+        self.stored.as_ref().map_or(&[], |stored| &stored.pasts)
+    }
 }

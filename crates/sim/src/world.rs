@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use forebay_core::{
-    Answer, CommitPoint, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset, ParkPlace,
-    ParkedKey, PartitionId, Past, Planted, RevisionId, Subscription, TargetFault, Tenure, Verdict,
+    Answer, CommitPoint, CommitState, DeliveryId, EndpointId, Guarantee, Input, Instant, Offset,
+    ParkPlace, PartitionId, Past, Planted, RevisionId, Subscription, TargetFault, Tenure, Verdict,
 };
 
 use crate::agenda::{Agenda, Micros};
@@ -195,9 +195,8 @@ struct Commit {
     process: usize,
     life: u32,
     term: TermId,
-    tenure: Tenure,
     point: CommitPoint,
-    parked: Vec<ParkedKey>,
+    state: CommitState,
 }
 
 /// A record on its way to the park topic.

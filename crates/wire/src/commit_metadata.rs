@@ -1,35 +1,65 @@
 //! What Forebay keeps in the metadata string of a committed offset.
 //!
-//! - `fb1;t=<tenure>;c=<checksum>`: version 1; tenure in decimal; CRC-32C, as 8 hex digits, of
-//!   all that stands before `;c=`.
-//! - `fb2;t=<tenure>;k=<keys>;c=<checksum>`: version 2, where keys are parked; base64url without
-//!   padding of 20 bytes for each key, big-endian: its hash (u64), and the partition (i32) and
-//!   offset (i64) of its last record in the park topic; partition -1: nothing of it is known to be
-//!   there, and the offset is that of the record that is to go first.
-//! - At most [`MAX_LEN`] bytes, Kafka's default for `offset.metadata.max.bytes`.
+//! `fb3`, then fields `;<letter>=<value>` in this order, then `;c=` and the CRC-32C, as 8 hex
+//! digits, of all that stands before it:
+//!
+//! | field | value |
+//! |---|---|
+//! | `t` | tenure of the owner, decimal |
+//! | `b` | the committed offset that all else is relative to, decimal |
+//! | `i` | id of the topic, as Kafka prints it (KIP-516); absent where it is not known |
+//! | `e` | leader epoch of the last record before the commit point, decimal; absent where not known |
+//! | `q` | `1`: quiet. Nothing of this tenure is at work any more; absent otherwise |
+//! | `k` | parked keys: 20 bytes each, big-endian: hash (u64), and partition (i32) and offset (i64) of its last record in the park topic; partition -1: nothing of it is known to be there, and the offset is that of the record that is to go first |
+//! | `m` | the completion map, see [`crate::completion`] |
+//! | `a` | records that failed and are open: varints of the distance to the one before (first: to the commit point), deliveries, and failures charged |
+//!
+//! Bytes are written in base64url without padding. Fields without content are left out. `fb1` (`t`
+//! alone) and `fb2` (`t` and `k`) are read as well.
 //!
 //! A string that is not ours or is damaged is a typed [`Unreadable`]: its reader starts from the
 //! committed offset and replays; it never skips. A later version adds fields under a new number.
-//! Where no key is parked version 1 is written, which every release reads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::completion::Completion;
+use crate::cursor::{Cursor, put_leb128};
 
 /// Kafka's default limit for a committed offset's metadata, in bytes.
 pub const MAX_LEN: usize = 4096;
 
 const NAME: &str = "fb";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Bytes of a parked key.
 const ROW: usize = 20;
+/// Keys that fit.
+pub const PARKED_MAX: usize = 64;
+/// More than the fields without bytes take, and the names of the others.
+const HEAD: usize = 144;
+/// Kept free for the records that failed.
+const FAILED: usize = 320;
+/// What is read, however much a broker was told to take.
+const READ_MAX: usize = 1 << 20;
 
 /// State of a partition's delivery that outlives its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitMetadata {
     /// The owner's term of office over the partition.
     pub tenure: i64,
+    /// The committed offset that map and attempts are relative to; none in what older versions
+    /// wrote, which have neither.
+    pub base: Option<i64>,
+    pub topic_id: Option<String>,
+    pub leader_epoch: Option<i32>,
+    /// Nothing of this tenure is at work any more.
+    pub quiet: bool,
     /// Keys whose records go to the park topic; at most [`PARKED_MAX`].
     pub parked: Vec<ParkedKey>,
+    /// What is settled beyond the commit point; empty without a base.
+    pub completion: Completion,
+    /// Records that failed and are open, by rising offsets.
+    pub failed: Vec<Failed>,
 }
 
 /// A key that is parked.
@@ -41,8 +71,14 @@ pub struct ParkedKey {
     pub offset: i64,
 }
 
-/// Keys that fit.
-pub const PARKED_MAX: usize = 64;
+/// A record that failed and is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub offset: i64,
+    pub deliveries: u32,
+    /// Failures that count as the record's own.
+    pub charged: u32,
+}
 
 /// Why a metadata string says nothing to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,15 +92,38 @@ pub enum Unreadable {
     Damaged,
 }
 
+/// Bytes that a completion map may take where so much metadata is allowed. `parks`: whether keys
+/// may be parked as well.
+pub const fn map_max(limit: usize, parks: bool) -> usize {
+    let parked = if parks { (PARKED_MAX * ROW).div_ceil(3) * 4 } else { 0 };
+    limit.saturating_sub(HEAD + FAILED + parked) / 4 * 3
+}
+
 impl CommitMetadata {
+    /// In at most `limit` bytes, as far as the tenure and the parked keys allow: they are never
+    /// left out. Of the map the longest part that fits is kept, then as many of the failed as fit.
+    ///
     /// # Panics
     /// With more than [`PARKED_MAX`] keys, which the caller bounds.
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, limit: usize) -> String {
         assert!(self.parked.len() <= PARKED_MAX, "what is parked is bounded");
-        let body = match self.parked.is_empty() {
-            true => format!("{NAME}1;t={}", self.tenure),
-            false => format!("{NAME}2;t={};k={}", self.tenure, encode_keys(&self.parked)),
+        let mut body = format!("{NAME}{VERSION};t={}", self.tenure);
+        let mut field = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                body.extend([";", name, "=", &value]);
+            }
+            body.len()
         };
+        field("b", self.base.map(|base| base.to_string()));
+        field("i", self.topic_id.clone());
+        field("e", self.leader_epoch.map(|epoch| epoch.to_string()));
+        field("q", self.quiet.then(|| "1".to_owned()));
+        let mut used = field("k", text(encode_keys(&self.parked)));
+        if let Some(base) = self.base {
+            let room = |used: usize| limit.saturating_sub(used + HEAD / 4) / 4 * 3;
+            used = field("m", text(self.completion.encode(base, room(used))));
+            field("a", text(encode_failed(&self.failed, base, room(used))));
+        }
         let checksum = crc32c::crc32c(body.as_bytes());
         format!("{body};c={checksum:08x}")
     }
@@ -79,34 +138,62 @@ impl CommitMetadata {
             _ => {}
         }
         let (body, checksum) = text.rsplit_once(";c=").ok_or(Unreadable::Damaged)?;
-        if text.len() > MAX_LEN || checksum != format!("{:08x}", crc32c::crc32c(body.as_bytes())) {
+        if text.len() > READ_MAX || checksum != format!("{:08x}", crc32c::crc32c(body.as_bytes())) {
             return Err(Unreadable::Damaged);
         }
-        let mut fields = body.split(';').skip(1);
-        let mut field = |name| fields.next().map(|field| field.strip_prefix(name));
-        let tenure = field("t=").flatten().and_then(|tenure| tenure.parse().ok());
-        let parked = match field("k=") {
-            None => Some(Vec::new()),
-            Some(keys) => keys.and_then(decode_keys),
+        Self::fields(body).ok_or(Unreadable::Damaged)
+    }
+
+    fn fields(body: &str) -> Option<Self> {
+        let mut fields = body.split(';').skip(1).peekable();
+        let mut field = |name: &str| {
+            let value = fields.peek()?.strip_prefix(name)?.strip_prefix('=')?;
+            fields.next();
+            Some(value)
         };
-        let (Some(tenure), Some(parked), None) = (tenure, parked, fields.next()) else {
-            return Err(Unreadable::Damaged);
-        };
-        Ok(Self { tenure, parked })
+        let tenure = field("t")?.parse().ok()?;
+        let base = field("b").map(|base| base.parse::<i64>().ok());
+        let topic_id = field("i").map(str::to_owned);
+        let leader_epoch = field("e").map(|epoch| epoch.parse::<i32>().ok());
+        let quiet = field("q").map(|quiet| (quiet == "1").then_some(()));
+        let parked = field("k").map(decode_keys);
+        let map = field("m").map(|map| URL_SAFE_NO_PAD.decode(map).ok());
+        let failed = field("a").map(|failed| URL_SAFE_NO_PAD.decode(failed).ok());
+        if fields.next().is_some() {
+            return None;
+        }
+        let base = base.map_or(Some(None), |base| base.map(Some))?;
+        let relative = base.unwrap_or(0);
+        if base.is_none() && (map.is_some() || failed.is_some()) {
+            return None;
+        }
+        Some(Self {
+            tenure,
+            base,
+            topic_id,
+            leader_epoch: leader_epoch.map_or(Some(None), |epoch| epoch.map(Some))?,
+            quiet: quiet.map_or(Some(false), |quiet| quiet.map(|()| true))?,
+            parked: parked.unwrap_or(Some(Vec::new()))?,
+            completion: Completion::decode(&map.unwrap_or(Some(Vec::new()))?, relative).ok()?,
+            failed: decode_failed(&failed.unwrap_or(Some(Vec::new()))?, relative)?,
+        })
     }
 }
 
-fn encode_keys(keys: &[ParkedKey]) -> String {
+fn text(bytes: Vec<u8>) -> Option<String> {
+    (!bytes.is_empty()).then(|| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn encode_keys(keys: &[ParkedKey]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(keys.len() * ROW);
     for key in keys {
         bytes.extend(key.hash.to_be_bytes());
         bytes.extend(key.partition.to_be_bytes());
         bytes.extend(key.offset.to_be_bytes());
     }
-    URL_SAFE_NO_PAD.encode(bytes)
+    bytes
 }
 
-/// The caller bounds the text.
 fn decode_keys(text: &str) -> Option<Vec<ParkedKey>> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (rows, rest) = bytes.as_chunks::<ROW>();
@@ -119,8 +206,43 @@ fn decode_keys(text: &str) -> Option<Vec<ParkedKey>> {
             offset: i64::from_be_bytes(*place.first_chunk::<8>()?),
         })
     };
-    let whole = rest.is_empty() && rows.len() <= PARKED_MAX;
+    let whole = rest.is_empty() && (1..=PARKED_MAX).contains(&rows.len());
     whole.then(|| rows.iter().map(key).collect())?
+}
+
+fn encode_failed(failed: &[Failed], base: i64, most: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut last = base;
+    for record in failed {
+        let before = bytes.len();
+        put_leb128(&mut bytes, record.offset.abs_diff(last));
+        put_leb128(&mut bytes, record.deliveries.into());
+        put_leb128(&mut bytes, record.charged.into());
+        if bytes.len() > most {
+            bytes.truncate(before);
+            break;
+        }
+        last = record.offset;
+    }
+    bytes
+}
+
+fn decode_failed(bytes: &[u8], base: i64) -> Option<Vec<Failed>> {
+    let mut cursor = Cursor::new(bytes);
+    let mut failed = Vec::new();
+    let mut last = base;
+    while cursor.remaining() > 0 {
+        let step = cursor.leb128(10).ok()?;
+        if step == 0 && !failed.is_empty() {
+            return None;
+        }
+        let offset = last.checked_add_unsigned(step)?;
+        let (deliveries, charged) =
+            (cursor.unsigned_varint().ok()?, cursor.unsigned_varint().ok()?);
+        failed.push(Failed { offset, deliveries, charged });
+        last = offset;
+    }
+    Some(failed)
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn leb128(&mut self, max_bytes: u32) -> Result<u64, Malformed> {
+    /// Unsigned LEB128.
+    pub(crate) fn leb128(&mut self, max_bytes: u32) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for i in 0..max_bytes {
             let byte = self.u8()?;
@@ -99,7 +100,7 @@ pub(crate) fn put_varlong(out: &mut Vec<u8>, value: i64) {
     put_leb128(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
-fn put_leb128(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_leb128(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

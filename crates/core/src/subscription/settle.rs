@@ -1,6 +1,7 @@
 //! How a delivery ends, and what becomes of its record: settled, tried again, or given up.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::blame::{LaneName, Unblamed};
@@ -148,6 +149,7 @@ impl<P: Clone> Subscription<P> {
         }
         let Self { seats, rules, rng, hold, pool, troubled, .. } = self;
         let partition = seats[id.0 as usize].partition.as_mut().expect("a flight has a partition");
+        partition.is_troubled(slot);
         let held = partition.lanes.get_mut(slot);
         let failure = held.failure.get_or_insert_with(|| {
             troubled.insert((now, id, slot));
@@ -387,7 +389,7 @@ impl<P: Clone> Subscription<P> {
 
     /// The record reached its end.
     pub(super) fn settle(&mut self, id: PartitionId, slot: Slot) {
-        let Self { seats, taken, held, troubled, counts, .. } = self;
+        let Self { seats, rules, taken, held, troubled, counts, .. } = self;
         let partition = seats[id.0 as usize].partition.as_mut().expect("the caller has it");
         if let Some(failure) = &partition.lanes.get(slot).failure {
             troubled.remove(&(failure.first, id, slot));
@@ -396,7 +398,11 @@ impl<P: Clone> Subscription<P> {
         taken.remove(partition.settle(slot));
         *held -= 1;
         counts.settled += 1;
-        self.park_heads(id, follower);
+        let admitted = match partition.withholds(rules) {
+            true => partition.admit(rules),
+            false => Vec::new(),
+        };
+        self.park_heads(id, follower.into_iter().chain(admitted));
         // The next of its key may go, and there may be something to commit and room to fetch.
         self.queue_turn(id);
         self.consider(id);

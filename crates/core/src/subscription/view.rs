@@ -80,6 +80,8 @@ impl<P> Partition<P> {
             held: self.load.records,
             held_bytes: self.load.bytes,
             in_flight: self.in_flight,
+            withheld: self.withheld(),
+            map_weight: self.ledger.weight(),
             parked: self.parked.len(),
             window_full: self.ledger.window() >= window_max,
             blocked: self.ledger.oldest().and_then(|(offset, slot)| self.blocked_at(offset, *slot)),

@@ -7,6 +7,7 @@ use forebay_core::{Backoff, Guarantee, Planted, Rules};
 use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
+use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::dead_letter;
 
 use super::problem::{Problem, Source};
@@ -100,7 +101,7 @@ fn plan(
         // The last commit of the core's own drain must fit in.
         drain: drain + LAST_COMMIT,
         keeps_book: true,
-        committed_for: None,
+        committed_for: Some(|metadata| CommitMetadata::decode(metadata).ok()?.topic_id),
         kin: Some(format!("-{name}")),
     };
     Ok(Plan {
@@ -166,6 +167,7 @@ fn rules(subscription: &Subscription, target: &Target) -> Rules {
         records_max,
         bytes_max: subscription.hold.bytes.get_ref().0 / 2,
         window_max: *subscription.hold.window.get_ref(),
+        map_max: commit_metadata::map_max(commit_metadata::MAX_LEN, subscription.park.is_some()),
         deadline: target.deadline.get_ref().0,
         grace: target.grace.0,
         backoff: Backoff { first: retry.backoff.first, most: retry.backoff.most },

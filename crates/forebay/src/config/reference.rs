@@ -193,9 +193,11 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.hold.window",
         "1000000",
-        "Records of one partition, settled or not, that may lie beyond its oldest unsettled one; \
-         each costs some 32 bytes. Past it the partition is fetched no further, which is shown: \
-         a record that fails for ever holds its key at once, and its partition in the end.",
+        "Offsets of one partition, settled or not, that may be read beyond its oldest unsettled \
+         record. Past it the partition is fetched no further, which is shown: a record that fails \
+         for ever holds its key at once, and its partition in the end. What is settled beyond that \
+         record is stored beside the commit point and not delivered again after a crash; where \
+         the holes are so many that they would not fit there, fetching pauses earlier.",
     ),
     option(
         "subscription.commit.mode",

@@ -20,3 +20,4 @@ mod rebalance;
 mod refuse;
 mod scale;
 mod start;
+mod takeover;

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use forebay_core::{CommandError, CommitPoint, Input, Offset, PartitionId};
+use forebay_core::{CommandError, CommitPoint, CommitState, Input, Offset, PartitionId, Tenure};
 use forebay_kafka::TopicPartition;
 use forebay_push::Connections;
 
@@ -112,9 +112,9 @@ impl Runner {
         self.handle(Input::Assigned {
             partition: id,
             start: CommitPoint(offset),
-            stored: None,
+            // The tenure grows by what the core remembers.
+            stored: Some(CommitState { parked, ..CommitState::unknown(Tenure(i64::MIN)) }),
             parks,
-            parked,
             wall_ms: Clock::wall_ms(),
         });
         true

@@ -1,24 +1,19 @@
 //! The park topic from the reader's side: which records came by it, how far the group is done with
-//! it, and the rows of the commit metadata.
+//! it.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_core::{
-    Answer, CommitPoint, Input, Offset, ParkPlace, ParkedKey, ParkedLast, Past, Tenure,
-};
+use forebay_core::{Answer, CommitPoint, Input, Offset, Past};
 use forebay_kafka::{Admin, KafkaError, OffsetSpec, Record, TopicPartition};
 use forebay_push::{Connections, Names, Origin};
-use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::parked::Parked;
 
 use super::{Delivery, Runner, unsendable};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of a row that only names its key.
-const NOWHERE: i32 = -1;
 
 /// A record, and where it is from if it came by the park topic.
 #[derive(Clone, Debug)]
@@ -158,29 +153,6 @@ pub(super) fn hash(key: &[u8]) -> u64 {
     })
 }
 
-pub(super) fn keys(metadata: &CommitMetadata) -> Vec<ParkedKey> {
-    let key = |row: &commit_metadata::ParkedKey| {
-        let (partition, offset) = (row.partition, row.offset);
-        let last = match partition {
-            NOWHERE => ParkedLast::Named(Offset(offset)),
-            _ => ParkedLast::At(ParkPlace { partition, offset }),
-        };
-        ParkedKey { key: row.hash, last }
-    };
-    metadata.parked.iter().map(key).collect()
-}
-
-pub(super) fn metadata(tenure: Tenure, parked: &[ParkedKey]) -> CommitMetadata {
-    let row = |key: &ParkedKey| {
-        let (partition, offset) = match key.last {
-            ParkedLast::Named(offset) => (NOWHERE, offset.0),
-            ParkedLast::At(place) => (place.partition, place.offset),
-        };
-        commit_metadata::ParkedKey { hash: key.key, partition, offset }
-    };
-    CommitMetadata { tenure: tenure.0, parked: parked.iter().map(row).collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,17 +161,5 @@ mod tests {
     fn a_keys_hash_is_the_published_one_for_ever() {
         assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
-    fn what_is_parked_reads_as_it_was_written() {
-        let place = ParkPlace { partition: 3, offset: 9 };
-        let keys_given = [
-            ParkedKey { key: 1, last: ParkedLast::Named(Offset(5)) },
-            ParkedKey { key: u64::MAX, last: ParkedLast::At(place) },
-        ];
-        let text = metadata(Tenure(7), &keys_given).encode();
-        let read = CommitMetadata::decode(&text).unwrap();
-        assert_eq!((read.tenure, keys(&read)), (7, keys_given.to_vec()));
     }
 }

@@ -56,7 +56,9 @@ fn released(term: &Term, revoked_at: u64, model: &Model) -> Result<(), String> {
         return Err(format!("partition {} does not wait for its answers", term.partition.0));
     }
     let point = term.due_point(model.rules.guarantee);
-    let unsaved = point > term.commits.acknowledged || term.commits.out.is_some();
+    let unsaved = point > term.commits.acknowledged
+        || term.commits.out.is_some()
+        || (term.commits.news && model.rules.guarantee == Guarantee::AtLeastOnce);
     if unsaved && model.now < deadline + micros(model.rules.last_commit) {
         return Err(format!(
             "partition {} is released with {} committed of {}",

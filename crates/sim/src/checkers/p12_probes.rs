@@ -3,7 +3,7 @@
 //! has to act first. A target fault costs a record no attempt, nor does back-pressure, but for the
 //! sixth in a row.
 
-use forebay_core::{DeliveryId, EndpointId, Guarantee, Output};
+use forebay_core::{DeliveryId, EndpointId, Guarantee, Output, View};
 
 use super::blame::DECLINED_FREE;
 use super::{Checker, Fact, micros};
@@ -15,9 +15,9 @@ pub(super) struct BrokenTargetsAreProbed;
 impl Checker for BrokenTargetsAreProbed {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
         match fact {
-            Fact::Wants { process, output: Output::Deliver(delivery), .. } => {
+            Fact::Wants { process, output: Output::Deliver(delivery), view } => {
                 target_is_spared(*process, model)?;
-                untried_lanes_go_first(*process, delivery.id, model)?;
+                untried_lanes_go_first(*process, delivery.id, view, model)?;
                 endpoint_is_spared(*process, delivery.endpoint, model)
             }
             Fact::Judged { process, judgement } => {
@@ -42,7 +42,12 @@ fn target_is_spared(process: usize, model: &Model) -> Result<(), String> {
 }
 
 /// A target at fault is tried with what it never got, if there is any.
-fn untried_lanes_go_first(process: usize, id: DeliveryId, model: &Model) -> Result<(), String> {
+fn untried_lanes_go_first(
+    process: usize,
+    id: DeliveryId,
+    view: &View,
+    model: &Model,
+) -> Result<(), String> {
     let again = |entry: &crate::model::Entry| id.number > entry.past + 1;
     let term = model.term(process, id.partition);
     let entry = term.and_then(|term| Some(&term.entries[term.index(id.offset.0)?]));
@@ -55,15 +60,16 @@ fn untried_lanes_go_first(process: usize, id: DeliveryId, model: &Model) -> Resu
         term.claimed && (once || term.revoked_at.is_none())
     });
     let untried = terms.find_map(|term| {
-        let open = term.entries[term.prefix..]
-            .iter()
-            .filter(|entry| !once || entry.offset < term.commits.acknowledged.0);
+        let of = view.partitions.iter().find(|of| of.partition == term.partition);
+        let withheld = of.map_or(0, |of| of.withheld);
+        let unsettled = term.entries[term.prefix..].iter().filter(|entry| !entry.settled);
+        let entered = unsettled.clone().count() - withheld;
+        let open = unsettled.take(entered);
         // What is parked, or may be, does not go to the service.
         let stays = |entry: &&crate::model::Entry| {
             entry.lane.is_none_or(|lane| !term.named.contains_key(&lane))
         };
-        let mut fresh =
-            open.filter(|entry| !entry.settled && entry.deliveries == entry.past).filter(stays);
+        let mut fresh = open.filter(|entry| entry.deliveries == entry.past).filter(stays);
         fresh.find(|entry| {
             let head = entry.lane.and_then(|lane| term.head(lane));
             head.is_none_or(|head| head.offset == entry.offset)

@@ -1,7 +1,7 @@
 //! P8: the commit point goes back by a recorded command only: a tenure begins with the point that
 //! was stored, and goes on from there.
 
-use forebay_core::{Output, ParkedLast};
+use forebay_core::{Guarantee, Output, ParkedLast};
 
 use super::{Checker, Fact};
 use crate::model::Model;
@@ -10,9 +10,7 @@ pub(super) struct CommitsGoForward;
 
 impl Checker for CommitsGoForward {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
-        let Fact::Wants {
-            process, output: Output::Commit { partition, point, parked, .. }, ..
-        } = fact
+        let Fact::Wants { process, output: Output::Commit { partition, point, state }, .. } = fact
         else {
             return Ok(());
         };
@@ -22,11 +20,13 @@ impl Checker for CommitsGoForward {
         }
         let last = term.commits.acknowledged;
         // A key is named before its first record is parked.
-        let names = parked.iter().any(|row| {
+        let names = state.parked.iter().any(|row| {
             matches!(row.last, ParkedLast::Named(_)) && term.named.get(&row.key) != Some(&row.last)
         });
+        // What is settled beyond the commit point is stored as well, and what has failed.
+        let news = term.commits.news && model.rules.guarantee == Guarantee::AtLeastOnce;
         let forward = match term.claimed {
-            true => *point > last || (*point == last && names),
+            true => *point > last || (*point == last && (names || news)),
             false => *point == term.opening.start,
         };
         match forward {

@@ -12,9 +12,9 @@ impl Checker for TenuresGrow {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
         let Fact::Wants { process, output, .. } = fact else { return Ok(()) };
         match output {
-            Output::Commit { partition, tenure, .. } => {
+            Output::Commit { partition, state, .. } => {
                 let Some(term) = model.term(*process, *partition) else { return Ok(()) };
-                grows(term, *tenure)
+                grows(term, state.tenure)
             }
             Output::Deliver(delivery) => {
                 let Some(term) = model.term(*process, delivery.id.partition) else {

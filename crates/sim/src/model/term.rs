@@ -51,6 +51,8 @@ pub struct Term {
 pub struct Commits {
     pub out: Option<CommitPoint>,
     pub acknowledged: CommitPoint,
+    /// A record was settled, or failed, since the last one was sent.
+    pub news: bool,
     /// When the next one may be sent.
     pub free_at: u64,
 }
@@ -143,19 +145,22 @@ impl Term {
         position: usize,
         now: u64,
     ) -> Self {
+        let acknowledged = opening.start;
+        let named = opening.stored.iter().flat_map(|stored| &stored.parked);
+        let named = named.map(|row| (row.key, row.last)).collect();
         Self {
             id: TermId::MAX,
             process,
             partition,
             generation,
-            opening,
             tenure: Tenure(opening.wall_ms),
+            opening,
             claimed: false,
             revoked_at: None,
             over: false,
             lost: false,
             since: now,
-            named: BTreeMap::new(),
+            named,
             entries: Vec::new(),
             prefix: 0,
             prefix_since: now,
@@ -164,7 +169,7 @@ impl Term {
             queues: Queues::new(),
             held: 0,
             held_bytes: 0,
-            commits: Commits { out: None, acknowledged: opening.start, free_at: now },
+            commits: Commits { out: None, acknowledged, news: false, free_at: now },
         }
     }
 
@@ -172,7 +177,7 @@ impl Term {
     pub fn furthest(&self) -> CommitPoint {
         match self.entries.get(self.prefix) {
             Some(unsettled) => CommitPoint(unsettled.offset),
-            None => self.settled_end(),
+            None => self.opening.open_from(self.handed_end()),
         }
     }
 
@@ -228,23 +233,27 @@ impl Term {
 
     pub(super) fn enter(&mut self, record: &Record<usize>, lane: Option<u64>) {
         let index = self.entries.len();
-        if let Some(lane) = lane {
-            self.queues.entry(lane).or_default().push_back(index);
+        let settled = self.opening.is_settled(record.offset);
+        if !settled {
+            if let Some(lane) = lane {
+                self.queues.entry(lane).or_default().push_back(index);
+            }
+            self.held += 1;
+            self.held_bytes += record.bytes;
         }
-        self.held += 1;
-        self.held_bytes += record.bytes;
         self.position = record.payload + 1;
+        let past = self.opening.past(record.offset).most(record.past);
         self.entries.push(Entry {
             offset: record.offset.0,
             record: record.payload,
             bytes: record.bytes,
             lane,
-            settled: false,
+            settled,
             flight: None,
-            deliveries: record.past.deliveries,
-            past: record.past.deliveries,
+            deliveries: past.deliveries,
+            past: past.deliveries,
             trips: Vec::new(),
-            charged: record.past.charged,
+            charged: past.charged,
             judged: 0,
             forgiven: 0,
             renewed: 0,
@@ -253,6 +262,14 @@ impl Term {
             letter_out: false,
             park_out: false,
         });
+        self.pass_settled(self.prefix_since);
+    }
+
+    fn pass_settled(&mut self, now: u64) {
+        while self.entries.get(self.prefix).is_some_and(|entry| entry.settled) {
+            self.prefix += 1;
+            self.prefix_since = now;
+        }
     }
 
     pub(super) fn settle(&mut self, index: usize, now: u64) {
@@ -263,9 +280,7 @@ impl Term {
         if let Some(queue) = entry.lane.and_then(|lane| self.queues.get_mut(&lane)) {
             queue.retain(|queued| *queued != index);
         }
-        while self.entries.get(self.prefix).is_some_and(|entry| entry.settled) {
-            self.prefix += 1;
-            self.prefix_since = now;
-        }
+        self.commits.news = true;
+        self.pass_settled(now);
     }
 }

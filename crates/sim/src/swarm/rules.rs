@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_core::{Backoff, GiveUp, Guarantee, Order, Planted, Rules};
+use forebay_core::{Backoff, GiveUp, Guarantee, LINK, Order, Planted, Rules};
 
 use super::MILLI;
 use crate::agenda::Micros;
@@ -30,6 +30,7 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
         records_max: rng.spread(1, 128) as usize,
         bytes_max: rng.spread(1, 20_000) as usize,
         window_max: rng.spread(1, 256) as usize,
+        map_max: rng.spread(LINK as u64 + 1, 120) as usize,
         deadline: time(rng, 20, 5_000),
         grace: if rng.odds(150) { Duration::ZERO } else { time(rng, 1, 1_000) },
         backoff: Backoff { first, most: first * rng.between(1, 32) as u32 },
@@ -51,7 +52,8 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
 /// Lets much go on at once.
 pub(super) fn loosen(rules: &mut Rules) {
     (rules.in_flight, rules.in_flight_max, rules.rate_max) = (32, 32, None);
-    (rules.records_max, rules.bytes_max, rules.window_max) = (128, 20_000, 256);
+    (rules.records_max, rules.bytes_max) = (128, 20_000);
+    (rules.window_max, rules.map_max) = (256, 120);
     rules.deadline = rules.deadline.clamp(Duration::from_millis(200), Duration::from_secs(2));
     rules.grace = rules.grace.min(Duration::from_millis(5));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use forebay_core::{CommitPoint, Input, ParkedKey, PartitionId, Tenure};
+use forebay_core::{CommitPoint, CommitState, Input, PartitionId};
 
 use super::{Commit, Event, Fetch, World};
 use crate::checkers::{Broken, Fact};
@@ -28,16 +28,14 @@ impl World {
         let stored = self.kafka.of_mut(partition);
         stored.owner = Some(process);
         stored.generation += 1;
-        let (start, generation, stored_tenure) = (stored.start(), stored.generation, stored.tenure);
-        let opening = Opening { start, stored: stored_tenure, wall_ms };
+        let (start, generation, state) = (stored.start(), stored.generation, stored.state.clone());
         let position = stored.index(start);
-        let parked = stored.parked.clone();
-        let mut term = Term::new(process, partition, generation, opening, position, self.now);
-        term.named = parked.iter().map(|row| (row.key, row.last)).collect();
+        let opening = Opening { start, stored: state.clone(), wall_ms };
+        let term = Term::new(process, partition, generation, opening, position, self.now);
         let parks = self.model.park(partition).is_none();
         self.model.assign(process, term);
-        let stored = stored_tenure;
-        self.tell(process, Input::Assigned { partition, start, stored, parks, parked, wall_ms });
+        let stored = state;
+        self.tell(process, Input::Assigned { partition, start, stored, parks, wall_ms });
     }
 
     /// The partition is free again, for anyone.
@@ -97,16 +95,16 @@ impl World {
         &mut self,
         process: usize,
         partition: PartitionId,
-        tenure: Tenure,
         point: CommitPoint,
-        parked: Vec<ParkedKey>,
+        state: CommitState,
     ) {
         let Some(term) = self.model.term_mut(process, partition) else { return };
         term.commits.out = Some(point);
+        term.commits.news = false;
         let term = term.id;
         let life = self.processes[process].life;
         let takes = self.rng.below(self.plan.pace.commit + 1);
-        let commit = Commit { process, life, term, tenure, point, parked };
+        let commit = Commit { process, life, term, point, state };
         self.agenda.enter(self.now + takes, Event::Apply(commit));
     }
 
@@ -121,9 +119,10 @@ impl World {
         let stored = self.kafka.of_mut(partition);
         let applied = !fails && stored.generation == generation;
         if applied {
-            stored.store(commit.point, commit.tenure, commit.parked.clone());
+            stored.store(commit.point, commit.state.clone());
             let records_below = stored.index(commit.point);
-            let fact = Fact::Stored { partition, records_below };
+            let settled_beyond = stored.settled_beyond();
+            let fact = Fact::Stored { partition, records_below, settled_beyond: &settled_beyond };
             self.checkers.look(&fact, &self.model)?;
         }
         self.note(|| format!("partition {} stores {commit:?}: {applied}", partition.0));
@@ -134,7 +133,7 @@ impl World {
     }
 
     pub(super) fn reply(&mut self, commit: Commit, stored: bool) {
-        let Commit { process, life, term, tenure, point, parked } = commit;
+        let Commit { process, life, term, point, state } = commit;
         if !self.lives(process, life) {
             return;
         }
@@ -148,9 +147,12 @@ impl World {
             if stored {
                 of.claimed = true;
                 of.commits.acknowledged = point;
-                of.named = parked.iter().map(|row| (row.key, row.last)).collect();
+                of.named = state.parked.iter().map(|row| (row.key, row.last)).collect();
+            } else {
+                of.commits.news = true;
             }
         }
+        let tenure = state.tenure;
         let input = match stored {
             true => Input::Committed { partition, tenure, point },
             false => Input::CommitFailed { partition, tenure },

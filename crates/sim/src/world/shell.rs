@@ -143,8 +143,8 @@ impl World {
 
     fn perform(&mut self, process: usize, output: Output<usize>) {
         match output {
-            Output::Commit { partition, tenure, point, parked } => {
-                self.commit(process, partition, tenure, point, parked);
+            Output::Commit { partition, point, state } => {
+                self.commit(process, partition, point, state);
             }
             Output::Fetch { partition, tenure, records, bytes } => {
                 let life = self.processes[process].life;

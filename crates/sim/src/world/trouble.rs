@@ -1,6 +1,6 @@
 //! What goes wrong in a world, and the calm after it.
 
-use forebay_core::{EndpointId, Input, PartitionId, Rules};
+use forebay_core::{EndpointId, Input, PartitionId, Rules, Tenure};
 
 use super::{Event, World};
 use crate::agenda::Micros;
@@ -52,11 +52,18 @@ impl World {
             Trouble::NoLetters { lasts } => self.letters_from = self.now + lasts,
             Trouble::Operator { process, act } => self.operate(process, act),
             Trouble::RulesChange { rules } => self.change_rules(*rules),
-            Trouble::TenureForgotten { partition } => self.kafka.of_mut(partition).tenure = None,
+            Trouble::TenureForgotten { partition } => {
+                let stored = self.kafka.of_mut(partition);
+                match &mut stored.state {
+                    // Without the names of parked keys no order is left between the topics.
+                    Some(state) if self.plan.park > 0 => state.tenure = Tenure(i64::MIN),
+                    _ => stored.state = None,
+                }
+            }
             Trouble::GroupForgotten => {
                 for stored in &mut self.kafka.partitions {
                     stored.point = None;
-                    stored.tenure = None;
+                    stored.state = None;
                 }
             }
             Trouble::WallClock { millis } => self.wall_ms += millis,

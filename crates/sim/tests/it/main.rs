@@ -56,7 +56,8 @@ fn every_planted_fault_is_caught_by_the_checker_of_its_promise() {
 #[test]
 fn every_promise_that_the_core_makes_has_a_planted_fault() {
     use forebay_sim::checkers::Promise::*;
-    for promise in [P1, P2, P3, P4, P5, P6, P8, P9, P11, P12, Blame, Once, Tenure, Replay, Liveness]
+    for promise in
+        [P1, P2, P3, P4, P5, P6, P8, P9, P11, P12, Blame, Once, Tenure, Replay, Attempts, Liveness]
     {
         let has_one = faults::ALL.iter().any(|fault| faults::promise(*fault) == promise);
         assert!(has_one, "{promise}");

@@ -1,23 +1,49 @@
-//! Round trip, foreign and damaged strings.
+//! Round trips, bounds, older versions, foreign and damaged strings.
 
 use proptest::prelude::*;
 
 use super::*;
 
-#[test]
-fn the_first_form_is_readable_text() {
-    let text = CommitMetadata { tenure: 1_700_000_000_000, parked: vec![] }.encode();
-    assert!(text.starts_with("fb1;t=1700000000000;c="), "{text}");
+fn tenure(tenure: i64) -> CommitMetadata {
+    CommitMetadata { tenure, ..CommitMetadata::default() }
+}
+
+fn signed(body: &str) -> String {
+    format!("{body};c={:08x}", crc32c::crc32c(body.as_bytes()))
+}
+
+fn map(open: &[i64], end: i64) -> Completion {
+    let mut map = Completion { open: Vec::new(), end };
+    open.iter().for_each(|offset| map.push(*offset));
+    map
 }
 
 #[test]
-fn parked_keys_are_a_second_form() {
+fn it_is_text_with_named_fields() {
+    let metadata = CommitMetadata {
+        tenure: 1_700_000_000_000,
+        base: Some(100),
+        topic_id: Some("bG9uZyBsaXZlIHRvcGlj".to_owned()),
+        leader_epoch: Some(7),
+        quiet: true,
+        parked: vec![ParkedKey { hash: 1, partition: -1, offset: 2 }],
+        completion: map(&[100, 103], 106),
+        failed: vec![Failed { offset: 100, deliveries: 3, charged: 2 }],
+    };
+    let text = metadata.encode(MAX_LEN);
+    let fields = "fb3;t=1700000000000;b=100;i=bG9uZyBsaXZlIHRvcGlj;e=7;q=1;\
+                  k=AAAAAAAAAAH_____AAAAAAAAAAI;m=BgABkA;a=AAMC;c=";
+    assert!(text.starts_with(fields), "{text}");
+    assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
+}
+
+#[test]
+fn what_older_versions_wrote_is_read() {
+    let read = |body: &str| CommitMetadata::decode(&signed(body));
+    assert_eq!(read("fb1;t=5"), Ok(tenure(5)));
     let key = ParkedKey { hash: 1, partition: -1, offset: 2 };
-    let text = CommitMetadata { tenure: 5, parked: vec![key] }.encode();
-    assert!(text.starts_with("fb2;t=5;k=AAAAAAAAAAH_____AAAAAAAAAAI;c="), "{text}");
-    let most = CommitMetadata { tenure: i64::MIN, parked: vec![key; PARKED_MAX] };
-    assert!(most.encode().len() < MAX_LEN / 2);
-    assert_eq!(CommitMetadata::decode(&most.encode()), Ok(most));
+    let parked = CommitMetadata { parked: vec![key], ..tenure(5) };
+    assert_eq!(read("fb2;t=5;k=AAAAAAAAAAH_____AAAAAAAAAAI"), Ok(parked));
 }
 
 #[test]
@@ -29,26 +55,120 @@ fn strings_of_others_are_foreign() {
 
 #[test]
 fn a_newer_version_is_told_apart_from_damage() {
-    assert_eq!(CommitMetadata::decode("fb3;anything"), Err(Unreadable::Newer { version: 3 }));
-    assert_eq!(CommitMetadata::decode("fb1;t=5"), Err(Unreadable::Damaged));
-    let long = format!("fb1;{}", "x".repeat(MAX_LEN));
-    assert_eq!(CommitMetadata::decode(&long), Err(Unreadable::Damaged));
+    assert_eq!(CommitMetadata::decode("fb4;anything"), Err(Unreadable::Newer { version: 4 }));
+    for body in [
+        "fb3;t=x",
+        "fb3;b=1",
+        "fb3;t=1;q=2",
+        "fb3;t=1;m=BgABkA",
+        "fb3;t=1;b=1;z=1",
+        "fb3;t=1;b=100;b=100",
+        "fb3;t=1;b=100;k=",
+        "fb3;t=1;b=100;m=AAAA",
+        "fb3;t=1;b=100;a=AA",
+        "fb3;t=1;b=100;a=AAMCAAMC",
+    ] {
+        assert_eq!(CommitMetadata::decode(&signed(body)), Err(Unreadable::Damaged), "{body}");
+    }
+    assert_eq!(CommitMetadata::decode("fb3;t=5"), Err(Unreadable::Damaged));
+}
+
+#[test]
+fn a_map_of_the_weight_that_is_allowed_fits_whole() {
+    for (parks, keys) in [(false, 0), (true, PARKED_MAX)] {
+        let most = map_max(MAX_LEN, parks);
+        let blocks = i64::try_from(most).unwrap() - 16;
+        let open: Vec<i64> = (0..blocks * 8).step_by(2).collect();
+        let metadata = CommitMetadata {
+            tenure: i64::MAX,
+            base: Some(0),
+            topic_id: Some("x".repeat(22)),
+            leader_epoch: Some(i32::MAX),
+            quiet: true,
+            parked: vec![ParkedKey { hash: u64::MAX, partition: 1, offset: i64::MAX }; keys],
+            completion: map(&open, blocks * 8),
+            failed: (0..32)
+                .map(|offset| Failed { offset, deliveries: 1_000, charged: 999 })
+                .collect(),
+        };
+        let text = metadata.encode(MAX_LEN);
+        assert!(text.len() <= MAX_LEN, "{}", text.len());
+        assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_said_less_of() {
+    let open: Vec<i64> = (0..80_000).step_by(2).collect();
+    let whole = CommitMetadata { base: Some(0), completion: map(&open, 80_000), ..tenure(1) };
+    let text = whole.encode(1_000);
+    assert!(text.len() <= 1_000 && text.len() > 900, "{}", text.len());
+    let read = CommitMetadata::decode(&text).unwrap();
+    assert!(read.completion.end > 5_000 && read.completion.end < 80_000);
+    assert!((0..read.completion.end).all(|at| read.completion.is_settled(at) == (at % 2 == 1)));
+}
+
+fn any_metadata() -> impl Strategy<Value = CommitMetadata> {
+    let key = |(hash, partition, offset)| ParkedKey { hash, partition, offset };
+    let parked = prop::collection::vec(any::<(u64, i32, i64)>().prop_map(key), 0..8);
+    let steps = prop::collection::vec(0..200_i64, 0..60);
+    let failed = prop::collection::vec((0..50_i64, any::<u32>(), any::<u32>()), 0..8);
+    let head = (any::<i64>(), 0..1_000_000_i64, any::<Option<i32>>(), any::<bool>());
+    (head, parked, steps, failed).prop_map(
+        |((tenure, base, epoch, quiet), parked, steps, failed)| {
+            let open: Vec<i64> = steps
+                .iter()
+                .scan(base - 1, |at, step| {
+                    *at += step + 1;
+                    Some(*at)
+                })
+                .collect();
+            let mut last = base - 1;
+            let failed = failed.into_iter().map(|(step, deliveries, charged)| {
+                last += step + 1;
+                Failed { offset: last, deliveries, charged }
+            });
+            CommitMetadata {
+                tenure,
+                base: Some(base),
+                topic_id: epoch.map(|_| "an-id".to_owned()),
+                leader_epoch: epoch,
+                quiet,
+                parked,
+                completion: map(&open, open.last().map_or(base, |last| last + 2)),
+                failed: failed.collect(),
+            }
+        },
+    )
 }
 
 proptest! {
     #[test]
-    fn it_comes_back_and_fits(tenure: i64, keys: Vec<(u64, i32, i64)>) {
-        let key = |(hash, partition, offset)| ParkedKey { hash, partition, offset };
-        let parked = keys.into_iter().take(PARKED_MAX).map(key).collect();
-        let metadata = CommitMetadata { tenure, parked };
-        let text = metadata.encode();
+    fn it_comes_back_and_fits(metadata in any_metadata()) {
+        let text = metadata.encode(MAX_LEN);
         prop_assert!(text.len() <= MAX_LEN);
         prop_assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
     }
 
     #[test]
-    fn any_other_character_is_seen(tenure: i64, at: prop::sample::Index, byte in 0x20..0x7fu8) {
-        let text = CommitMetadata { tenure, parked: vec![] }.encode();
+    fn any_limit_is_kept_that_holds_tenure_and_keys(
+        metadata in any_metadata(),
+        limit in 700..1_500_usize,
+    ) {
+        let text = metadata.encode(limit);
+        prop_assert!(text.len() <= limit, "{} of {limit}", text.len());
+        let read = CommitMetadata::decode(&text).unwrap();
+        prop_assert_eq!(read.parked, metadata.parked);
+        prop_assert!(metadata.failed.starts_with(&read.failed));
+    }
+
+    #[test]
+    fn any_other_character_is_seen(
+        metadata in any_metadata(),
+        at: prop::sample::Index,
+        byte in 0x20..0x7fu8,
+    ) {
+        let text = metadata.encode(MAX_LEN);
         let mut damaged = text.clone().into_bytes();
         let at = at.index(damaged.len());
         damaged[at] = byte;
@@ -57,27 +177,25 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_text_never_panics(text: String) {
+    fn arbitrary_text_never_panics(text: String, bytes: Vec<u8>, base: i64) {
         let _ = CommitMetadata::decode(&text);
         let _ = CommitMetadata::decode(&format!("fb1;{text}"));
-        let body = format!("fb2;t=1;k={text}");
-        let checksum = crc32c::crc32c(body.as_bytes());
-        let _ = CommitMetadata::decode(&format!("{body};c={checksum:08x}"));
+        let bytes = URL_SAFE_NO_PAD.encode(bytes);
+        for field in ["k", "m", "a"] {
+            let _ = CommitMetadata::decode(&signed(&format!("fb3;t=1;b={base};{field}={text}")));
+            let _ = CommitMetadata::decode(&signed(&format!("fb3;t=1;b={base};{field}={bytes}")));
+        }
     }
 
     #[test]
     fn what_is_read_is_what_was_checksummed(
-        fields in prop::collection::vec(("[tc]?", "[-+]?[0-9]{0,20}|[ -~]{0,9}"), 0..5),
-        name in "fb1|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
+        fields in prop::collection::vec(("[tbieqkma]?", "[-+]?[0-9]{0,20}|[ -~]{0,9}"), 0..5),
+        name in "fb1|fb3|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
     ) {
         let fields: String =
             fields.iter().map(|(name, value)| format!(";{name}={value}")).collect();
-        let body = format!("{name}{fields}");
-        let text = format!("{body};c={:08x}", crc32c::crc32c(body.as_bytes()));
-        if let Ok(read) = CommitMetadata::decode(&text) {
-            prop_assert!(body.starts_with("fb1;"));
-            prop_assert!(body.ends_with(&read.tenure.unsigned_abs().to_string()));
-            prop_assert_eq!(CommitMetadata::decode(&read.encode()), Ok(read));
+        if let Ok(read) = CommitMetadata::decode(&signed(&format!("{name}{fields}"))) {
+            prop_assert_eq!(CommitMetadata::decode(&read.encode(READ_MAX)), Ok(read));
         }
     }
 }

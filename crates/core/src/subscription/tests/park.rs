@@ -34,7 +34,7 @@ fn live(it: &mut Subscription<i64>, from: u64, to: u64) -> Vec<Output<i64>> {
                     let verdict = if sent.payload == 0 { RETRY } else { Verdict::Accept };
                     answer(it, &sent, verdict, at(now));
                 }
-                Output::Commit { partition, tenure, point, .. } => {
+                Output::Commit { partition, point, state: CommitState { tenure, .. } } => {
                     it.handle(Input::Committed { partition, tenure, point }, at(now));
                     wanted.push(output);
                 }
@@ -66,7 +66,7 @@ fn told(it: &mut Subscription<i64>, point: i64, now: Instant) {
 
 fn row(outputs: &[Output<i64>]) -> Option<(CommitPoint, Vec<ParkedKey>)> {
     outputs.iter().rev().find_map(|output| match output {
-        Output::Commit { point, parked, .. } => Some((*point, parked.clone())),
+        Output::Commit { point, state, .. } => Some((*point, state.parked.clone())),
         _ => None,
     })
 }
@@ -143,9 +143,8 @@ fn a_new_owner_goes_on_where_the_last_one_stopped() {
     let assigned = Input::Assigned {
         partition: P0,
         start,
-        stored: None,
+        stored: Some(CommitState { parked: rows.clone(), ..CommitState::unknown(Tenure(0)) }),
         parks: true,
-        parked: rows.clone(),
         wall_ms,
     };
     it.handle(assigned, at(0));

@@ -1,0 +1,181 @@
+//! What stands beside a commit, between the core's words and the bytes that Kafka keeps.
+//!
+//! What can't be read, or was said of another topic of the same name or of another offset, is not
+//! believed: its records are delivered again. Only the tenure counts in any case, for it has to grow.
+
+use forebay_core::{
+    CommitPoint, CommitState, Completion, Offset, ParkPlace, ParkedKey, ParkedLast, Past, Tenure,
+};
+use forebay_kafka::Stored;
+use forebay_wire::commit_metadata::{self, CommitMetadata, Failed, Unreadable};
+use forebay_wire::{completion, parallel_consumer};
+
+/// Of a row that only names its key.
+const NOWHERE: i32 = -1;
+/// Less is never tried: tenure and topic id need as much.
+pub(super) const LIMIT_MIN: usize = 256;
+
+/// What was found beside a stored offset.
+pub(super) struct Found {
+    pub(super) state: Option<CommitState>,
+    /// Why some of it does not count, where somebody ought to know.
+    pub(super) doubt: Option<String>,
+}
+
+/// Reads what is stored for a partition of a topic with this id.
+pub(super) fn read(stored: &Stored, topic_id: Option<&str>) -> Found {
+    let metadata = match CommitMetadata::decode(&stored.metadata) {
+        Ok(metadata) => metadata,
+        Err(Unreadable::Foreign) => return foreign(stored),
+        Err(error) => return Found { state: None, doubt: Some(error.to_string()) },
+    };
+    let mut state = CommitState::unknown(Tenure(metadata.tenure));
+    let of_another = metadata.topic_id.as_deref().zip(topic_id).filter(|(then, now)| then != now);
+    if let Some((then, now)) = of_another {
+        let doubt = format!("it was committed for topic id {then}, and the topic's id is {now}");
+        return Found { state: Some(state), doubt: Some(doubt) };
+    }
+    state.parked = metadata.parked.iter().map(key_of).collect();
+    if metadata.base.is_some_and(|base| base != stored.offset) {
+        let doubt = "what is settled beyond it was said of another offset".to_owned();
+        return Found { state: Some(state), doubt: Some(doubt) };
+    }
+    state.completion = completion_of(metadata.completion);
+    state.pasts = metadata.failed.iter().map(past_of).collect();
+    Found { state: Some(state), doubt: None }
+}
+
+/// A group that was Parallel Consumer's knows what it had done beyond its commit point.
+fn foreign(stored: &Stored) -> Found {
+    let state = parallel_consumer::decode(&stored.metadata, stored.offset).map(|map| CommitState {
+        completion: completion_of(map),
+        ..CommitState::unknown(Tenure(i64::MIN))
+    });
+    Found { state, doubt: None }
+}
+
+/// The metadata of a commit, in at most `limit` bytes if it can be.
+pub(super) fn write(
+    point: CommitPoint,
+    state: &CommitState,
+    topic_id: Option<&str>,
+    limit: usize,
+) -> String {
+    let Completion { open, end } = &state.completion;
+    let metadata = CommitMetadata {
+        tenure: state.tenure.0,
+        base: Some(point.0),
+        topic_id: topic_id.map(str::to_owned),
+        leader_epoch: None,
+        quiet: false,
+        parked: state.parked.iter().map(row_of).collect(),
+        completion: completion::Completion { open: open.clone(), end: *end },
+        failed: state.pasts.iter().map(failed_of).collect(),
+    };
+    metadata.encode(limit)
+}
+
+fn completion_of(map: completion::Completion) -> Completion {
+    Completion { open: map.open, end: map.end }
+}
+
+fn past_of(failed: &Failed) -> (Offset, Past) {
+    let past = Past { charged: failed.charged, deliveries: failed.deliveries };
+    (Offset(failed.offset), past)
+}
+
+fn failed_of((offset, past): &(Offset, Past)) -> Failed {
+    Failed { offset: offset.0, deliveries: past.deliveries, charged: past.charged }
+}
+
+fn key_of(row: &commit_metadata::ParkedKey) -> ParkedKey {
+    let (partition, offset) = (row.partition, row.offset);
+    let last = match partition {
+        NOWHERE => ParkedLast::Named(Offset(offset)),
+        _ => ParkedLast::At(ParkPlace { partition, offset }),
+    };
+    ParkedKey { key: row.hash, last }
+}
+
+fn row_of(key: &ParkedKey) -> commit_metadata::ParkedKey {
+    let (partition, offset) = match key.last {
+        ParkedLast::Named(offset) => (NOWHERE, offset.0),
+        ParkedLast::At(place) => (place.partition, place.offset),
+    };
+    commit_metadata::ParkedKey { hash: key.key, partition, offset }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POINT: CommitPoint = CommitPoint(100);
+
+    fn state() -> CommitState {
+        let place = ParkPlace { partition: 3, offset: 9 };
+        CommitState {
+            tenure: Tenure(7),
+            completion: Completion { open: vec![100..101, 103..104], end: 106 },
+            pasts: vec![(Offset(100), Past { charged: 1, deliveries: 4 })],
+            parked: vec![
+                ParkedKey { key: 1, last: ParkedLast::Named(Offset(105)) },
+                ParkedKey { key: u64::MAX, last: ParkedLast::At(place) },
+            ],
+        }
+    }
+
+    fn stored(offset: i64) -> Stored {
+        Stored { offset, metadata: write(POINT, &state(), Some("one"), 4_096) }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let found = read(&stored(100), Some("one"));
+        assert_eq!((found.state, found.doubt), (Some(state()), None));
+        assert_eq!(read(&stored(100), None).state, Some(state()), "the broker has no topic ids");
+    }
+
+    #[test]
+    fn of_another_topic_nothing_counts_but_the_tenure() {
+        let found = read(&stored(100), Some("two"));
+        assert_eq!(found.state, Some(CommitState::unknown(Tenure(7))));
+        assert!(found.doubt.is_some_and(|doubt| doubt.contains("one") && doubt.contains("two")));
+    }
+
+    #[test]
+    fn of_another_offset_nothing_is_known_to_be_settled() {
+        let found = read(&stored(99), Some("one"));
+        let kept = CommitState { parked: state().parked, ..CommitState::unknown(Tenure(7)) };
+        assert_eq!(found.state, Some(kept));
+        assert!(found.doubt.is_some());
+    }
+
+    #[test]
+    fn a_damaged_string_is_doubted_and_a_foreign_one_is_not() {
+        let damaged = Stored { offset: 100, metadata: "fb3;t=5".to_owned() };
+        let found = read(&damaged, None);
+        assert!(found.state.is_none() && found.doubt.is_some());
+        for metadata in ["", "written by somebody"] {
+            let foreign = Stored { offset: 100, metadata: metadata.to_owned() };
+            let found = read(&foreign, None);
+            assert!(found.state.is_none() && found.doubt.is_none());
+        }
+    }
+
+    #[test]
+    fn what_parallel_consumer_had_completed_is_known() {
+        let stored = Stored { offset: 100, metadata: "bAAGNgA=".to_owned() };
+        let found = read(&stored, Some("one"));
+        assert_eq!(found.state.unwrap().completion, state().completion);
+    }
+
+    #[test]
+    fn a_small_limit_is_kept() {
+        let mut large = state();
+        large.completion.open = (100..50_000).step_by(2).map(|at| at..at + 1).collect();
+        large.completion.end = 50_000;
+        let text = write(POINT, &large, Some("one"), LIMIT_MIN);
+        assert!(text.len() <= LIMIT_MIN, "{text}");
+        assert!(CommitMetadata::decode(&text).is_ok());
+    }
+}
