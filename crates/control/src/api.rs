@@ -106,6 +106,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
             KafkaState::Connecting => "Kafka has not answered yet".to_owned(),
             KafkaState::Unreachable { reason }
             | KafkaState::Unavailable { reason }
+            | KafkaState::Waiting { reason }
             | KafkaState::Failed { reason } => reason,
         };
         waits.push(json!({ "subscription": snapshot.name, "reason": reason }));

@@ -7,6 +7,7 @@
 mod api;
 mod command;
 mod metrics;
+mod rebalances;
 mod server;
 mod shown;
 

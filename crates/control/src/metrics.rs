@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use forebay_core::{Cap, EndpointState};
-use forebay_gateway::{KafkaState, PartitionSnapshot, Snapshot};
+use forebay_gateway::{Cause, KafkaState, PartitionSnapshot, Snapshot};
 
 use crate::api::{App, snapshots};
 
@@ -195,7 +195,39 @@ pub const METRICS: &[Metric] = &[
         kind: MetricKind::Counter,
         help: "Partitions that were assigned to this process, each time counted.",
         labels: SUBSCRIPTION,
-        read: |all, samples| samples.one(&[&all.name], all.rebalances),
+        read: |all, samples| samples.one(&[&all.name], all.assignments),
+    },
+    Metric {
+        name: "forebay_rebalances_total",
+        kind: MetricKind::Counter,
+        help: "Changes of the group's assignment that this process saw, by cause: start, subscription_added, stop, members (another came or went), session_lost, fenced, partitions (a topic got some, came, went or was made anew).",
+        labels: &["subscription", "cause"],
+        read: |all, samples| {
+            for cause in Cause::ALL {
+                samples.one(&[&all.name, cause.name()], all.rebalances.of(cause));
+            }
+        },
+    },
+    Metric {
+        name: "forebay_rebalance_still_seconds_total",
+        kind: MetricKind::Counter,
+        help: "Time in which partitions stood still for rebalances, added up: from being revoked to being given back, from being assigned to being fetched.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.rebalances.still.as_secs_f64()),
+    },
+    Metric {
+        name: "forebay_rebalance_still_partitions",
+        kind: MetricKind::Gauge,
+        help: "Partitions that stand still for a rebalance now.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.rebalances.still_now),
+    },
+    Metric {
+        name: "forebay_foreign_members",
+        kind: MetricKind::Gauge,
+        help: "Members of the group that are no gateways: what they are assigned is not delivered.",
+        labels: SUBSCRIPTION,
+        read: |all, samples| samples.one(&[&all.name], all.foreign_members.len()),
     },
     Metric {
         name: "forebay_partition_commit_point",
@@ -210,6 +242,24 @@ pub const METRICS: &[Metric] = &[
         help: "Log end offset minus commit point.",
         labels: PARTITION,
         read: |all, samples| samples.each(all, PartitionSnapshot::lag),
+    },
+    Metric {
+        name: "forebay_partition_retention_margin",
+        kind: MetricKind::Gauge,
+        help: "Commit point minus the log's first offset: what retention may still delete before it takes a record that is not done.",
+        labels: PARTITION,
+        read: |all, samples| samples.each(all, PartitionSnapshot::retention_margin),
+    },
+    Metric {
+        name: "forebay_partition_retention_passed",
+        kind: MetricKind::Gauge,
+        help: "1 where retention has deleted records beyond the commit point.",
+        labels: PARTITION,
+        read: |all, samples| {
+            samples.each(all, |partition| {
+                partition.retention_margin().map(|margin| i64::from(margin < 0))
+            });
+        },
     },
     Metric {
         name: "forebay_partition_held_records",

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::api::{App, Refusal, Reload};
-use crate::{api, command, metrics};
+use crate::{api, command, metrics, rebalances};
 
 /// A bound control API.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Control {
         let guarded = Router::new()
             .route("/metrics", get(metrics::metrics))
             .route("/api/v1/commands", get(command::recorded))
+            .route("/api/v1/rebalances", get(rebalances::rebalances))
             .route("/api/v1/reload", post(command::reload))
             .route("/api/v1/subscriptions", get(api::subscriptions))
             .route("/api/v1/subscriptions/{name}", get(api::subscription))

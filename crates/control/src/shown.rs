@@ -23,6 +23,9 @@ pub(crate) struct Shown {
     bottleneck: Bottleneck,
     settled_per_second: u64,
     rebalances: u64,
+    /// Members of the group that are no gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    foreign_members: Vec<String>,
     deliveries: Deliveries,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<DeadLetters>,
@@ -91,7 +94,10 @@ struct Partition {
     stage: &'static str,
     tenure: i64,
     commit_point: i64,
+    log_start: Option<i64>,
     log_end: Option<i64>,
+    retention_margin: Option<i64>,
+    retention_passed: bool,
     lag: Option<i64>,
     held: usize,
     held_bytes: usize,
@@ -148,7 +154,8 @@ impl From<&Snapshot> for Shown {
             held: snapshot.held.clone(),
             bottleneck: bottleneck(snapshot),
             settled_per_second: snapshot.settled_per_second,
-            rebalances: snapshot.rebalances,
+            rebalances: snapshot.rebalances.all(),
+            foreign_members: snapshot.foreign_members.clone(),
             deliveries: Deliveries {
                 sent: counts.deliveries,
                 accepted: counts.accepted,
@@ -200,7 +207,10 @@ impl From<&PartitionSnapshot> for Partition {
             },
             tenure: partition.tenure,
             commit_point: partition.commit_point,
+            log_start: partition.log_start,
             log_end: partition.log_end,
+            retention_margin: partition.retention_margin(),
+            retention_passed: partition.retention_margin().is_some_and(|margin| margin < 0),
             lag: partition.lag(),
             held: partition.held,
             held_bytes: partition.held_bytes,
@@ -295,6 +305,7 @@ fn kafka(state: &KafkaState) -> (&'static str, Option<String>) {
         KafkaState::Reachable => ("reachable", None),
         KafkaState::Unreachable { reason } => ("unreachable", Some(reason.clone())),
         KafkaState::Unavailable { reason } => ("unavailable", Some(reason.clone())),
+        KafkaState::Waiting { reason } => ("waiting", Some(reason.clone())),
         KafkaState::Failed { reason } => ("failed", Some(reason.clone())),
     }
 }

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     #[command(after_help = BROKER_EXAMPLES)]
     Broker(Broker),
     /// Checks a configuration file and prints what it comes to
-    #[command(after_help = "Example:\n  forebay check-config forebay.toml")]
+    #[command(after_help = CHECK_EXAMPLES)]
     CheckConfig(CheckConfig),
     /// The main job on real flights, with scaling and crashes, judged by the services' journals
     #[command(after_help = DEMO_EXAMPLES)]
@@ -84,6 +84,17 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   forebay run -c forebay.toml
   forebay run --kafka localhost:9092 --topic payments --to http://localhost:8000/records";
+const CHECK_EXAMPLES: &str = "\
+The effective configuration, with every default, goes to standard output; what was found goes to
+standard error, a line for each with what to do. docs/reference/lint.md explains every rule.
+
+Examples:
+  forebay check-config forebay.toml
+  forebay check-config forebay.toml --against-cluster
+  forebay check-config forebay.toml --output json | jq .findings
+
+Exit codes: 0 nothing was found; 1 something was; 3 the file can't be used; 4 Kafka can't be reached
+or refuses.";
 const BROKER_EXAMPLES: &str = "\
 Examples:
   forebay broker --data /var/lib/forebay --listen 127.0.0.1:9092
@@ -103,6 +114,10 @@ pub(crate) struct Run {
     /// Kafka's bootstrap servers
     #[arg(long, value_name = "HOST:PORT", required_unless_present = "config")]
     pub(crate) kafka: Option<String>,
+    /// A Kafka client property by its own (Java) name; may be given more than once. Others can see
+    /// a command line: secrets belong in a configuration file
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = cluster::pair, requires = "kafka")]
+    pub(crate) properties: Vec<(String, String)>,
     /// Topic to read; may be given more than once
     #[arg(long, required_unless_present = "config")]
     pub(crate) topic: Vec<String>,
@@ -144,6 +159,15 @@ pub(crate) struct Broker {
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfig {
     pub(crate) file: PathBuf,
+    /// Asks the cluster as well: topics, their settings, groups and rights
+    #[arg(long)]
+    pub(crate) against_cluster: bool,
+    /// How long to wait for an answer of Kafka's
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) timeout: crate::config::Time,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Sends nothing yet.
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
-        Self::with(given(args)?, args)
+        match &args.config {
+            Some(path) => Self::of_file(&Config::load(path)?, args),
+            None => Self::with(given(args)?, args),
+        }
     }
 
     /// The cluster of a configuration file; properties of `args` count before the file's.

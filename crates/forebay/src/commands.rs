@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, Outcome};
 
 mod broker;
 mod check_config;
+mod client;
 mod consume;
 mod dead_letters;
 mod demo;

@@ -20,7 +20,7 @@ pub(crate) mod values;
 pub(crate) use problem::ConfigError;
 use problem::Source;
 use secret::Property;
-pub(crate) use values::{Size, Time, TimeOrNever, TimeRange};
+pub(crate) use values::{Moment, Size, Time, TimeOrNever, TimeRange};
 
 /// The file as it is written.
 #[derive(Debug, Deserialize, Serialize)]
@@ -181,7 +181,9 @@ pub(crate) enum Start {
     #[default]
     Earliest,
     Latest,
-    /// Nowhere: the partition stands still until an offset is committed by other means.
+    /// At the first record that is no older.
+    Time(Moment),
+    /// Nowhere: the partition stands still until an operator says where.
     None,
 }
 

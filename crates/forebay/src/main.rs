@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod exit;
 mod input;
+mod lint;
 mod logs;
 mod output;
 mod process;

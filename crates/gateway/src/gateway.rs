@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::plan::Plan;
+use crate::rebalances::RebalanceSnapshot;
 use crate::runner;
 use crate::snapshot::Snapshot;
 
@@ -18,6 +19,8 @@ const COMMANDS_MAX: usize = 64;
 /// What can be asked of a running subscription.
 pub enum Command {
     Snapshot(oneshot::Sender<Snapshot>),
+    /// The rebalances that are kept, newest first.
+    Rebalances(oneshot::Sender<Vec<RebalanceSnapshot>>),
     /// Replaces the target's endpoints.
     Endpoints(Vec<Endpoint>, oneshot::Sender<()>),
     /// Takes a changed plan: all but the group, its topics, order and guarantee.
@@ -107,6 +110,8 @@ pub struct Gateway {
     workers: Vec<Worker>,
     /// The worker that gets the next subscription.
     next: usize,
+    /// All that were there from the start have begun.
+    begun: bool,
 }
 
 /// The subscriptions that run, as they come and go.
@@ -123,6 +128,8 @@ struct Worker {
 struct New {
     plan: Plan,
     commands: mpsc::Receiver<Command>,
+    /// To a process that runs already.
+    added: bool,
     started: oneshot::Sender<Result<(), StartError>>,
 }
 
@@ -131,10 +138,11 @@ impl Gateway {
     pub async fn start(plans: Vec<Plan>) -> Result<Self, StartError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = (0..processors).map(Worker::start).collect::<Result<_, _>>()?;
-        let mut gateway = Self { handles: Handles::default(), workers, next: 0 };
+        let mut gateway = Self { handles: Handles::default(), workers, next: 0, begun: false };
         for plan in plans {
             gateway.add(plan).await?;
         }
+        gateway.begun = true;
         Ok(gateway)
     }
 
@@ -150,7 +158,7 @@ impl Gateway {
         let worker = &self.workers[self.next % self.workers.len()];
         self.next += 1;
         let gone = |name: &str| StartError::Gone { name: name.to_owned() };
-        let new = New { plan, commands, started };
+        let new = New { plan, commands, added: self.begun, started };
         worker.inbox.send(new).await.map_err(|_| gone(&handle.name))?;
         told.await.map_err(|_| gone(&handle.name))??;
         self.handles.lock_mut().push(handle);
@@ -207,6 +215,11 @@ impl Handle {
 
     pub async fn snapshot(&self) -> Result<Snapshot, Gone> {
         self.ask(Command::Snapshot).await
+    }
+
+    /// The latest rebalances, newest first.
+    pub async fn rebalances(&self) -> Result<Vec<RebalanceSnapshot>, Gone> {
+        self.ask(Command::Rebalances).await
     }
 
     /// Replaces the target's endpoints; what is in flight to others is awaited.
@@ -269,8 +282,8 @@ async fn work(mut inbox: mpsc::Receiver<New>) {
     while open || !running.is_empty() {
         tokio::select! {
             new = inbox.recv(), if open => match new {
-                Some(New { plan, commands, started }) => {
-                    let outcome = runner::start(plan, commands).map(|run| {
+                Some(New { plan, commands, added, started }) => {
+                    let outcome = runner::start(plan, added, commands).map(|run| {
                         running.spawn_local(run);
                     });
                     // Whoever waits for it is gone only if the whole start was given up.

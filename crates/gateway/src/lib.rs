@@ -9,6 +9,7 @@ mod discovery;
 mod gateway;
 mod leaving;
 mod plan;
+mod rebalances;
 mod runner;
 mod slot;
 mod snapshot;
@@ -18,6 +19,7 @@ pub use gateway::{
     ChangeError, Command, Gateway, Gone, Handle, Handles, OperatorError, Order, Place, StartError,
 };
 pub use plan::{Discovery, LettersPlan, ParkPlan, Plan};
+pub use rebalances::{Cause, Moved, RebalanceCounts, RebalanceSnapshot};
 pub use snapshot::{
     BlockedSnapshot, CapShares, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
 };

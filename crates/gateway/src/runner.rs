@@ -13,7 +13,8 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition,
+    Assigned, Commit, Intake, IntakeEvent, LossCause, PartitionQueue, Record as KafkaRecord,
+    TopicPartition,
 };
 use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata;
@@ -24,6 +25,7 @@ use crate::discovery::Names;
 use crate::gateway::{Command, StartError};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
+use crate::rebalances::Rebalances;
 use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold};
 use crate::standing::Standing;
@@ -33,6 +35,7 @@ mod endpoints;
 mod leaving;
 mod metadata;
 mod park;
+mod rebalance;
 mod snapshot;
 
 use park::Payload;
@@ -72,7 +75,10 @@ pub(crate) struct Runner {
     sooner: Notify,
     armed: Cell<Option<Instant>>,
     kafka: RefCell<Standing>,
-    rebalances: Cell<u64>,
+    assignments: Cell<u64>,
+    rebalances: RefCell<Rebalances>,
+    /// Members of the group that are no gateways, in words.
+    foreign: RefCell<Vec<String>>,
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
     caps: RefCell<CapShares>,
@@ -114,9 +120,11 @@ struct Rate {
     per_second: u64,
 }
 
-/// Starts the intake. The future runs the subscription until it is stopped.
+/// Starts the intake. The future runs the subscription until it is stopped. `added`: to a process
+/// that runs already.
 pub(crate) fn start(
     plan: Plan,
+    added: bool,
     inbox: mpsc::Receiver<Command>,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
@@ -154,8 +162,10 @@ pub(crate) fn start(
         sooner: Notify::new(),
         armed: Cell::new(None),
         kafka: RefCell::default(),
+        assignments: Cell::new(0),
+        rebalances: RefCell::new(Rebalances::new(added)),
+        foreign: RefCell::default(),
         metadata_limit: Cell::new(commit_metadata::MAX_LEN),
-        rebalances: Cell::new(0),
         rate: Cell::default(),
         stopping: RefCell::default(),
         caps: RefCell::default(),
@@ -215,6 +225,7 @@ impl Runner {
                     self.commit(partition, point, state);
                 }
                 Some(Output::Fetch { partition, tenure, records, bytes }) => {
+                    self.ready(partition, now);
                     let mut seats = self.seats.borrow_mut();
                     if let Some(seated) = &mut seats[partition.0 as usize].assigned {
                         seated.wanted = Some(Wanted { tenure, records, bytes });
@@ -271,7 +282,7 @@ impl Runner {
             match event {
                 IntakeEvent::Assigned(assigned) => self.assigned(assigned),
                 IntakeEvent::Revoked(partitions) => self.revoked(&partitions),
-                IntakeEvent::Lost(partitions) => self.lost(&partitions),
+                IntakeEvent::Lost(partitions, why) => self.lost(&partitions, why),
                 IntakeEvent::Committed { partition, offset } => {
                     self.commit_answered(&partition, offset, true);
                 }
@@ -295,6 +306,20 @@ impl Runner {
                     tracing::error!(subscription = self.name, "{reason}");
                     self.kafka.borrow_mut().unavailable(topic, reason);
                 }
+                IntakeEvent::Available { topic } => {
+                    tracing::info!(subscription = self.name, "topic `{topic}` can be read");
+                    self.kafka.borrow_mut().available(&topic);
+                }
+                IntakeEvent::Rebalanced(step) => self.rebalanced(step),
+                IntakeEvent::Foreign(members) => self.foreign_members(members),
+                IntakeEvent::WaitsForId { reason } => {
+                    let reason = format!(
+                        "the group has our instance id in use until the session of whoever had it \
+                         ends; asking again ({reason})"
+                    );
+                    tracing::warn!(subscription = self.name, "{reason}");
+                    self.kafka.borrow_mut().waits(reason);
+                }
                 IntakeEvent::Unreachable { reason } => {
                     tracing::error!(subscription = self.name, "Kafka is out of reach: {reason}");
                     self.kafka.borrow_mut().unreachable(reason);
@@ -317,7 +342,7 @@ impl Runner {
             return;
         }
         let id = self.seat(&assigned.partition);
-        self.rebalances.set(self.rebalances.get() + 1);
+        self.assignments.set(self.assignments.get() + 1);
         self.kafka.borrow_mut().assigned(&assigned.partition.topic);
         let stored = assigned.stored.as_ref();
         let found = stored.map(|stored| metadata::read(stored, assigned.topic_id.as_deref()));
@@ -414,11 +439,16 @@ impl Runner {
         seated.is_some_and(|seated| seated.hold == Some(Hold::NoOffset))
     }
 
-    fn lost(&self, partitions: &[TopicPartition]) {
+    fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
+        let why = match why {
+            LossCause::Session => "is lost to another member",
+            LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
+        };
         for partition in partitions {
-            tracing::warn!(subscription = self.name, "{partition} is lost to another member");
+            tracing::warn!(subscription = self.name, "{partition} {why}");
             let id = self.seat(partition);
             self.forget_seek(id);
+            self.rebalances.borrow_mut().lost(partition, self.clock.now());
             self.seats.borrow_mut()[id.0 as usize].assigned = None;
             self.handle(Input::Lost { partition: id });
         }
@@ -431,6 +461,7 @@ impl Runner {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         seat.assigned = None;
+        self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
         if self.stopping.borrow().is_none() {
             self.intake.release(seat.partition.clone());
         }
@@ -577,6 +608,9 @@ impl Runner {
             Command::Seek(places, answer) => {
                 let _ = answer.send(self.seek(&places));
             }
+            Command::Rebalances(answer) => {
+                let _ = answer.send(self.rebalances.borrow().kept());
+            }
             Command::Stop(answer) => self.stop(answer),
         }
     }
@@ -584,6 +618,7 @@ impl Runner {
     /// Drains everything, as if all partitions were revoked.
     fn stop(&self, answer: oneshot::Sender<()>) {
         *self.stopping.borrow_mut() = Some(answer);
+        self.stops();
         let seats = self.seats.borrow().len();
         for index in 0..seats {
             let id = PartitionId(index as u32);

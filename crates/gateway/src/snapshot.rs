@@ -5,6 +5,8 @@ use std::time::Duration;
 use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage};
 use forebay_kafka::TopicPartition;
 
+use crate::rebalances::RebalanceCounts;
+
 /// One subscription.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -39,8 +41,11 @@ pub struct Snapshot {
     pub park_fails: Option<String>,
     /// Records settled in the last full second.
     pub settled_per_second: u64,
-    /// Changes of this process's assignment since it started.
-    pub rebalances: u64,
+    /// Partitions that were assigned to this process, each time counted.
+    pub assignments: u64,
+    pub rebalances: RebalanceCounts,
+    /// Members of the group that are no gateways, in words.
+    pub foreign_members: Vec<String>,
 }
 
 /// How this subscription stands with Kafka.
@@ -54,6 +59,10 @@ pub enum KafkaState {
     },
     /// The topic does not exist or may not be read.
     Unavailable {
+        reason: String,
+    },
+    /// The group has this member's instance id in use, for now.
+    Waiting {
         reason: String,
     },
     /// This group member is finished.
@@ -74,6 +83,8 @@ pub struct PartitionSnapshot {
     pub map_weight: usize,
     /// Exclusive end of what is done, acknowledged by Kafka.
     pub commit_point: i64,
+    /// First offset of the log as last heard; none before the first answer.
+    pub log_start: Option<i64>,
     /// End of the log as last heard; none before the first answer.
     pub log_end: Option<i64>,
     pub held: usize,
@@ -155,18 +166,25 @@ impl PartitionSnapshot {
     pub fn lag(&self) -> Option<i64> {
         Some((self.log_end? - self.commit_point).max(0))
     }
+
+    /// Commit point − log start: how many records retention may still delete before it takes one
+    /// that is not done. Negative where it has; none where either end is not known.
+    pub fn retention_margin(&self) -> Option<i64> {
+        (self.commit_point >= 0).then_some(self.commit_point - self.log_start?)
+    }
 }
 
 impl std::fmt::Display for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoOffset => f.write_str(
-                "no offset is committed and start is \"none\": commit one, or change `start`",
+                "no offset is committed and start is \"none\": `forebay subscriptions seek` says where \
+                 to begin",
             ),
             Self::OutOfRange { offset, log_start, log_end } => write!(
                 f,
                 "offset {offset} is not in the log, which holds {log_start} to {log_end}: records were \
-                 deleted before they were read, or the topic was made anew; then restart"
+                 deleted before they were read; `forebay subscriptions seek` says where to go on"
             ),
         }
     }

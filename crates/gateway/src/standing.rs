@@ -13,6 +13,8 @@ pub(crate) struct Standing {
     reach: Option<Result<(), String>>,
     /// Topics that can't be read, and why.
     unavailable: BTreeMap<Arc<str>, String>,
+    /// Why the group does not take this member in yet.
+    waits: Option<String>,
     /// Why the group member ended.
     failed: Option<String>,
 }
@@ -20,12 +22,15 @@ pub(crate) struct Standing {
 impl Standing {
     pub(crate) fn state(&self) -> KafkaState {
         let unavailable = self.unavailable.values().next();
-        match (&self.failed, &self.reach, unavailable) {
-            (Some(reason), ..) => KafkaState::Failed { reason: reason.clone() },
-            (_, Some(Err(reason)), _) => KafkaState::Unreachable { reason: reason.clone() },
+        if let Some(reason) = &self.failed {
+            return KafkaState::Failed { reason: reason.clone() };
+        }
+        match (&self.reach, &self.waits, unavailable) {
+            (Some(Err(reason)), ..) => KafkaState::Unreachable { reason: reason.clone() },
+            (_, Some(reason), _) => KafkaState::Waiting { reason: reason.clone() },
             (.., Some(reason)) => KafkaState::Unavailable { reason: reason.clone() },
-            (_, Some(Ok(())), _) => KafkaState::Reachable,
-            (_, None, _) => KafkaState::Connecting,
+            (Some(Ok(())), ..) => KafkaState::Reachable,
+            (None, ..) => KafkaState::Connecting,
         }
     }
 
@@ -39,6 +44,21 @@ impl Standing {
 
     pub(crate) fn unavailable(&mut self, topic: Arc<str>, reason: String) {
         self.unavailable.insert(topic, reason);
+    }
+
+    /// The topic can be read.
+    pub(crate) fn available(&mut self, topic: &str) {
+        self.unavailable.remove(topic);
+    }
+
+    /// The group does not take this member in yet.
+    pub(crate) fn waits(&mut self, reason: String) {
+        self.waits = Some(reason);
+    }
+
+    /// The group has assigned this member something, be it nothing.
+    pub(crate) fn joined(&mut self) {
+        self.waits = None;
     }
 
     /// A partition of `topic` is ours: Kafka answers, and the topic is there.
@@ -97,6 +117,30 @@ mod tests {
             standing.assigned("absent");
         };
         assert_eq!(state(of_this), KafkaState::Reachable);
+    }
+
+    #[test]
+    fn a_topic_that_is_there_again_is_told_by_no_assignment_alone() {
+        let back = |standing: &mut Standing| {
+            standing.reachable();
+            absent(standing);
+            standing.available("absent");
+        };
+        assert_eq!(state(back), KafkaState::Reachable);
+    }
+
+    #[test]
+    fn a_member_waits_until_its_group_takes_it_in() {
+        let waits = |standing: &mut Standing| {
+            standing.reachable();
+            standing.waits("the id is taken".to_owned());
+        };
+        assert_eq!(state(waits), KafkaState::Waiting { reason: "the id is taken".to_owned() });
+        let joined = |standing: &mut Standing| {
+            waits(standing);
+            standing.joined();
+        };
+        assert_eq!(state(joined), KafkaState::Reachable);
     }
 
     #[test]

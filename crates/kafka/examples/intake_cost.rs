@@ -92,7 +92,9 @@ fn read(
         records_max: 20_000,
         bytes_max: 64 << 20,
         drain: Duration::from_secs(1),
-        committed_at: None,
+        keeps_book: false,
+        committed_for: None,
+        kin: None,
     };
     let intake = Intake::start(config, waker)?;
     let (mut queues, mut taken, mut wakes) = (Vec::new(), 0, 0_u64);

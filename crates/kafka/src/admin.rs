@@ -2,9 +2,11 @@
 //! or the timeout; errors say what was asked and of whom.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryResult, Producer, ProducerContext, ThreadedProducer};
@@ -13,13 +15,18 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use crate::error::{Asked, KafkaError};
 use crate::logs::Logs;
 use crate::native::Row;
-use crate::native::admin::{AdminClient, NativeGroup, NativeMember};
+use crate::native::admin::{AdminClient, NativeGroup, NativeMember, Setting};
+use crate::native::token::WithToken;
 use crate::properties::Properties;
 use crate::record::TopicPartition;
 
 /// A client for such calls. It may be used from several threads.
 pub struct Admin {
-    client: ThreadedProducer<AdminContext>,
+    client: WithToken<ThreadedProducer<AdminContext>>,
+    logs: Logs,
+    properties: Properties,
+    /// The group whose offsets were asked for last, and the client that asks.
+    offsets: Mutex<Option<(String, WithToken<BaseConsumer<Logs>>)>>,
     servers: String,
     timeout: Duration,
 }
@@ -50,7 +57,16 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// One setting of a topic. Sensitive values are absent.
+/// What this client may do with a topic or a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Whether the broker told; if not, the others mean nothing.
+    pub known: bool,
+    pub read: bool,
+    pub write: bool,
+}
+
+/// One setting of a topic or a broker. Sensitive values are absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
     pub name: String,
@@ -139,17 +155,23 @@ impl ProducerContext for AdminContext {
 impl Admin {
     /// `timeout` bounds each call.
     pub fn new(properties: &Properties, timeout: Duration) -> Result<Self, KafkaError> {
-        let client = properties
+        let logs = Logs::new("admin");
+        let client: ThreadedProducer<_> = properties
             .admin()
-            .create_with_context(AdminContext(Logs::new("admin")))
-            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
-        Ok(Self { client, servers: properties.servers().to_owned(), timeout })
+            .create_with_context(AdminContext(logs.clone()))
+            .map_err(|error| KafkaError::made(&error))?;
+        let client = WithToken::new(client, |it| it.client().native_client(), properties.token())
+            .map_err(|error| KafkaError::made(&error))?;
+        let servers = properties.servers().to_owned();
+        let (properties, offsets) = (properties.clone(), Mutex::default());
+        Ok(Self { client, logs, properties, offsets, servers, timeout })
     }
 
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
         let id = self.client.client().fetch_cluster_id(self.timeout);
         id.ok_or_else(|| {
-            self.asked("ask for the cluster's id").failed(Code::OperationTimedOut, None)
+            let asked = self.asked("ask for the cluster's id");
+            asked.failed(Code::OperationTimedOut, None).because(self.logs.trouble())
         })
     }
 
@@ -160,7 +182,7 @@ impl Admin {
             .client
             .client()
             .fetch_metadata(None, self.timeout)
-            .map_err(|error| asked.error(&error))?;
+            .map_err(|error| asked.error(&error).because(self.logs.trouble()))?;
         let mut topics: Vec<_> = metadata.topics().iter().map(described).collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(topics)
@@ -177,11 +199,55 @@ impl Admin {
     pub fn topic_configs(&self, topic: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
         let doing = format!("describe the settings of topic {topic}");
         let configs = self.native().topic_configs(topic);
-        let configs = configs.map_err(|failed| self.failed(&doing, failed))?;
-        Ok(configs
-            .into_iter()
-            .map(|(name, value, is_default)| ConfigEntry { name, value, is_default })
-            .collect())
+        Ok(entries(configs.map_err(|failed| self.failed(&doing, failed))?))
+    }
+
+    /// Ids of the brokers that are there now, in ascending order.
+    pub fn brokers(&self) -> Result<Vec<i32>, KafkaError> {
+        let asked = self.asked("list brokers");
+        let metadata = self
+            .client
+            .client()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| asked.error(&error).because(self.logs.trouble()))?;
+        let mut ids: Vec<_> = metadata.brokers().iter().map(|broker| broker.id()).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    pub fn broker_configs(&self, broker: i32) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let doing = format!("describe the settings of broker {broker}");
+        let configs = self.native().broker_configs(broker);
+        Ok(entries(configs.map_err(|failed| self.failed(&doing, failed))?))
+    }
+
+    /// What this client may do with each topic, by the topic's name. Topics that do not exist are
+    /// absent.
+    pub fn topic_rights(&self, topics: &[&str]) -> Result<BTreeMap<String, Rights>, KafkaError> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let doing = format!("ask what may be done with topics {}", topics.join(", "));
+        let known = self.native().topic_operations(topics);
+        let known = known.map_err(|failed| self.failed(&doing, failed))?;
+        let rights = known.into_iter().filter_map(|(name, known)| match known {
+            Ok(operations) => Some((name, Rights::of(&operations))),
+            Err((Code::TopicAuthorizationFailed, _)) => Some((name, Rights::NONE)),
+            Err(_) => None,
+        });
+        Ok(rights.collect())
+    }
+
+    /// The same with a group; `None` where that can't be known before the group exists.
+    pub fn group_rights(&self, group: &str) -> Result<Option<Rights>, KafkaError> {
+        match self.native().group_operations(group) {
+            Ok(operations) => Ok(Some(Rights::of(&operations))),
+            Err((Code::GroupAuthorizationFailed, _)) => Ok(Some(Rights::NONE)),
+            Err((Code::GroupIdNotFound, _)) => Ok(None),
+            Err(failed) => {
+                Err(self.failed(&format!("ask for the rights to group {group}"), failed))
+            }
+        }
     }
 
     pub fn create_topic(&self, topic: &NewTopic) -> Result<(), KafkaError> {
@@ -195,6 +261,42 @@ impl Admin {
     pub fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
         let doing = format!("delete topic {topic}");
         self.native().delete_topic(topic).map_err(|failed| self.failed(&doing, failed))
+    }
+
+    /// Raises a topic's number of partitions to `partitions`.
+    pub fn create_partitions(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        let doing = format!("give topic {topic} {partitions} partitions");
+        let partitions = usize::try_from(partitions).unwrap_or(0);
+        let created = self.native().create_partitions(topic, partitions);
+        created.map_err(|failed| self.failed(&doing, failed))
+    }
+
+    /// Deletes the records of a partition before an offset, as retention would.
+    pub fn delete_records(
+        &self,
+        partition: &TopicPartition,
+        before: i64,
+    ) -> Result<(), KafkaError> {
+        let doing = format!("delete the records of {partition} before offset {before}");
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(
+            &partition.topic,
+            partition.partition,
+            Offset::Offset(before.max(0)),
+        )
+        .expect("a plain offset");
+        let rows = self.native().delete_records(&list);
+        let rows = rows.map_err(|failed| self.failed(&doing, failed))?;
+        match rows.into_iter().find_map(|row| row.error) {
+            Some(code) => Err(self.asked(&doing).failed(code, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a group that has no members, with its offsets.
+    pub fn delete_group(&self, group: &str) -> Result<(), KafkaError> {
+        let doing = format!("delete group {group}");
+        self.native().delete_group(group).map_err(|failed| self.failed(&doing, failed))
     }
 
     /// All groups, by name.
@@ -250,25 +352,62 @@ impl Admin {
     /// All committed offsets of a group; none for a group that does not exist.
     pub fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>, KafkaError> {
         let doing = format!("list the offsets of group {group}");
-        let rows = match self.native().group_offsets(group) {
-            Err((Code::GroupIdNotFound, _)) => Vec::new(),
-            other => other.map_err(|failed| self.failed(&doing, failed))?,
-        };
-        let mut offsets = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Some(code) = row.error {
-                return Err(self.asked(&doing).failed(code, None));
+        let asked = self.asked(&doing);
+        let mut all = TopicPartitionList::new();
+        for topic in self.topics()? {
+            for layout in topic.partitions {
+                all.add_partition(&topic.name, layout.partition);
             }
-            if row.offset >= 0 {
+        }
+        let mut asking = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = match asking.take().filter(|(known, _)| known == group) {
+            Some((_, consumer)) => consumer,
+            None => self.member_that_never_joins(group)?,
+        };
+        let answer = consumer.committed_offsets(all, self.timeout);
+        // Its logs wait there.
+        while consumer.poll(Duration::ZERO).is_some() {}
+        *asking = Some((group.to_owned(), consumer));
+        drop(asking);
+        let mut offsets = Vec::new();
+        for row in answer.map_err(|error| asked.error(&error))?.elements() {
+            match row.error() {
+                Ok(()) => {}
+                // Nothing of a topic that we must not see is shown.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(asked.error(&error)),
+            }
+            if let Offset::Offset(offset) = row.offset() {
                 offsets.push(GroupOffset {
-                    partition: TopicPartition::new(row.topic, row.partition),
-                    offset: row.offset,
-                    metadata: row.metadata.unwrap_or_default(),
+                    partition: TopicPartition::new(row.topic(), row.partition()),
+                    offset,
+                    metadata: row.metadata().to_owned(),
                 });
             }
         }
         offsets.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok(offsets)
+    }
+
+    /// A client for the group's offsets. librdkafka's own admin request for them, which would need
+    /// no list of partitions, ends the process where the group has just got another coordinator.
+    fn member_that_never_joins(
+        &self,
+        group: &str,
+    ) -> Result<WithToken<BaseConsumer<Logs>>, KafkaError> {
+        let client: BaseConsumer<_> = self
+            .properties
+            .consumer()
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .create_with_context(self.logs.clone())
+            .map_err(|error| KafkaError::made(&error))?;
+        WithToken::new(client, |it| it.client().native_client(), self.properties.token())
+            .map_err(|error| KafkaError::made(&error))
     }
 
     /// One answer for each question, in their order.
@@ -289,7 +428,15 @@ impl Admin {
             list.add_partition_offset(&partition.topic, partition.partition, at)
                 .expect("these offsets are representable");
         }
-        let rows = self.native().offsets(&list);
+        let mut rows = self.native().offsets(&list);
+        if rows.as_ref().map_or(true, |rows| rows.iter().any(|row| row.error.is_some())) {
+            // librdkafka goes on asking the leaders that it knows, for minutes, unless a broker says
+            // that it is none; one that is gone says nothing.
+            if let Err(error) = self.client.client().fetch_metadata(None, self.timeout) {
+                return Err(self.asked("list log offsets").error(&error));
+            }
+            rows = self.native().offsets(&list);
+        }
         let rows = rows.map_err(|failed| self.failed("list log offsets", failed))?;
         let answers: HashMap<(&str, i32), &Row> =
             rows.iter().map(|row| ((row.topic.as_str(), row.partition), row)).collect();
@@ -317,8 +464,29 @@ impl Admin {
     }
 
     fn failed(&self, doing: &str, (code, reason): (Code, String)) -> KafkaError {
-        self.asked(doing).failed(code, Some(reason))
+        self.asked(doing).failed(code, Some(reason)).because(self.logs.trouble())
     }
+}
+
+impl Rights {
+    /// Nothing at all, not even seeing it.
+    pub const NONE: Self = Self { known: true, read: false, write: false };
+
+    /// From the numbers of Kafka's operations; a broker that tells none is one that does not tell.
+    fn of(operations: &[i32]) -> Self {
+        const READ: i32 = 3;
+        const WRITE: i32 = 4;
+        Self {
+            known: !operations.is_empty(),
+            read: operations.contains(&READ),
+            write: operations.contains(&WRITE),
+        }
+    }
+}
+
+fn entries(settings: Vec<Setting>) -> Vec<ConfigEntry> {
+    let entry = |(name, value, is_default)| ConfigEntry { name, value, is_default };
+    settings.into_iter().map(entry).collect()
 }
 
 fn described(topic: &MetadataTopic) -> TopicDescription {
@@ -334,4 +502,23 @@ fn described(topic: &MetadataTopic) -> TopicDescription {
         .collect();
     partitions.sort_by_key(|layout| layout.partition);
     TopicDescription { name: topic.name().to_owned(), partitions }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[test]
+    fn a_group_that_has_just_got_another_coordinator_is_asked_again() {
+        let cluster = MockCluster::new(3).expect("a cluster in this process");
+        let given = [("bootstrap.servers".to_owned(), cluster.bootstrap_servers())];
+        let properties = Properties::parse(&given.into()).expect("an address is enough");
+        let admin = Admin::new(&properties, Duration::from_secs(10)).expect("a client");
+        let moved = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR];
+        cluster.request_errors(RDKafkaApiKey::OffsetFetch, &moved);
+        assert_eq!(admin.group_offsets("group").expect("an answer"), []);
+    }
 }

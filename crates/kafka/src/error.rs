@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+use crate::trouble::{Trouble, unmade};
+
 /// A failed request, or a client that could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KafkaError {
@@ -17,13 +19,16 @@ pub enum KafkaError {
     /// No connection, or it broke.
     #[error("{doing}: cannot reach {servers}: {reason}")]
     Unreachable { doing: String, servers: String, reason: String },
+    /// Somebody answered, and one side did not accept who or how the other is: TLS or the login.
+    #[error("{doing}: no trust between {servers} and this client: {reason}")]
+    Untrusted { doing: String, servers: String, reason: String },
     /// The cluster answered with an error.
     #[error("{doing}: {servers} says: {reason}")]
     Refused { doing: String, servers: String, reason: String, retry: bool },
     /// What stands beside a committed offset is longer than `offset.metadata.max.bytes` allows.
     #[error("{doing}: {servers} says: {reason}")]
     MetadataTooLarge { doing: String, servers: String, reason: String },
-    /// This client can't go on: another took its `group.instance.id`, or its credentials are bad.
+    /// This client can't go on: another took its `group.instance.id`.
     #[error("{doing}: {reason}")]
     Fatal { doing: String, reason: String },
 }
@@ -32,11 +37,37 @@ impl KafkaError {
     /// Whether the same request may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Unreachable { .. } => true,
+            Self::Timeout { .. } | Self::Unreachable { .. } | Self::Untrusted { .. } => true,
             Self::Refused { retry, .. } => *retry,
             Self::Client { .. } | Self::Fatal { .. } => false,
             // By less.
             Self::MetadataTooLarge { .. } => true,
+        }
+    }
+
+    /// A client that could not be made. The values that it was given are left out.
+    pub(crate) fn made(error: &rdkafka::error::KafkaError) -> Self {
+        let reason = match error {
+            rdkafka::error::KafkaError::ClientConfig(_, reason, name, _) => {
+                format!("{name}: {reason}")
+            }
+            rdkafka::error::KafkaError::ClientCreation(reason) => unmade(reason),
+            other => other.to_string(),
+        };
+        Self::Client { reason }
+    }
+
+    /// The same, with why connections failed, where that is known and explains it.
+    pub(crate) fn because(self, trouble: Option<Trouble>) -> Self {
+        match (self, trouble) {
+            (
+                Self::Timeout { doing, servers, .. } | Self::Unreachable { doing, servers, .. },
+                Some(Trouble { reason, untrusted }),
+            ) => match untrusted {
+                true => Self::Untrusted { doing, servers, reason },
+                false => Self::Unreachable { doing, servers, reason },
+            },
+            (error, _) => error,
         }
     }
 
@@ -71,11 +102,12 @@ impl Asked<'_> {
                 KafkaError::Unreachable { doing, servers, reason }
             }
             Code::OffsetMetadataTooLarge => KafkaError::MetadataTooLarge { doing, servers, reason },
-            Code::Fatal
-            | Code::Fenced
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::FencedInstanceId => KafkaError::Fatal { doing, reason },
+            Code::SSL | Code::Authentication | Code::SaslAuthenticationFailed => {
+                KafkaError::Untrusted { doing, servers, reason }
+            }
+            Code::Fatal | Code::Fenced | Code::FencedInstanceId => {
+                KafkaError::Fatal { doing, reason }
+            }
             _ => KafkaError::Refused { doing, servers, reason, retry: may_pass(code) },
         }
     }

@@ -14,6 +14,7 @@
 //!
 //! It leaves out what a record means, which offsets to commit, and when.
 
+mod book;
 mod events;
 mod lookup;
 mod member;
@@ -33,7 +34,7 @@ use crate::error::KafkaError;
 use crate::properties::Properties;
 use crate::record::TopicPartition;
 
-pub use events::{Assigned, IntakeEvent, Stored};
+pub use events::{Assigned, IntakeEvent, LossCause, Rebalance, RebalanceCause, Stored};
 pub use queue::PartitionQueue;
 pub use shared::Watermarks;
 
@@ -60,20 +61,26 @@ pub struct IntakeConfig {
     pub bytes_max: usize,
     /// How long a revoked partition may take to be drained, from [`IntakeEvent::Revoked`] on.
     pub drain: Duration,
-    /// Reads out of commit metadata when that commit was made (ms since the epoch), if it says so.
-    ///
-    /// With it a partition without a commit is told apart from one whose first owner is only just
-    /// starting, beside us. Without it, any commit in the topic makes the rest "appeared later".
-    pub committed_at: Option<fn(&str) -> Option<i64>>,
+    /// Whether `Latest` and `Time` are resolved once for the group, which `__forebay` keeps for
+    /// ever; else once for this intake.
+    pub keeps_book: bool,
+    /// Reads out of commit metadata for which topic, by its id, a commit was made, if it says so. A
+    /// commit for another topic than there is now is of one that was deleted: its partition starts
+    /// at the beginning.
+    pub committed_for: Option<fn(&str) -> Option<String>>,
+    /// Members whose instance id ends so are of our kind, as are those with our client id.
+    pub kin: Option<String>,
 }
 
-/// Where to start a partition that has no committed offset. A partition that appeared after its
-/// topic was first read always starts at its beginning, so that `Latest` loses nothing of it.
+/// Where to start a partition that has no committed offset. `Latest` and `Time` are resolved for
+/// all partitions of a topic when the group first meets it; one that appears later, and all of a
+/// topic that was deleted and made anew, start at their beginning, so that nothing of them is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartPolicy {
     Earliest,
     Latest,
-    /// Do not start: [`Assigned::start`] is `None` until [`Intake::seek`].
+    /// Do not start, whenever the partition appeared: [`Assigned::start`] is `None` until
+    /// [`Intake::seek`].
     None,
     /// At the first record whose timestamp (ms since the epoch) is not before this one.
     Time(i64),

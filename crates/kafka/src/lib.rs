@@ -21,15 +21,18 @@ mod produce;
 mod properties;
 mod reader;
 mod record;
+mod token;
+mod trouble;
 
 pub use admin::{
     Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member,
-    NewTopic, OffsetSpec, TopicDescription, TopicLayout,
+    NewTopic, OffsetSpec, Rights, TopicDescription, TopicLayout,
 };
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Intake, IntakeConfig, IntakeEvent, PartitionQueue, StartPolicy, Stored, Watermarks,
+    Assigned, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    RebalanceCause, StartPolicy, Stored, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};
 pub use properties::{Properties, PropertyError, PropertyFault};

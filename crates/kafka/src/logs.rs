@@ -11,8 +11,10 @@ use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr;
+
+use crate::trouble::Trouble;
 
 const QUIET: Duration = Duration::from_secs(30);
 /// Different lines that are remembered; there are few, unless a broker invents names.
@@ -24,6 +26,8 @@ pub(crate) struct Logs {
     /// Whose client it is, for people: `intake payments`, `admin`, …
     client: Arc<str>,
     seen: Arc<Mutex<HashMap<String, Seen>>>,
+    /// The latest failed connection.
+    trouble: Arc<Mutex<Option<(Instant, Trouble)>>>,
 }
 
 struct Seen {
@@ -33,11 +37,16 @@ struct Seen {
 
 impl Logs {
     pub(crate) fn new(client: impl Into<Arc<str>>) -> Self {
-        Self { client: client.into(), seen: Arc::default() }
+        Self { client: client.into(), seen: Arc::default(), trouble: Arc::default() }
     }
 
     /// One line of librdkafka's, at a syslog level (0–7).
     pub(crate) fn line(&self, level: i32, facility: &str, line: &str) {
+        // Of some failed connections it tells here alone.
+        if facility == "FAIL" {
+            let told = line.split_once("]: ").map_or(line, |(_, told)| told);
+            self.remember(Trouble::new(told));
+        }
         let Some(held_back) = self.admit(facility, line, Instant::now()) else { return };
         let client = &*self.client;
         match level {
@@ -46,6 +55,30 @@ impl Logs {
             5..=6 => tracing::info!(target: "librdkafka", client, facility, held_back, "{line}"),
             _ => tracing::debug!(target: "librdkafka", client, facility, held_back, "{line}"),
         }
+    }
+
+    /// Remembers why a connection failed, if this is about one.
+    pub(crate) fn failed(&self, code: Option<Code>, reason: &str) {
+        let about_one = matches!(
+            code,
+            Some(Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication)
+        );
+        if about_one {
+            self.remember(Trouble::new(reason));
+        } else if code == Some(Code::AllBrokersDown) && self.trouble().is_none() {
+            self.remember(Trouble::hung_up());
+        }
+    }
+
+    fn remember(&self, trouble: Trouble) {
+        let mut latest = self.trouble.lock().expect("nothing that holds the lock panics");
+        *latest = Some((Instant::now(), trouble));
+    }
+
+    /// Why connections fail, if one did lately: librdkafka tells the same failure each half minute.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        let trouble = self.trouble.lock().expect("nothing that holds the lock panics");
+        trouble.as_ref().filter(|(at, _)| at.elapsed() < 2 * QUIET).map(|(_, it)| it.clone())
     }
 
     /// How many lines like it were held back since the last one; `None` to hold back this one.
@@ -77,6 +110,7 @@ impl ClientContext for Logs {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.failed(error.rdkafka_error_code(), reason);
         self.line(4, "ERROR", &format!("{reason} ({error})"));
     }
 }

@@ -3,7 +3,8 @@
 //! - [`client`]: a consumer whose events are read one by one, with the partition an error is
 //!   about, and with header names and commit metadata that may hold any bytes (the wrapper panics
 //!   on those that are not UTF-8, and they come from the network);
-//! - [`admin`]: admin requests about groups and offsets.
+//! - [`admin`]: admin requests about groups and offsets;
+//! - [`token`]: tokens for clients that nobody polls yet.
 //!
 //! Each function is safe to call: pointers stay in here, and each object librdkafka gives away is
 //! owned by a guard that destroys it on every path.
@@ -11,6 +12,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod client;
+pub(crate) mod token;
 
 use std::ffi::{CStr, c_char};
 

@@ -18,6 +18,7 @@ use rdkafka::producer::{
 
 use crate::error::{Asked, KafkaError};
 use crate::logs::Logs;
+use crate::native::token::WithToken;
 use crate::properties::Properties;
 
 /// A record to produce. Everything is copied on [`Producer::send`].
@@ -90,19 +91,40 @@ impl ProducerContext for Context {
 impl Context {
     fn failed(&self, topic: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
         let doing = format!("produce to topic {topic}");
-        Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO }.error(error)
+        Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO }
+            .error(error)
+            .because(self.logs.trouble())
     }
 }
 
 /// A producer with a thread of its own for answers. Cheap to share by reference.
 pub struct Producer {
-    inner: ThreadedProducer<Context>,
+    inner: WithToken<ThreadedProducer<Context>>,
 }
 
 impl Producer {
     /// `name` says in logs whose producer it is. Unreachable clusters are waited for, each record
     /// for `delivery.timeout.ms` at most.
     pub fn new(properties: &Properties, name: &str) -> Result<Self, KafkaError> {
+        Self::with(&properties.producer(), properties, name)
+    }
+
+    /// One that gives up a record after this time, whatever the properties say.
+    pub(crate) fn impatient(
+        properties: &Properties,
+        name: &str,
+        within: Duration,
+    ) -> Result<Self, KafkaError> {
+        let mut client = properties.producer();
+        client.set("delivery.timeout.ms", within.as_millis().to_string()).set("linger.ms", "0");
+        Self::with(&client, properties, name)
+    }
+
+    fn with(
+        client: &rdkafka::ClientConfig,
+        properties: &Properties,
+        name: &str,
+    ) -> Result<Self, KafkaError> {
         let context = Context {
             logs: Logs::new(name),
             servers: properties.servers().to_owned(),
@@ -110,10 +132,11 @@ impl Producer {
             answered: Mutex::new(0),
             room: Condvar::new(),
         };
-        let inner = properties
-            .producer()
+        let inner: ThreadedProducer<_> = client
             .create_with_context(context)
-            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
+            .map_err(|error| KafkaError::made(&error))?;
+        let inner = WithToken::new(inner, |it| it.client().native_client(), properties.token())
+            .map_err(|error| KafkaError::made(&error))?;
         Ok(Self { inner })
     }
 

@@ -12,13 +12,16 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::intake::StartPolicy;
+use crate::token::TokenFile;
 use check::Given;
+use jaas::Login;
 use table::{Kind, Property, To};
 
 /// Checked properties of one cluster. Secrets never show in `Debug`.
@@ -30,6 +33,8 @@ pub struct Properties {
     start: Option<StartPolicy>,
     api_timeout: Duration,
     session: Duration,
+    joins_by_epochs: bool,
+    token: Option<TokenFile>,
 }
 
 /// Which clients a translated property is for.
@@ -130,7 +135,18 @@ impl Properties {
                     .and_then(|number| u64::try_from(number).ok())
                     .unwrap_or(60_000),
             ),
+            joins_by_epochs: given.text("group.protocol") == Some("consumer"),
+            token: given.text(TOKEN_URL).and_then(file_of).map(TokenFile::new),
         })
+    }
+
+    /// Whether the value of a property of this name must not be shown. Of names that Kafka does not
+    /// have, those that sound like it: they may be misspelt.
+    pub fn is_secret(name: &str) -> bool {
+        match table::find(name) {
+            Some(property) => matches!(property.kind, Kind::Secret),
+            None => ["pass", "secret", "jaas", "key", "token"].iter().any(|it| name.contains(it)),
+        }
     }
 
     /// `bootstrap.servers`, for messages.
@@ -157,6 +173,21 @@ impl Properties {
     /// `default.api.timeout.ms` (60 s): how long a call to the cluster may take.
     pub fn api_timeout(&self) -> Duration {
         self.api_timeout
+    }
+
+    /// `group.protocol=consumer`: members join as KIP-848 says, which Kafka 4 offers.
+    pub fn joins_by_epochs(&self) -> bool {
+        self.joins_by_epochs
+    }
+
+    /// `client.id`, as given or by default.
+    pub(crate) fn client_id(&self) -> String {
+        self.admin().get("client.id").unwrap_or_default().to_owned()
+    }
+
+    /// Where clients have their OAUTHBEARER token from, if they show one.
+    pub(crate) fn token(&self) -> Option<&TokenFile> {
+        self.token.as_ref()
     }
 
     pub(crate) fn consumer(&self) -> ClientConfig {
@@ -206,9 +237,18 @@ fn accept(name: &str, value: &str) -> Result<&'static Property, PropertyFault> {
     if let To::Refused(reason) = property.to {
         return Err(PropertyFault::Refused { reason: reason.to_owned() });
     }
-    property.kind.check(value.trim())?;
+    property.kind.check(value.trim()).map_err(|fault| match (name, fault) {
+        ("acks", PropertyFault::Impossible { reason }) => {
+            PropertyFault::Impossible { reason: format!("{reason}: {WEAK_ACKS}") }
+        }
+        (_, fault) => fault,
+    })?;
     Ok(property)
 }
+
+/// Why dead letters and parked records are never written so.
+const WEAK_ACKS: &str = "with 1 a record that Kafka took is lost when its leader fails before others \
+                         have it; with 0 nobody knows whether it was taken, so nothing is retried";
 
 type Pairs = Vec<(Scope, &'static str, String)>;
 
@@ -263,12 +303,39 @@ fn special(name: &str, value: &str, given: &Given) -> Result<Pairs, PropertyFaul
             }
             _ => vec![all("ssl.key.location", value), all("ssl.certificate.location", value)],
         },
-        "sasl.jaas.config" => {
-            let login = jaas::parse(value).map_err(impossible)?;
-            vec![all("sasl.username", &login.username), all("sasl.password", &login.password)]
+        "sasl.jaas.config" => match jaas::parse(value).map_err(impossible)? {
+            Login::Password { username, password, .. } => {
+                vec![all("sasl.username", &username), all("sasl.password", &password)]
+            }
+            Login::Token => Vec::new(),
+            Login::Unsecured { principal, life_seconds } => {
+                let life = life_seconds.unwrap_or(3_600);
+                let claims = format!("principal={principal} lifeSeconds={life}");
+                vec![
+                    all("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+                    all("sasl.oauthbearer.config", &claims),
+                ]
+            }
+        },
+        TOKEN_URL => {
+            if file_of(value).is_none() {
+                let reason = "only file:///PATH, with the path of a file that holds the token and \
+                              is kept fresh by others; this build asks no token endpoint";
+                return Err(impossible(reason));
+            }
+            // So that whoever keeps the token fresh can wait for when it is wanted.
+            vec![all("enable_sasl_queue", "true")]
         }
         _ => unreachable!("the table marks no other property as special"),
     })
+}
+
+const TOKEN_URL: &str = "sasl.oauthbearer.token.endpoint.url";
+
+/// The path in a `file:` URL, which is absolute.
+fn file_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("file://")?;
+    path.starts_with('/').then(|| PathBuf::from(path))
 }
 
 fn impossible(reason: &str) -> PropertyFault {

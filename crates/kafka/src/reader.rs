@@ -65,8 +65,8 @@ impl Reader {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
             .set("enable.partition.eof", "true");
-        let consumer = EventConsumer::new(&client, Logs::new("reader"), || ())
-            .map_err(|error| KafkaError::Client { reason: error.to_string() })?;
+        let consumer = EventConsumer::new(&client, properties.token(), Logs::new("reader"), || ())
+            .map_err(|error| KafkaError::made(&error))?;
         let servers = properties.servers().to_owned();
         let doing = format!("read topic {topic}");
         let asked = Asked { doing: &doing, servers: &servers, waited: timeout };

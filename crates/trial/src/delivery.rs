@@ -80,6 +80,8 @@ pub enum Answered {
     },
     /// Nothing, or nothing that is an answer: the name of what was done instead.
     Broken { by: String },
+    /// Its work was not kept, by a service that refuses former owners and late work.
+    Refused { by: String },
 }
 
 impl Answered {
@@ -91,12 +93,16 @@ impl Answered {
         Self::Broken { by: by.to_owned() }
     }
 
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether contract v1 reads it as accepted.
     pub fn is_accept(&self) -> bool {
         match self {
             Self::Whole { verdict: Some(verdict), .. } => verdict == "accept",
             Self::Whole { status, verdict: None } => (200..300).contains(status),
-            Self::Broken { .. } => false,
+            Self::Broken { .. } | Self::Refused { .. } => false,
         }
     }
 }
@@ -125,6 +131,11 @@ pub struct Delivery {
 impl Delivery {
     pub fn place(&self) -> Place {
         Place::new(self.what.topic.clone(), self.what.partition, self.what.offset)
+    }
+
+    /// Whether its work was not kept.
+    pub fn is_refused(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.answered.is_refused())
     }
 
     /// When it was accepted.

@@ -64,6 +64,59 @@ pub fn attempts(deliveries: &[Delivery]) -> BTreeMap<Place, usize> {
     attempts
 }
 
+/// A time in which nothing of a partition was accepted for the first time, while it had records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standstill {
+    pub topic: String,
+    pub partition: i32,
+    pub time: Range<u64>,
+}
+
+/// All of at least this length, by partition and then by time. One that never ended is not there:
+/// its records are lost, which the judge says.
+pub fn standstills(sent: &[Sent], deliveries: &[Delivery], least: Duration) -> Vec<Standstill> {
+    let first = first_accepts(deliveries);
+    let mut moments: BTreeMap<(&str, i32), Vec<(u64, i64)>> = BTreeMap::new();
+    for Sent { place, acknowledged, .. } in sent {
+        let topic = place.topic.as_str();
+        let of = moments.entry((topic, place.partition)).or_default();
+        let Some(accepted) = first.get(&(topic, place.partition, place.offset)) else { continue };
+        of.push((*acknowledged, 1));
+        of.push((*accepted, -1));
+    }
+    let mut found = Vec::new();
+    for ((topic, partition), mut moments) in moments {
+        moments.sort_unstable();
+        let (mut waiting, mut since) = (0_i64, 0);
+        for (at, change) in moments {
+            if change < 0 && waiting > 0 && at - since >= nanoseconds(least) {
+                found.push(Standstill { topic: topic.to_owned(), partition, time: since..at });
+            }
+            if change < 0 || waiting <= 0 {
+                since = at;
+            }
+            waiting += change;
+        }
+    }
+    found
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When each record was first accepted, by topic, partition and offset.
+fn first_accepts(deliveries: &[Delivery]) -> HashMap<(&str, i32, i64), u64> {
+    let mut first: HashMap<_, u64> = HashMap::new();
+    for delivery in deliveries {
+        let Some(at) = delivery.accepted() else { continue };
+        let what = &delivery.what;
+        let place = (what.topic.as_str(), what.partition, what.offset);
+        first.entry(place).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+    first
+}
+
 /// From a moment to the first accept after it.
 pub fn first_accept_after(deliveries: &[Delivery], moment: u64) -> Option<Duration> {
     let accepted = deliveries.iter().filter_map(Delivery::accepted);
@@ -79,13 +132,7 @@ impl Latencies {
     /// From Kafka's acknowledgement to the first accept, of records acknowledged in this window.
     /// Those that were never accepted do not count; the judge finds them.
     pub fn to_accept(sent: &[Sent], deliveries: &[Delivery], window: Range<u64>) -> Self {
-        let mut first: HashMap<(&str, i32, i64), u64> = HashMap::new();
-        for delivery in deliveries {
-            let Some(at) = delivery.accepted() else { continue };
-            let what = &delivery.what;
-            let place = (what.topic.as_str(), what.partition, what.offset);
-            first.entry(place).and_modify(|first| *first = at.min(*first)).or_insert(at);
-        }
+        let first = first_accepts(deliveries);
         let sent = sent.iter().filter(|sent| window.contains(&sent.acknowledged));
         let each = sent.filter_map(|Sent { place, acknowledged, .. }| {
             let at = first.get(&(place.topic.as_str(), place.partition, place.offset))?;

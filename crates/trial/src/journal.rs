@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::delivery::{Answered, Arrival, Delivery, Ended};
+use crate::fence::Fence;
 
 mod memory;
 
@@ -36,6 +37,7 @@ enum Line {
 #[derive(Debug)]
 pub struct Writer {
     file: Mutex<Open>,
+    fence: Fence,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,12 @@ impl Writer {
     /// Empties a file that is there already.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create(path)?;
-        Ok(Self { file: Mutex::new(Open { file, deliveries: 0 }) })
+        let file = Mutex::new(Open { file, deliveries: 0 });
+        Ok(Self { file, fence: Fence::default() })
+    }
+
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// Returns the delivery's number.

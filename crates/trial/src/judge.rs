@@ -6,14 +6,20 @@
 //! *out of order* where the first accepted deliveries of its records do not ascend; *overlapping*
 //! are two deliveries of one key that are at work at the same time within a tenure. A delivery is at
 //! work until the service is done with it, at the longest until its own deadline has passed.
+//!
+//! Where the services refuse former owners and late work, no two deliveries that were kept may
+//! overlap in different tenures either ([`Evidence::across_tenures`]). Where the commits are known
+//! ([`Evidence::commits`]), a new tenure explains no repetition of what they cover.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use crate::delivery::{Answered, Delivery, Place};
 
+mod commits;
 mod repeat;
 
+pub use commits::Committed;
 pub use repeat::{Reason, Repetition};
 
 /// A record of the input, acknowledged by Kafka. Its place in the input is its place in the list.
@@ -42,7 +48,9 @@ pub struct Evidence<'a> {
     sent: &'a [Sent],
     deliveries: &'a [Delivery],
     kills: &'a [Kill],
+    commits: Option<&'a [Committed]>,
     excused: Option<&'a BTreeSet<Place>>,
+    across_tenures: bool,
 }
 
 /// Records are named by their number in the input, deliveries by their number in the evidence.
@@ -94,12 +102,27 @@ impl Verdict {
 
 impl<'a> Evidence<'a> {
     pub fn new(sent: &'a [Sent], deliveries: &'a [Delivery]) -> Self {
-        Self { sent, deliveries, kills: &[], excused: None }
+        let (kills, commits, excused) = (&[][..], None, None);
+        Self { sent, deliveries, kills, commits, excused, across_tenures: false }
     }
 
     #[must_use]
     pub fn kills(self, kills: &'a [Kill]) -> Self {
         Self { kills, ..self }
+    }
+
+    /// All that was committed, in Kafka's order. From then on these, and no killed gateway, say what
+    /// a new tenure may repeat.
+    #[must_use]
+    pub fn commits(self, commits: &'a [Committed]) -> Self {
+        Self { commits: Some(commits), ..self }
+    }
+
+    /// For services that refuse former owners: deliveries of one key that were kept must not
+    /// overlap, whatever their tenures are.
+    #[must_use]
+    pub fn across_tenures(self) -> Self {
+        Self { across_tenures: true, ..self }
     }
 
     /// Records that need not be accepted, nor in order: dead-lettered or dropped as expected.
@@ -117,7 +140,8 @@ impl<'a> Evidence<'a> {
             (0..self.sent.len()).filter(missing).partition::<Vec<_>, _>(|record| {
                 self.excused.is_some_and(|excused| excused.contains(&self.sent[*record].place))
             });
-        let (repeated, unexplained) = repeat::explain(self.deliveries, &sorted.of, self.kills);
+        let (repeated, unexplained) =
+            repeat::explain(self.deliveries, &sorted.of, self.kills, self.commits);
         Verdict {
             delivered: first.iter().flatten().count(),
             lost,
@@ -205,14 +229,16 @@ impl<'a> Evidence<'a> {
             .deliveries
             .iter()
             .enumerate()
+            .filter(|(_, delivery)| !self.across_tenures || !delivery.is_refused())
             .map(|(number, delivery)| {
                 let what = &delivery.what;
+                let tenure = if self.across_tenures { 0 } else { what.tenure };
                 let lane = match &what.key {
                     Some(key) => Lane::Key(key),
                     None => Lane::Record(what.offset),
                 };
                 let busy = (delivery.started, worked_until(delivery, self.kills));
-                ((&what.topic, what.partition, what.tenure, lane), busy, number)
+                ((&what.topic, what.partition, tenure, lane), busy, number)
             })
             .collect();
         all.sort();
@@ -340,6 +366,7 @@ fn told(delivery: &Delivery) -> String {
         Some(ended) => match &ended.answered {
             Answered::Whole { status, .. } => format!("answered {status} at {}", ended.at),
             Answered::Broken { by } => format!("ended by {by} at {}", ended.at),
+            Answered::Refused { by } => format!("refused for {by} at {}", ended.at),
         },
         None => "never ended".to_owned(),
     };

@@ -6,6 +6,7 @@
 //!   is the same as a process.
 //! - [`Journal`] remembers what services in this process saw; [`Writer`] and [`Journals`] do the
 //!   same by files, for services that are processes and may be killed.
+//! - [`Proxy`] is a way over TCP that can be cut, slowed or silenced.
 //! - [`Evidence`] is judged into a [`Verdict`]; [`figures`] reads rates and latencies from it.
 //!
 //! ```
@@ -29,18 +30,21 @@
 mod child;
 pub mod clock;
 mod delivery;
+mod fence;
 pub mod figures;
 mod journal;
 mod judge;
 mod process;
+mod proxy;
 mod script;
 mod service;
 
 pub use child::Child;
 pub use delivery::{Answered, Arrival, Delivery, Ended, Place, digest};
 pub use journal::{Journal, Journals, Request, Writer};
-pub use judge::{Evidence, Kill, Reason, Repetition, Sent, Stop, Told, Verdict};
+pub use judge::{Committed, Evidence, Kill, Reason, Repetition, Sent, Stop, Told, Verdict};
 pub use process::{Order, Ready, Reply, ServeError, serve};
+pub use proxy::{Link, Proxy};
 pub use script::{
     Act, Answer, Broken, Delay, Greet, Greeting, Limit, Over, Range, Read, Rule, Script,
     ScriptError, Share, When, Window,

@@ -26,6 +26,9 @@ pub struct Script {
     pub seed: u64,
     /// While this holds, connections are refused and those that were open are closed.
     pub refuse: Option<Window>,
+    /// It keeps state as a careful service does: what is of an older tenure than it has heard of,
+    /// or done after its deadline, is refused with 503 and does nothing.
+    pub fenced: bool,
     /// For all requests, before their rules' delays.
     pub limit: Option<Limit>,
     /// For requests whose rule names none.
@@ -137,6 +140,12 @@ impl Script {
         Self { refuse: Some(during), ..self }
     }
 
+    /// Refuses former owners, and what comes too late; see [`Script::fenced`].
+    #[must_use]
+    pub fn fence(self) -> Self {
+        Self { fenced: true, ..self }
+    }
+
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
@@ -163,6 +172,11 @@ impl Script {
             if rule.act.answer().is_some_and(|answer| !answer.is_sound()) {
                 return impossible("a status is 200 to 999, and a header one line of text");
             }
+        }
+        let whole =
+            |act: &Act| matches!(act, Act::Answer(_) | Act::Hang | Act::Close { .. } | Act::Crash);
+        if self.fenced && !self.rules.iter().all(|rule| whole(&rule.act)) {
+            return impossible("a fenced service answers wholly or not at all");
         }
         if self.greetings.iter().any(|greeting| greeting.every == Some(0)) {
             return impossible("every 0th connection");

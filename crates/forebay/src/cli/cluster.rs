@@ -1,5 +1,7 @@
 //! Flags of every command that is a Kafka client.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::config::Time;
@@ -9,7 +11,17 @@ pub(crate) struct Cluster {
     /// Kafka's bootstrap servers [default: 127.0.0.1:9092]
     #[arg(long, value_name = "HOST:PORT", help_heading = "Kafka")]
     pub(crate) kafka: Option<String>,
-    /// A Kafka client property by its own (Java) name; may be given more than once
+    /// Configuration file whose [kafka] says which cluster, and how to log in
+    #[arg(
+        short,
+        long = "config-file",
+        value_name = "FILE",
+        conflicts_with = "kafka",
+        help_heading = "Kafka"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// A Kafka client property by its own (Java) name; may be given more than once. Others can see
+    /// a command line: secrets belong in a configuration file
     #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = pair, help_heading = "Kafka")]
     pub(crate) properties: Vec<(String, String)>,
     /// How long to wait for an answer of Kafka's

@@ -1,7 +1,5 @@
 //! Flags of `forebay dead-letters`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::cluster::{Cluster, Output};
@@ -160,9 +158,6 @@ pub(crate) struct Place {
     /// Dead letter topic; not needed with a configuration file that has only one
     #[arg(long, required_unless_present = "config")]
     pub(crate) topic: Option<String>,
-    /// Configuration file that names the cluster and the topic
-    #[arg(short, long, value_name = "FILE", conflicts_with = "kafka")]
-    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }

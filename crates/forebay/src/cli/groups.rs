@@ -3,14 +3,17 @@
 use clap::{Args, Subcommand};
 
 use super::cluster::{Cluster, Output};
+use super::subscriptions::Gateway;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   forebay groups list
   forebay groups describe payments
   forebay groups describe payments --members --output json
+  forebay groups rebalances payments --control 10.0.0.7:8080
 
-Exit codes: 0 done; 2 wrong flags; 4 Kafka can't be reached or refuses, or there is no such group.";
+Exit codes: 0 done; 2 wrong flags; 4 Kafka or the gateway can't be reached or refuses, or there is
+no such group.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Groups {
@@ -32,6 +35,9 @@ pub(crate) enum Action {
     /// Shows offsets and lag of a group, or its members, or its state
     #[command(after_help = DESCRIBE)]
     Describe(Describe),
+    /// Shows the rebalances that a running gateway saw: why, what moved, how long it stood still
+    #[command(after_help = REBALANCES)]
+    Rebalances(Rebalances),
 }
 
 const DESCRIBE: &str = "\
@@ -56,4 +62,22 @@ pub(crate) struct Describe {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
+}
+
+const REBALANCES: &str = "\
+The gateway knows those since it started, the latest 100 of each subscription. Causes: start,
+subscription_added, stop, members (another came or went), session_lost, fenced, partitions (a topic
+got some, came, went or was made anew). STILL-MS is the longest that a partition stood still: from
+being revoked to being given back, or from being assigned to being fetched.
+
+Examples:
+  forebay groups rebalances
+  forebay groups rebalances payments --output json";
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebalances {
+    /// Only those of this group
+    pub(crate) group: Option<String>,
+    #[command(flatten)]
+    pub(crate) gateway: Gateway,
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &DeadLetters) -> Outcome {
 
 /// The cluster, and the name of the dead letter topic.
 fn find(place: &Place, subscription: Option<&str>) -> Result<(Cluster, String), Failure> {
-    let Some(path) = &place.config else {
+    let Some(path) = &place.cluster.config else {
         let topic = place.topic.clone().expect("the command line asks for a topic or a file");
         return Ok((Cluster::new(&place.cluster)?, topic));
     };

@@ -16,10 +16,13 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Table, or_dash, print_json};
 use crate::process::print;
 
+mod rebalances;
+
 pub(crate) fn run(args: &Groups) -> Outcome {
     match &args.action {
         Action::List { output, cluster } => list(&Cluster::new(cluster)?, *output),
         Action::Describe(args) => describe(&Cluster::new(&args.cluster)?, args),
+        Action::Rebalances(args) => rebalances::run(args),
     }
 }
 

@@ -5,13 +5,10 @@ use serde_json::{Value, json};
 use crate::cli::cluster::Output;
 use crate::cli::consume::From;
 use crate::cli::subscriptions::{Action, Record, Seek, Subscriptions};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::commands::client::Client;
+use crate::exit::Outcome;
 use crate::output::{Table, print_json};
 use crate::process::print;
-
-mod client;
-
-use client::Client;
 
 const ALL: &str = "/api/v1/subscriptions";
 
@@ -165,9 +162,4 @@ fn text(value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// A failure to reach the gateway, or its refusal.
-fn refused(message: String) -> Failure {
-    Failure::new(Exit::Unreachable, message)
 }

@@ -92,6 +92,7 @@ fn plan(
         start: match subscription.start {
             Start::Earliest => StartPolicy::Earliest,
             Start::Latest => StartPolicy::Latest,
+            Start::Time(time) => StartPolicy::Time(time.0),
             Start::None => StartPolicy::None,
         },
         // Of what may be held, the core has half; the queues and librdkafka a quarter each.
@@ -99,7 +100,9 @@ fn plan(
         bytes_max: subscription.hold.bytes.get_ref().0 / 4,
         // The last commit of the core's own drain must fit in.
         drain: drain + LAST_COMMIT,
-        committed_at: Some(|metadata| Some(CommitMetadata::decode(metadata).ok()?.tenure)),
+        keeps_book: true,
+        committed_for: Some(|metadata| CommitMetadata::decode(metadata).ok()?.topic_id),
+        kin: Some(format!("-{name}")),
     };
     Ok(Plan {
         name,
@@ -200,6 +203,9 @@ pub(crate) fn from_flags(args: &Run) -> Result<Config, ConfigError> {
     target.insert("endpoints".into(), strings(&args.to).into());
     subscription.insert("target".into(), target.into());
     let mut kafka = toml::Table::new();
+    for (name, value) in &args.properties {
+        kafka.insert(name.clone(), value.clone().into());
+    }
     kafka.insert("bootstrap.servers".into(), args.kafka.clone().unwrap_or_default().into());
     let mut file = toml::Table::new();
     file.insert("kafka".into(), kafka.into());

@@ -39,9 +39,16 @@ pub(crate) enum ConfigError {
 /// A problem with the line that it stands in.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    name: String,
-    message: String,
+    pub(crate) name: String,
+    pub(crate) message: String,
     line: Option<Line>,
+}
+
+impl Placed {
+    /// Of the file, from 1.
+    pub(crate) fn line_number(&self) -> Option<usize> {
+        self.line.as_ref().map(|line| line.number)
+    }
 }
 
 #[derive(Debug)]
@@ -70,18 +77,54 @@ impl Source {
         Problem { span: at.map(|at| at..at + key.len() + 2), message }
     }
 
-    fn place(&self, problem: Problem) -> Placed {
+    pub(crate) fn place(&self, problem: Problem) -> Placed {
         let line = problem.span.map(|span| {
             let start = span.start.min(self.text.len());
             let head = &self.text[..start];
             let begin = head.rfind('\n').map_or(0, |newline| newline + 1);
-            let text = self.text[begin..].lines().next().unwrap_or("").to_owned();
-            let column = self.text[begin..start].chars().count();
+            let text = self.text[begin..].lines().next().unwrap_or("");
+            let text = if self.hides(begin, text) { hidden(text) } else { text.to_owned() };
+            let column = self.text[begin..start].chars().count().min(text.chars().count());
             let rest = text.chars().count().saturating_sub(column);
             let width = span.len().clamp(1, rest.max(1));
             Line { number: head.matches('\n').count() + 1, text, column, width }
         });
         Placed { name: self.name.clone(), message: problem.message, line }
+    }
+}
+
+impl Source {
+    /// Whether the line that begins here may hold a secret: by its key, or because it is part of a
+    /// text of several lines whose key is one.
+    fn hides(&self, begin: usize, line: &str) -> bool {
+        let mut open: Option<(&str, bool)> = None;
+        for line in self.text[..begin].lines() {
+            for quotes in ["\"\"\"", "'''"] {
+                if line.matches(quotes).count() % 2 == 1 {
+                    open = match open {
+                        Some((opened, _)) if opened == quotes => None,
+                        None => Some((quotes, names_secret(line))),
+                        other => other,
+                    };
+                }
+            }
+        }
+        let elsewhere = line.contains("{ env") || line.contains("{ file");
+        open.is_some_and(|(_, secret)| secret) || (names_secret(line) && !elsewhere)
+    }
+}
+
+/// Whether a line has a key whose value may be a secret.
+fn names_secret(line: &str) -> bool {
+    let line = line.to_lowercase();
+    let words = ["pass", "secret", "jaas", ".key\"", "token"];
+    line.contains('=') && words.iter().any(|word| line.contains(word))
+}
+
+fn hidden(line: &str) -> String {
+    match line.split_once('=') {
+        Some((key, _)) if names_secret(&format!("{key}=")) => format!("{key}= (hidden)"),
+        _ => "(hidden)".to_owned(),
     }
 }
 

@@ -72,8 +72,11 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.start",
         "\"earliest\"",
-        "Where a group without a committed offset begins: `earliest`, `latest`, or `none` (stand \
-         still and say so). Partitions that appear later begin at their beginning.",
+        "Where a group without a committed offset begins: `earliest`, `latest`, \
+         `{ time = \"2026-01-01T00:00:00Z\" }` (the first record that is no older), or `none` (stand \
+         still and say so). `latest` and a time are resolved once, for all partitions of a topic, \
+         when the group first meets it, and kept in the topic `__forebay`; partitions that appear \
+         later, and topics that were deleted and made anew, begin at their beginning.",
     ),
     option(
         "subscription.takeover",
@@ -249,6 +252,31 @@ pub(crate) fn options() -> String {
         };
         // Writing to a string can't fail.
         let _ = writeln!(page, "| `{key}` | {default} | {meaning} |");
+    }
+    page
+}
+
+/// The page of all rules of `check-config`.
+pub(crate) fn lint() -> String {
+    let mut page = String::from(
+        "# What check-config finds\n\n\
+         <!-- Made from crates/forebay/src/lint; a test compares them. -->\n\n\
+         `forebay check-config FILE` refuses what can't work (exit 3), then applies these rules to \
+         the file; with `--against-cluster` to what the cluster says as well. It exits with 1 if a \
+         rule finds something. An *error* will not work, or loses what was promised to be kept; a \
+         *warning* works, and does not do what somebody would expect. Each finding names its rule.\n",
+    );
+    for (cluster, title) in [(false, "From the file"), (true, "From the cluster")] {
+        let _ =
+            write!(page, "\n## {title}\n\n| rule | | finds | what to do |\n|---|---|---|---|\n");
+        for rule in crate::lint::rules().filter(|rule| rule.cluster == cluster) {
+            let severity = match rule.severity {
+                crate::lint::Severity::Error => "error",
+                crate::lint::Severity::Warning => "warning",
+            };
+            let (name, when, advice) = (rule.name, rule.when, rule.advice);
+            let _ = writeln!(page, "| `{name}` | {severity} | {when} | {advice} |");
+        }
     }
     page
 }

@@ -186,6 +186,29 @@ fn the_effective_configuration_reads_back_and_hides_secrets() {
 }
 
 #[test]
+fn no_error_shows_the_line_of_a_secret() {
+    let kafka = |line: &str| WHOLE.replace("[kafka]", &format!("[kafka]\n{line}"));
+    for line in [
+        "\"sasl.password\" = \"hush\" again",
+        "\"sasl.pasword\" = [\"hush\"]",
+        "\"ssl.keystore.key\" = \"\"\"\n-----BEGIN\nhush \\q\n\"\"\"",
+        "\"sasl.jaas.config\" = '''\nhush''' again",
+        "x = { token = \"hush\" ]",
+    ] {
+        let error = parse(&kafka(line)).unwrap_err();
+        assert!(!error.contains("hush") && error.contains("forebay.toml:"), "{error}");
+    }
+    let numbers = parse(&kafka("\"sasl.password\" = 4711")).unwrap().effective().unwrap();
+    assert!(!numbers.contains("4711"), "{numbers}");
+    let config = parse(&kafka("\"sasl.jaas.config\" = \"hush\"")).unwrap();
+    let error = plan::properties(&config, "").unwrap_err().to_string();
+    assert!(error.contains("sasl.jaas.config") && !error.contains("hush"), "{error}");
+    let config = parse(&kafka("\"sasl.password\" = { env = \"NO_SUCH_NAME\" }")).unwrap();
+    let error = plan::properties(&config, "").unwrap_err().to_string();
+    assert!(error.contains("{ env = \"NO_SUCH_NAME\" }"), "{error}");
+}
+
+#[test]
 fn every_option_is_documented_and_every_documented_option_exists() {
     fn keys(table: &toml::Table, prefix: &str, into: &mut Vec<String>) {
         for (key, value) in table {
@@ -221,9 +244,11 @@ fn every_option_is_documented_and_every_documented_option_exists() {
 
 #[test]
 fn the_reference_pages_are_up_to_date() {
-    for (name, page) in
-        [("configuration.md", reference::options()), ("metrics.md", reference::metrics())]
-    {
+    for (name, page) in [
+        ("configuration.md", reference::options()),
+        ("metrics.md", reference::metrics()),
+        ("lint.md", reference::lint()),
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
         if std::env::var_os("FOREBAY_WRITE_DOCS").is_some() {
             std::fs::write(&path, &page).unwrap();

@@ -29,6 +29,11 @@ pub(crate) struct TimeRange {
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct TimeOrNever(pub(crate) Option<Duration>);
 
+/// A moment, in milliseconds since the epoch; written as in RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Moment(pub(crate) i64);
+
 /// What is wrong with a value, and how one is written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
@@ -38,6 +43,8 @@ pub(crate) enum ValueError {
     Size(String),
     #[error("`{0}` is no range of times; write the first and the longest: 200ms..30s")]
     Range(String),
+    #[error("`{0}` is no moment; write it as 2026-01-01T00:00:00Z")]
+    Moment(String),
     #[error("`{0}` is larger than this machine can count")]
     TooLarge(String),
 }
@@ -68,6 +75,22 @@ fn join(value: u64, units: &[(&str, u64)]) -> String {
         .find(|(_, factor)| value > 0 && value.is_multiple_of(*factor))
         .unwrap_or(&units[units.len() - 1]);
     format!("{}{name}", value / factor)
+}
+
+impl TryFrom<String> for Moment {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        let moment = text.parse::<jiff::Timestamp>();
+        moment.map(|moment| Self(moment.as_millisecond())).map_err(|_| ValueError::Moment(text))
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        let moment = jiff::Timestamp::from_millisecond(moment.0);
+        moment.expect("it was one when it was read").to_string()
+    }
 }
 
 impl FromStr for Time {

@@ -68,8 +68,8 @@ impl Runner {
             let id = self.assigned_id(partition)?;
             let seats = self.seats.borrow();
             let seated = seats[id.0 as usize].assigned.as_ref();
-            let free = seated.is_some_and(|seated| seated.hold.is_none());
-            if !free || self.seeking.borrow().iter().any(|(seeking, _)| *seeking == id) {
+            // What stands still until an operator acts is mended so.
+            if seated.is_none() || self.seeking.borrow().iter().any(|(seeking, _)| *seeking == id) {
                 return Err(OperatorError::NotActive(partition.clone()));
             }
             ids.push(id);
@@ -82,7 +82,11 @@ impl Runner {
                 place.offset
             );
             self.seeking.borrow_mut().push((id, place.offset));
-            self.handle(Input::Revoked { partition: id });
+            if self.is_held_back(id) {
+                self.released(id);
+            } else {
+                self.handle(Input::Revoked { partition: id });
+            }
         }
         Ok(())
     }
@@ -101,6 +105,7 @@ impl Runner {
             return false;
         };
         (seated.wanted, seated.committing, seated.origin) = (None, None, None);
+        seated.hold = None;
         let (parks, parked) = (self.parks(&seat.partition), seated.parked.clone());
         self.intake.seek(seat.partition.clone(), offset);
         drop(seats);

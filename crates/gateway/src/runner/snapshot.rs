@@ -53,7 +53,9 @@ impl Runner {
             park_topic: park_topic.map(str::to_owned),
             park_fails: self.park_fails.borrow().clone(),
             settled_per_second: self.rate.get().per_second,
-            rebalances: self.rebalances.get(),
+            assignments: self.assignments.get(),
+            rebalances: self.rebalances.borrow().counts(),
+            foreign_members: self.foreign.borrow().clone(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Runner {
         view: Option<&PartitionView>,
         seats: &[Seat],
     ) -> PartitionSnapshot {
+        let marks = self.intake.watermarks(partition);
         PartitionSnapshot {
             partition: partition.clone(),
             hold: seated.hold.clone(),
@@ -71,11 +74,9 @@ impl Runner {
             stage: view.map_or(PartitionStage::Claiming, |view| self.stage(view)),
             map_weight: view.map_or(0, |view| view.map_weight),
             commit_point: view.map_or(-1, |view| view.commit_point.0),
+            log_start: marks.map(|marks| marks.log_start),
             // What was read is there, whatever was last heard of the log's end.
-            log_end: self
-                .intake
-                .watermarks(partition)
-                .map(|marks| marks.log_end.max(view.map_or(0, |view| view.position.0))),
+            log_end: marks.map(|marks| marks.log_end.max(view.map_or(0, |view| view.position.0))),
             held: view.map_or(0, |view| view.held),
             held_bytes: view.map_or(0, |view| view.held_bytes),
             in_flight: view.map_or(0, |view| view.in_flight),

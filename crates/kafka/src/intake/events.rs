@@ -17,9 +17,9 @@ pub enum IntakeEvent {
     /// be finished and committed until [`super::IntakeConfig::drain`] is over; each is then to be
     /// released. Other partitions flow on.
     Revoked(Vec<TopicPartition>),
-    /// These belong to somebody else already: commits of them would be refused, and nothing is to
-    /// be released. A partition that was being drained may end here.
-    Lost(Vec<TopicPartition>),
+    /// Our hold of these is over: commits of them would be refused, and nothing is to be released.
+    /// A partition that was being drained may end here.
+    Lost(Vec<TopicPartition>, LossCause),
     /// Kafka has this commit point.
     Committed { partition: TopicPartition, offset: i64 },
     /// Kafka has not, as far as we know, this commit point. `retry`: the same commit may succeed
@@ -31,6 +31,15 @@ pub enum IntakeEvent {
     /// The cluster refuses to serve a topic or partition (it does not exist, or we may not read
     /// it). Trying goes on; said once for each change.
     Unavailable { topic: Arc<str>, error: KafkaError },
+    /// A topic that was unavailable is there.
+    Available { topic: Arc<str> },
+    /// The group's assignment changed, as far as this member sees it. Told before what it moves is.
+    Rebalanced(Rebalance),
+    /// Members of the group that are no intakes of our kind, in words; told when that changes.
+    Foreign(Vec<String>),
+    /// The group has this member's instance id in use, which a member that was killed leaves so
+    /// until its session ends (KIP-848): it is asked for again until then.
+    WaitsForId { reason: String },
     /// No broker can be reached; trying goes on. Said once, until [`IntakeEvent::Reachable`].
     Unreachable { reason: String },
     /// The cluster answered: for the first time, or again.
@@ -38,6 +47,42 @@ pub enum IntakeEvent {
     /// This member is finished: another took its instance id, or it is not authorised. All its
     /// partitions were told as [`IntakeEvent::Lost`] before.
     Fatal(KafkaError),
+}
+
+/// Why partitions were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossCause {
+    /// The group gave them to others, for it did not hear of us, or somebody took our place.
+    Session,
+    /// The topic was deleted and made anew: they are assigned again, from their beginning.
+    TopicAnew,
+}
+
+/// One step of a rebalance: partitions go, or come, or another generation leaves all as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebalance {
+    pub cause: RebalanceCause,
+    /// The group's generation, or the member's epoch (KIP-848), where it is known.
+    pub generation: Option<i32>,
+    pub lost: Vec<TopicPartition>,
+    pub gained: Vec<TopicPartition>,
+    /// Whether another step follows: what was lost is drained, then the group assigns anew.
+    pub goes_on: bool,
+}
+
+/// Why the group's assignment changed, as far as a member can know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RebalanceCause {
+    /// We joined.
+    Join,
+    /// Another member came or went.
+    Members,
+    /// The group did not hear of us in time, and gave our partitions away.
+    SessionLost,
+    /// Another process has our instance id, or the group refuses us for good.
+    Fenced,
+    /// A topic got partitions, came, went or was made anew.
+    Partitions,
 }
 
 /// A partition that was assigned.

@@ -27,11 +27,17 @@ pub(super) fn member(
     shared: &Arc<Shared>,
 ) -> Result<EventConsumer, KafkaError> {
     let mut client = common(config);
-    client.set("partition.assignment.strategy", "cooperative-sticky");
+    if config.properties.joins_by_epochs() {
+        // The broker assigns, and has the session's settings (KIP-848); librdkafka refuses others.
+        client.set("group.protocol", "consumer");
+        client.remove("session.timeout.ms").remove("heartbeat.interval.ms");
+    } else {
+        client.set("partition.assignment.strategy", "cooperative-sticky");
+    }
     if let Some(instance) = &config.instance_id {
         client.set("group.instance.id", instance);
     }
-    let member = consumer(&client, shared, format!("member of {}", config.group))?;
+    let member = consumer(&client, config, shared, format!("member of {}", config.group))?;
     let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
     member.base().subscribe(&topics).map_err(|error| KafkaError::Client {
         reason: format!("subscribe to {}: {error}", topics.join(", ")),
@@ -56,7 +62,7 @@ pub(super) fn fetcher(
             "queued.max.messages.kbytes",
             (config.bytes_max / 1024).clamp(1, KBYTES_MAX).to_string(),
         );
-    consumer(&client, shared, format!("fetcher of {}", config.group))
+    consumer(&client, config, shared, format!("fetcher of {}", config.group))
 }
 
 fn common(config: &IntakeConfig) -> ClientConfig {
@@ -72,10 +78,12 @@ fn common(config: &IntakeConfig) -> ClientConfig {
 
 fn consumer(
     client: &ClientConfig,
+    config: &IntakeConfig,
     shared: &Arc<Shared>,
     name: String,
 ) -> Result<EventConsumer, KafkaError> {
     let shared = shared.clone();
-    EventConsumer::new(client, Logs::new(name), move || shared.nudge())
-        .map_err(|error| KafkaError::Client { reason: error.to_string() })
+    let token = config.properties.token();
+    EventConsumer::new(client, token, Logs::new(name), move || shared.nudge())
+        .map_err(|error| KafkaError::made(&error))
 }

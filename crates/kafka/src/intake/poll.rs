@@ -8,8 +8,10 @@
 mod block;
 mod commits;
 mod faults;
+mod group;
 mod rebalance;
 mod run;
+mod survey;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -23,8 +25,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use self::block::Block;
+use self::group::Group;
 use self::rebalance::Drain;
 use self::run::Run;
+use self::survey::Survey;
 use super::events::IntakeEvent;
 use super::lookup::{self, Answer, Question};
 use super::reach::Reach;
@@ -73,6 +77,8 @@ pub(super) fn spawn(
         unavailable: BTreeMap::new(),
         gone: Vec::new(),
         asked_ends: false,
+        group: Group::new(now),
+        survey: Survey::new(now),
         watched: now,
         closing: None,
     };
@@ -113,6 +119,9 @@ struct Poller {
     gone: Vec<TopicPartition>,
     /// Whether a question about the logs' ends is out.
     asked_ends: bool,
+    /// What is known of the group beside our own part in it.
+    group: Group,
+    survey: Survey,
     /// When the watch last looked.
     watched: Instant,
     /// Until when to try to commit what waits.
@@ -275,7 +284,12 @@ impl Poller {
                 }
                 self.tell_out_of_range();
             }
+            Command::Answer(Answer::Survey(seen)) => self.surveyed(seen),
+            Command::Answer(Answer::Members(members)) => self.members_known(members),
             Command::Answer(Answer::Probe(answer)) => {
+                if answer.is_err() {
+                    self.suspect_known();
+                }
                 let told = self.reach.answered(answer, Instant::now());
                 self.tell(told);
             }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::events::IntakeEvent;
+use crate::trouble::HUNG_UP;
 
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -38,8 +39,10 @@ impl Reach {
     /// librdkafka has no connection left.
     pub(super) fn all_down(&mut self, reason: &str, now: Instant) -> Option<IntakeEvent> {
         match self.state {
-            // Before the first answer there is nothing to lose by believing it.
-            State::Unknown => Some(self.unreachable(reason)),
+            // Before the first answer there is nothing to lose by believing it. Where it is not
+            // known why, the question that is out ends soon, and it may be known by then.
+            State::Unknown if self.reason.is_some() => Some(self.unreachable(reason)),
+            State::Unknown => None,
             State::Reachable if !self.asking => {
                 self.ask_at = Some(now);
                 None
@@ -75,9 +78,10 @@ impl Reach {
                 self.ask_at = Some(now + AGAIN);
                 None
             }
-            (Err(reason), State::Unknown | State::Reachable) => {
+            (Err(reason), state) => {
+                let hung_up = *state == State::Unknown && reason.contains("TransportFailure");
                 self.ask_at = Some(now + AGAIN);
-                Some(self.unreachable(&reason))
+                Some(self.unreachable(if hung_up { HUNG_UP } else { &reason }))
             }
         }
     }

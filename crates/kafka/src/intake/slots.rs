@@ -37,6 +37,10 @@ pub(super) struct Slot {
     pub(super) arrived: Instant,
     /// How often in a row the watchdog found it standing still.
     pub(super) stalls: u32,
+    /// Which topic it is of, once its start is known.
+    pub(super) topic_id: Option<Arc<str>>,
+    /// Its topic was made anew while it was ours: what is committed is not of this one.
+    pub(super) afresh: bool,
 }
 
 impl Slot {
@@ -53,6 +57,8 @@ impl Slot {
             next: 0,
             arrived: Instant::now(),
             stalls: 0,
+            topic_id: None,
+            afresh: false,
         }
     }
 

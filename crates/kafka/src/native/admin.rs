@@ -4,6 +4,8 @@
 //! more. What librdkafka gives away (queues, options, arguments, events) is owned by a [`Guard`];
 //! what a result points at belongs to its event and is copied out before that ends.
 
+mod change;
+
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -21,12 +23,27 @@ pub(crate) type Failed = (Code, String);
 /// Time for an answer that says "timed out" to arrive itself.
 const GRACE_MS: i32 = 1_000;
 
+/// A topic's name, and the numbers of what may be done with it, or that it is refused.
+pub(crate) type Told = (String, Result<Vec<i32>, Failed>);
+
+/// Name, value and whether it is the default.
+pub(crate) type Setting = (String, Option<String>, bool);
+
 pub(crate) struct NativeGroup {
     pub(crate) group: String,
     pub(crate) state: String,
     pub(crate) assignor: String,
     pub(crate) coordinator: String,
     pub(crate) members: Vec<NativeMember>,
+    pub(crate) error: Option<Failed>,
+}
+
+/// A topic as the cluster describes it, or why it does not.
+pub(crate) struct NativeTopic {
+    pub(crate) name: String,
+    /// As Kafka prints it (KIP-516); brokers before 2.8 give none.
+    pub(crate) id: Option<String>,
+    pub(crate) partitions: i32,
     pub(crate) error: Option<Failed>,
 }
 
@@ -154,13 +171,22 @@ impl<'a> AdminClient<'a> {
         )?
     }
 
-    /// Name, value and whether it is the default, for each setting.
-    pub(crate) fn topic_configs(
+    /// Name, value and whether it is the default, for each setting of a topic.
+    pub(crate) fn topic_configs(&self, name: &str) -> Result<Vec<Setting>, Failed> {
+        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name)
+    }
+
+    /// The same of a broker.
+    pub(crate) fn broker_configs(&self, id: i32) -> Result<Vec<Setting>, Failed> {
+        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, &id.to_string())
+    }
+
+    fn configs(
         &self,
+        kind: sys::rd_kafka_ResourceType_t,
         name: &str,
-    ) -> Result<Vec<(String, Option<String>, bool)>, Failed> {
+    ) -> Result<Vec<Setting>, Failed> {
         let name = native(name)?;
-        let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
         // SAFETY: the name is alive and is copied.
         let resource = unsafe { sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()) };
         let resource = Guard::new(resource, sys::rd_kafka_ConfigResource_destroy)?;
@@ -233,9 +259,9 @@ impl<'a> AdminClient<'a> {
         )?
     }
 
-    /// The id of each topic that has one, as Kafka prints it (KIP-516); brokers before 2.8 give
-    /// none. Unlike asking for metadata, this never makes a topic.
-    pub(crate) fn topic_ids(&self, topics: &[&str]) -> Result<Vec<(String, String)>, Failed> {
+    /// Each topic's id and number of partitions. Unlike asking for metadata, this never makes a
+    /// topic.
+    pub(crate) fn topics(&self, topics: &[&str]) -> Result<Vec<NativeTopic>, Failed> {
         let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
         // SAFETY: the names are alive and are copied.
@@ -255,11 +281,93 @@ impl<'a> AdminClient<'a> {
                     let result = sys::rd_kafka_event_DescribeTopics_result(event);
                     listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
                         .into_iter()
-                        .filter_map(|topic| topic_id(topic))
+                        .map(|topic| native_topic(topic))
                         .collect()
                 }
             },
         )
+    }
+
+    /// What this client may do with each topic: numbers of Kafka's operations, none where the broker
+    /// does not tell; or that the topic is refused.
+    pub(crate) fn topic_operations(&self, topics: &[&str]) -> Result<Vec<Told>, Failed> {
+        let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
+        let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
+        // SAFETY: the names are alive and are copied.
+        let wanted = unsafe {
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len())
+        };
+        let wanted = Guard::new(wanted, sys::rd_kafka_TopicCollection_destroy)?;
+        self.ask(
+            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            |client, options, queue| {
+                // SAFETY: the collection lives until the event is there; an error that the option
+                // gives is destroyed.
+                unsafe {
+                    let_operations_come(options);
+                    sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue);
+                };
+            },
+            |event| {
+                // SAFETY: the event is alive and of this kind, and so is what it gives.
+                unsafe {
+                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
+                    listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
+                        .into_iter()
+                        .map(|topic| {
+                            let name = text(sys::rd_kafka_TopicDescription_name(topic));
+                            let known =
+                                match native_error(sys::rd_kafka_TopicDescription_error(topic)) {
+                                    Some(failed) => Err(failed),
+                                    None => Ok(operations(|n| {
+                                        sys::rd_kafka_TopicDescription_authorized_operations(
+                                            topic, n,
+                                        )
+                                    })),
+                                };
+                            (name.unwrap_or_default(), known)
+                        })
+                        .collect()
+                }
+            },
+        )
+    }
+
+    /// The same with a group.
+    pub(crate) fn group_operations(&self, group: &str) -> Result<Vec<i32>, Failed> {
+        let group = native(group)?;
+        let mut names = [group.as_ptr()];
+        self.ask(
+            Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+            |client, options, queue| {
+                // SAFETY: the name lives until the event is there; as above.
+                unsafe {
+                    let_operations_come(options);
+                    sys::rd_kafka_DescribeConsumerGroups(
+                        client,
+                        names.as_mut_ptr(),
+                        1,
+                        options,
+                        queue,
+                    );
+                }
+            },
+            |event| {
+                // SAFETY: the event is alive and of this kind, and so is what it gives.
+                unsafe {
+                    let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event);
+                    let groups =
+                        listed(|n| sys::rd_kafka_DescribeConsumerGroups_result_groups(result, n));
+                    let Some(group) = groups.first().copied() else { return Ok(Vec::new()) };
+                    match native_error(sys::rd_kafka_ConsumerGroupDescription_error(group)) {
+                        Some(failed) => Err(failed),
+                        None => Ok(operations(|n| {
+                            sys::rd_kafka_ConsumerGroupDescription_authorized_operations(group, n)
+                        })),
+                    }
+                }
+            },
+        )?
     }
 
     pub(crate) fn describe_groups(&self, groups: &[&str]) -> Result<Vec<NativeGroup>, Failed> {
@@ -290,44 +398,6 @@ impl<'a> AdminClient<'a> {
                 }
             },
         )
-    }
-
-    /// All committed offsets of a group.
-    pub(crate) fn group_offsets(&self, group: &str) -> Result<Vec<Row>, Failed> {
-        let group = native(group)?;
-        // SAFETY: the name is alive and is copied; no list means all partitions.
-        let wanted =
-            unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()) };
-        let wanted = Guard::new(wanted, sys::rd_kafka_ListConsumerGroupOffsets_destroy)?;
-        let mut all = [wanted.ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-            |client, options, queue| {
-                // SAFETY: the array and what it points at live until the event is there.
-                unsafe {
-                    sys::rd_kafka_ListConsumerGroupOffsets(
-                        client,
-                        all.as_mut_ptr(),
-                        1,
-                        options,
-                        queue,
-                    );
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event);
-                    let groups =
-                        listed(|n| sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, n));
-                    let Some(group) = groups.first().copied() else { return Ok(Vec::new()) };
-                    match native_error(sys::rd_kafka_group_result_error(group)) {
-                        Some(failed) => Err(failed),
-                        None => Ok(native_rows(sys::rd_kafka_group_result_partitions(group))),
-                    }
-                }
-            },
-        )?
     }
 
     /// Offsets by time; in `list` an offset is a timestamp, −2 for the start, −1 for the end.
@@ -414,22 +484,55 @@ unsafe fn listed<T>(array: impl FnOnce(*mut usize) -> *mut *const T) -> Vec<*con
     unsafe { std::slice::from_raw_parts(first, count) }.to_vec()
 }
 
+/// Asks that the answer tells what this client may do.
+///
+/// # Safety
+/// `options` is valid.
+unsafe fn let_operations_come(options: Options) {
+    // SAFETY: as the caller promises; librdkafka takes null for no error.
+    unsafe {
+        let error =
+            sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.cast_mut(), 1);
+        if !error.is_null() {
+            sys::rd_kafka_error_destroy(error);
+        }
+    }
+}
+
+/// Copies out an array of operations, as numbers: a broker may know more than the generated enum.
+///
+/// # Safety
+/// `array` returns null, or as many operations as it counts.
+unsafe fn operations(
+    array: impl FnOnce(*mut usize) -> *const sys::rd_kafka_AclOperation_t,
+) -> Vec<i32> {
+    let mut count = 0;
+    let first = array(&mut count);
+    if first.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: as the caller promises; the enum is a C int.
+    unsafe { std::slice::from_raw_parts(first.cast::<i32>(), count) }.to_vec()
+}
+
 /// # Safety
 /// It is a valid description.
-unsafe fn topic_id(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+unsafe fn native_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> NativeTopic {
     // SAFETY: as the caller promises; what it gives is its own.
     unsafe {
         let id = sys::rd_kafka_TopicDescription_topic_id(topic);
         let none = id.is_null()
             || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
                 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
-        if none {
-            return None;
-        }
-        let name = text(sys::rd_kafka_TopicDescription_name(topic))?;
         // librdkafka uses base64's first alphabet, Kafka the one for URLs.
-        let id = text(sys::rd_kafka_Uuid_base64str(id))?.replace('+', "-").replace('/', "_");
-        Some((name, id))
+        let id = if none { None } else { text(sys::rd_kafka_Uuid_base64str(id)) };
+        let partitions = listed(|n| sys::rd_kafka_TopicDescription_partitions(topic, n));
+        NativeTopic {
+            name: text(sys::rd_kafka_TopicDescription_name(topic)).unwrap_or_default(),
+            id: id.map(|id| id.replace('+', "-").replace('/', "_")),
+            partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
+            error: native_error(sys::rd_kafka_TopicDescription_error(topic)),
+        }
     }
 }
 
@@ -556,10 +659,18 @@ mod tests {
         assert!(admin.create_topic("t", 1, 1, std::iter::empty()).is_err());
         assert!(admin.delete_topic("t").is_err());
         assert!(admin.topic_configs("t").is_err());
+        assert!(admin.broker_configs(1).is_err());
+        assert!(admin.group_operations("g").is_err());
+        let operations = admin.topic_operations(&["t"]);
+        assert!(operations.is_err() || operations.is_ok_and(|all| all[0].1.is_err()));
         assert!(admin.groups().is_err());
         let described = admin.describe_groups(&["g"]);
         assert!(described.is_err() || described.is_ok_and(|all| all[0].error.is_some()));
-        assert!(admin.group_offsets("g").is_err());
+        assert!(admin.topics(&["t"]).is_err());
+        assert!(admin.create_partitions("t", 2).is_err());
+        assert!(admin.delete_group("g").is_err());
+        let deleted = admin.delete_records(&list);
+        assert!(deleted.is_err() || deleted.is_ok_and(|all| all[0].error.is_some()));
         let offsets = admin.offsets(&list);
         assert!(offsets.is_err() || offsets.is_ok_and(|all| all[0].error.is_some()));
     }

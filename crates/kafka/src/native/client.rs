@@ -10,9 +10,11 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, TopicPartitionList};
 use rdkafka_sys as sys;
 
+use super::token::WithToken;
 use super::{Row, failure, native_row, native_rows, text};
 use crate::logs::Logs;
 use crate::record::Record;
+use crate::token::TokenFile;
 
 /// The partition of the record that is being handled. It is lent for that time only.
 pub(crate) struct Place {
@@ -49,7 +51,7 @@ pub(crate) trait EventHandler {
 /// A consumer and its queue.
 pub(crate) struct EventConsumer {
     queue: NonNull<sys::rd_kafka_queue_t>,
-    base: BaseConsumer<Logs>,
+    base: WithToken<BaseConsumer<Logs>>,
 }
 
 // SAFETY: librdkafka's clients and queues may be used from any thread.
@@ -61,11 +63,13 @@ impl EventConsumer {
     /// `config` names a group: librdkafka has no consumer queue without.
     pub(crate) fn new(
         config: &ClientConfig,
+        token: Option<&TokenFile>,
         logs: Logs,
         nonempty: impl Fn() + Send + Sync + 'static,
     ) -> rdkafka::error::KafkaResult<Self> {
         let mut base: BaseConsumer<Logs> = config.create_with_context(logs)?;
         base.set_nonempty_callback(nonempty);
+        let base = WithToken::new(base, |it| it.client().native_client(), token)?;
         // SAFETY: the client is alive; the reference that is given is destroyed in `drop`, before
         // the client is.
         let queue = unsafe { sys::rd_kafka_queue_get_consumer(base.client().native_ptr()) };
@@ -125,6 +129,26 @@ impl EventConsumer {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.base.closed()
+    }
+
+    /// The group's generation, or the member's epoch (KIP-848); none while it is in no group.
+    pub(crate) fn generation(&self) -> Option<i32> {
+        // SAFETY: the client is alive; what it gives is ours and is destroyed once.
+        let generation = unsafe {
+            let group = sys::rd_kafka_consumer_group_metadata(self.base.client().native_ptr());
+            if group.is_null() {
+                return None;
+            }
+            let generation = sys::rd_kafka_consumer_group_metadata_generation_id(group);
+            sys::rd_kafka_consumer_group_metadata_destroy(group);
+            generation
+        };
+        (generation >= 0).then_some(generation)
+    }
+
+    /// Why this client can't go on, where that is so.
+    pub(crate) fn fatal(&self) -> Option<(Code, String)> {
+        self.base.client().fatal_error()
     }
 
     /// First offset and exclusive end of what can be read, as of the latest fetch; −1 and below

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::jaas::{self, Login};
 use super::{PropertyError, PropertyFault};
 
 /// Properties that were accepted one by one, by their Java names.
@@ -123,13 +124,46 @@ fn security(given: &Given, errors: &mut Vec<PropertyError>) {
             "without it Kafka's default is Kerberos, which this build does not have".to_owned(),
         ));
     }
-    let named = given.has("sasl.username") && given.has("sasl.password");
-    if named == given.has("sasl.jaas.config") {
-        errors.push(contradiction(
-            "security.protocol",
-            "sasl.jaas.config",
-            "credentials are needed once: sasl.jaas.config, or sasl.username and sasl.password"
-                .to_owned(),
-        ));
+    credentials(given, errors);
+}
+
+/// Each mechanism needs its own, once.
+fn credentials(given: &Given, errors: &mut Vec<PropertyError>) {
+    const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
+    let named = given.has("sasl.username") || given.has("sasl.password");
+    let both = given.has("sasl.username") && given.has("sasl.password");
+    let token = given.text("sasl.mechanism") == Some("OAUTHBEARER");
+    // A line that can't be read is told by itself.
+    let login = given.text("sasl.jaas.config").and_then(|line| jaas::parse(line).ok());
+    if token {
+        let unsecured = matches!(login, Some(Login::Unsecured { .. }));
+        if named {
+            let reason = "OAUTHBEARER shows a token, not a password".to_owned();
+            errors.push(contradiction("sasl.username", "sasl.mechanism", reason));
+        } else if unsecured == given.has(ENDPOINT)
+            && (login.is_some() || !given.has("sasl.jaas.config"))
+        {
+            let reason = "a token is needed from one place: \
+                          sasl.oauthbearer.token.endpoint.url=file:///…, or (for a cluster that \
+                          takes anybody's word) unsecuredLoginStringClaim_sub in sasl.jaas.config";
+            errors.push(contradiction("sasl.mechanism", ENDPOINT, reason.to_owned()));
+        }
+    } else if given.has(ENDPOINT) {
+        let reason = "only OAUTHBEARER shows a token".to_owned();
+        errors.push(contradiction(ENDPOINT, "sasl.mechanism", reason));
+    } else if named == given.has("sasl.jaas.config") || named != both {
+        let reason = "credentials are needed once: sasl.jaas.config, or sasl.username and \
+                      sasl.password";
+        errors.push(contradiction("security.protocol", "sasl.jaas.config", reason.to_owned()));
+    }
+    let module = match login {
+        Some(Login::Password { scram: false, .. }) => "PLAIN",
+        Some(Login::Password { scram: true, .. }) => "SCRAM-SHA-",
+        Some(Login::Token | Login::Unsecured { .. }) => "OAUTHBEARER",
+        None => return,
+    };
+    if let Some(mechanism) = given.text("sasl.mechanism").filter(|it| !it.starts_with(module)) {
+        let reason = format!("its login module is not one for {mechanism}");
+        errors.push(contradiction("sasl.jaas.config", "sasl.mechanism", reason));
     }
 }

@@ -44,8 +44,19 @@ const OWN_METRICS: &str = "Forebay has its own metrics, at /metrics";
 const PER_SUBSCRIPTION: &str = "each subscription says it: group";
 const TRANSACTIONS: &str = "Forebay owns its transactions";
 const KERBEROS: &str = "this build has no Kerberos";
-const OAUTH: &str = "OAUTHBEARER is not supported";
+const NO_ENDPOINT: &str = "this build asks no token endpoint; have the token written to a file, and \
+                           name it: sasl.oauthbearer.token.endpoint.url=file:///…";
+const LOGIN: &str = "a token is renewed when four fifths of its life are over";
 const TLS: &str = "OpenSSL chooses it";
+
+const HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler",
+];
+const RETRIEVERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.FileJwtRetriever",
+];
 
 #[rustfmt::skip]
 const TABLE: &[Property] = &[
@@ -74,10 +85,14 @@ const TABLE: &[Property] = &[
 
     // Security.
     special("security.protocol", Kind::Choice(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])),
-    all("sasl.mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), "sasl.mechanism"),
+    all("sasl.mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]), "sasl.mechanism"),
     special("sasl.jaas.config", Kind::Secret),
     all("sasl.username", Kind::Text, "sasl.username"),
     all("sasl.password", Kind::Secret, "sasl.password"),
+    special("sasl.oauthbearer.token.endpoint.url", Kind::Text),
+    // Those that Kafka's users must name for such tokens; what they do is done here.
+    ours("sasl.login.callback.handler.class", Kind::Choice(HANDLERS)),
+    ours("sasl.oauthbearer.jwt.retriever.class", Kind::Choice(RETRIEVERS)),
     special("ssl.truststore.location", Kind::Text),
     all("ssl.truststore.certificates", Kind::Text, "ssl.ca.pem"),
     ours("ssl.truststore.type", Kind::Choice(&["PEM"])),
@@ -89,7 +104,7 @@ const TABLE: &[Property] = &[
     all("ssl.key.password", Kind::Secret, "ssl.key.password"),
     special("ssl.endpoint.identification.algorithm", Kind::Choice(&["", "https"])),
     all("ssl.cipher.suites", Kind::Text, "ssl.cipher.suites"),
-    refused("ssl.truststore.password", "a PEM file of certificates has no password"),
+    Property { name: "ssl.truststore.password", kind: Kind::Secret, to: To::Refused("a PEM file of certificates has no password") },
     refused("ssl.enabled.protocols", TLS),
     refused("ssl.protocol", TLS),
     refused("ssl.provider", TLS),
@@ -111,7 +126,7 @@ const TABLE: &[Property] = &[
     consumer("allow.auto.create.topics", Kind::Flag, "allow.auto.create.topics"),
     ours("max.poll.records", Kind::Number(1, 2_147_483_647)),
     ours("auto.offset.reset", Kind::Choice(&["earliest", "latest", "none"])),
-    ours("group.protocol", Kind::Choice(&["classic"])),
+    ours("group.protocol", Kind::Choice(&["classic", "consumer"])),
     refused("group.id", PER_SUBSCRIPTION),
     refused("group.instance.id", "it is made of control.instance and the subscription's name"),
     refused("group.remote.assignor", ASSIGNED),
@@ -162,8 +177,8 @@ const TABLE: &[Property] = &[
 /// Families that are refused as a whole.
 const FAMILIES: &[(&str, &str)] = &[
     ("sasl.kerberos.", KERBEROS),
-    ("sasl.oauthbearer.", OAUTH),
-    ("sasl.login.", OAUTH),
+    ("sasl.oauthbearer.", NO_ENDPOINT),
+    ("sasl.login.", LOGIN),
     ("sasl.client.callback.", HOOKS),
     ("config.providers.", "Forebay has its own: { env = \"NAME\" } or { file = \"PATH\" }"),
 ];

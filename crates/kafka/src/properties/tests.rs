@@ -146,6 +146,48 @@ fn security_is_translated_and_must_fit_together() {
 }
 
 #[test]
+fn a_token_is_named_by_its_file_or_made_without_a_signature() {
+    let sasl = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", "OAUTHBEARER")];
+    let with = |more: &[(&'static str, &'static str)]| [&sasl[..], more].concat();
+    let url = "sasl.oauthbearer.token.endpoint.url";
+    let login = "x.OAuthBearerLoginModule required;";
+    let unsecured = "x.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"ann\";";
+    let properties = right(&with(&[(url, "file:///run/token"), ("sasl.jaas.config", login)]));
+    assert!(properties.token().is_some());
+    assert_eq!(properties.admin().get("enable_sasl_queue"), Some("true"));
+    let properties = right(&with(&[("sasl.jaas.config", unsecured)]));
+    assert!(properties.token().is_none());
+    let config = properties.consumer();
+    assert_eq!(config.get("sasl.oauthbearer.config"), Some("principal=ann lifeSeconds=3600"));
+
+    assert!(error(&with(&[])).contains("a token is needed from one place"));
+    assert!(error(&with(&[("sasl.jaas.config", login)])).contains("from one place"));
+    let both = with(&[(url, "file:///run/token"), ("sasl.jaas.config", unsecured)]);
+    assert!(error(&both).contains("from one place"));
+    assert!(error(&with(&[(url, "https://id.example/token")])).contains("no token endpoint"));
+    let client = ("sasl.oauthbearer.client.credentials.client.id", "x");
+    assert!(error(&with(&[(url, "file:///t"), client])).contains("no token endpoint"));
+    let named = with(&[(url, "file:///t"), ("sasl.username", "a"), ("sasl.password", "b")]);
+    assert!(error(&named).contains("not a password"));
+}
+
+#[test]
+fn a_login_module_fits_its_mechanism() {
+    let scram = "x.ScramLoginModule required username=\"a\" password=\"b\";";
+    let given = |mechanism| {
+        [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", mechanism),
+            ("sasl.jaas.config", scram),
+        ]
+    };
+    right(&given("SCRAM-SHA-256"));
+    right(&given("SCRAM-SHA-512"));
+    let told = error(&given("PLAIN"));
+    assert!(told.contains("not one for PLAIN"), "{told}");
+}
+
+#[test]
 fn a_secret_shows_neither_in_errors_nor_in_debug() {
     let secret = "hunter2";
     let jaas = format!("x.PlainLoginModule required username=\"a\" password=\"{secret}\"");

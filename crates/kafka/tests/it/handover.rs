@@ -116,7 +116,7 @@ fn a_static_member_comes_back_without_a_rebalance() {
     let moved = first
         .events
         .iter()
-        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_)));
+        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(..)));
     assert!(!moved, "{:?}", first.events);
     assert_eq!(generations(&group), generation, "a generation is a rebalance");
     first.close();
@@ -173,7 +173,7 @@ fn a_second_process_with_our_instance_id_fences_us() {
     // A commit makes the first one hear of it at once; else its next heartbeat does.
     first.commit(0, 0, "");
     first.until_event("the partition is lost", |event| {
-        matches!(event, IntakeEvent::Lost(_)).then_some(())
+        matches!(event, IntakeEvent::Lost(..)).then_some(())
     });
     first.until_event("the member is finished", |event| match event {
         IntakeEvent::Fatal(error) => Some(error.to_string()),
@@ -209,7 +209,7 @@ fn a_worker_that_sleeps_keeps_its_membership() {
     let moved = worker
         .events
         .iter()
-        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(_)));
+        .any(|event| matches!(event, IntakeEvent::Revoked(_) | IntakeEvent::Lost(..)));
     assert!(!moved, "{:?}", worker.events);
     worker.close();
 }
@@ -230,7 +230,7 @@ fn a_session_that_was_not_kept_loses_its_partitions_and_gets_them_anew() {
     let before = worker.owned.remove(&0).expect("assigned");
     broker.signal("STOP");
     let lost = worker.until_event("the partition is lost", |event| match event {
-        IntakeEvent::Lost(partitions) => Some(partitions.clone()),
+        IntakeEvent::Lost(partitions, _) => Some(partitions.clone()),
         _ => None,
     });
     assert_eq!(lost, std::slice::from_ref(&partition));

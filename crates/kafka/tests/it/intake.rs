@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forebay_kafka::{Intake, IntakeEvent, StartPolicy, Stored};
 
-use crate::cluster::{self, Broker, fill, properties, topic, topic_with, unique};
+use crate::cluster::{self, Broker, fill, properties, topic, unique};
 use crate::worker::{Worker, config};
 
 fn range(offsets: std::ops::Range<i64>) -> Vec<i64> {
@@ -157,67 +157,30 @@ fn the_start_policy_holds_where_nothing_is_committed() {
 }
 
 #[test]
-fn a_partition_that_appeared_later_starts_at_its_beginning_even_with_latest() {
-    let topic = topic("later", 2);
-    fill(&topic, 0, 0..5);
-    fill(&topic, 1, 0..5);
-    let group = unique("group");
-    let latest =
-        || forebay_kafka::IntakeConfig { start: StartPolicy::Latest, ..config(&topic, &group) };
-    let mut worker = Worker::start(latest());
-    worker.until_assigned(2);
-    assert_eq!(worker.owned[&1].assigned.start, Some(5));
-    // Only partition 0 has a commit: as far as the next start can know, 1 was added since.
-    worker.commit(0, 5, "");
-    worker.until_committed(0, 5);
-    worker.close();
-    let mut worker = Worker::start(latest());
-    worker.until_assigned(2);
-    assert_eq!(worker.owned[&0].assigned.start, Some(5));
-    assert_eq!(worker.owned[&1].assigned.start, Some(0));
-    worker.close();
-    // A commit that says that it was made just now comes from a member that starts beside us.
-    let fresh = forebay_kafka::IntakeConfig { committed_at: Some(|_| Some(i64::MAX)), ..latest() };
-    let mut worker = Worker::start(fresh);
-    worker.until_assigned(2);
-    assert_eq!(worker.owned[&1].assigned.start, Some(5));
-    worker.close();
-}
-
-#[test]
 fn an_offset_that_is_gone_is_an_event_and_never_a_jump() {
-    let topic = topic_with("gone", 1, &[("segment.bytes", "1048576"), ("retention.ms", "-1")]);
+    let topic = topic("gone", 1);
     fill(&topic, 0, 0..100);
     let group = unique("group");
     let mut worker = Worker::start(config(&topic, &group));
     worker.until_taken(0, 100);
-    worker.commit(0, 100, "");
-    worker.until_committed(0, 100);
+    worker.commit(0, 40, "");
+    worker.until_committed(0, 40);
+    let partition = worker.named(0);
     worker.close();
-    // The same name, a younger log: the committed offset lies behind its end.
-    let admin = cluster::admin();
-    admin.delete_topic(&topic).expect("deleted");
-    let again = std::time::Instant::now();
-    while admin.describe_topic(&topic).expect("described").is_some() {
-        assert!(again.elapsed() < cluster::PATIENCE);
-    }
-    cluster::create(&admin, &topic, 1, &[]);
-    fill(&topic, 0, 0..10);
+    cluster::admin().delete_records(&partition, 60).expect("deleted");
     let mut worker = Worker::start(config(&topic, &group));
     worker.until_assigned(1);
-    // Kafka forgets a deleted topic's offsets when it notices; until then they are the trap.
-    if worker.owned[&0].assigned.stored.is_none() {
-        worker.intake.seek(worker.named(0), 100);
-    }
-    let (offset, log_end) = worker.until_event("the offset is out of range", |event| match event {
-        IntakeEvent::OutOfRange { offset, log_end, .. } => Some((*offset, *log_end)),
+    let gone = worker.until_event("the offset is out of range", |event| match event {
+        IntakeEvent::OutOfRange { offset, log_start, log_end, .. } => {
+            Some((*offset, *log_start, *log_end))
+        }
         _ => None,
     });
-    assert_eq!((offset, log_end), (100, 10));
+    assert_eq!(gone, (40, 60, 100));
     assert_eq!(worker.take(0), 0);
-    worker.intake.seek(worker.named(0), 7);
+    worker.intake.seek(worker.named(0), 97);
     worker.until_taken(0, 3);
-    assert_eq!(worker.owned[&0].offsets(), [7, 8, 9]);
+    assert_eq!(worker.owned[&0].offsets(), [97, 98, 99]);
     worker.close();
 }
 
@@ -251,6 +214,26 @@ fn a_topic_that_does_not_exist_is_told_once_and_read_when_it_does() {
     worker.until_taken(0, 3);
     let again = worker.events.iter().any(|event| matches!(event, IntakeEvent::Unavailable { .. }));
     assert!(!again, "{:?}", worker.events);
+    worker.close();
+}
+
+#[test]
+fn a_topic_that_comes_back_for_others_is_told_without_an_assignment() {
+    let (there, name) = (topic("there", 1), unique("missing"));
+    let both = forebay_kafka::IntakeConfig {
+        topics: vec![there.clone(), name.clone()],
+        ..config(&there, &unique("group"))
+    };
+    let mut worker = Worker::start(both);
+    worker.until_event("the topic is unavailable", |event| match event {
+        IntakeEvent::Unavailable { topic, .. } => (**topic == *name).then_some(()),
+        _ => None,
+    });
+    cluster::create(&cluster::admin(), &name, 1, &[]);
+    worker.until_event("the topic is available", |event| match event {
+        IntakeEvent::Available { topic } => (**topic == *name).then_some(()),
+        _ => None,
+    });
     worker.close();
 }
 

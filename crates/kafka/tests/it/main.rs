@@ -3,7 +3,9 @@
 
 mod admin;
 mod cluster;
+mod epochs;
 mod handover;
 mod intake;
 mod produce;
+mod start;
 mod worker;

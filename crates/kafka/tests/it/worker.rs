@@ -25,7 +25,9 @@ pub(crate) fn config(topic: &str, group: &str) -> IntakeConfig {
         records_max: 20_000,
         bytes_max: 64 << 20,
         drain: Duration::from_secs(10),
-        committed_at: None,
+        keeps_book: true,
+        committed_for: None,
+        kin: None,
     }
 }
 

@@ -76,3 +76,22 @@ fn latencies_run_from_the_acknowledgement_to_the_first_accept_within_a_window() 
     let worked = Latencies::at_work(&all, 400 * MS..SECOND);
     assert_eq!((worked.len(), ms(worked.p50())), (1, 1));
 }
+
+#[test]
+fn a_standstill_is_a_time_without_a_first_accept_while_a_partition_has_records() {
+    let input = [sent(0, 0), sent(1, 0), sent(2, 0), sent(3, 9_000)];
+    // The second accept of record 0 is no progress; between 6,000 and 9,000 nothing waits.
+    let all = [
+        delivery(0, 0, 1_000, 200),
+        delivery(0, 2_000, 3_000, 200),
+        delivery(1, 0, 5_000, 200),
+        delivery(2, 0, 6_000, 200),
+        delivery(3, 9_000, 9_500, 200),
+    ];
+    let times = |least: u64| -> Vec<(u64, u64)> {
+        let found = standstills(&input, &all, Duration::from_millis(least));
+        found.into_iter().map(|stop| (stop.time.start / MS, stop.time.end / MS)).collect()
+    };
+    assert_eq!(times(1_000), [(0, 1_000), (1_000, 5_000), (5_000, 6_000)]);
+    assert_eq!(times(1_001), [(1_000, 5_000)]);
+}

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::delivery::{Answered, Arrival, Delivery, Ended};
+use crate::fence::Fence;
 
 /// Whole requests that are kept.
 const REQUESTS: usize = 64;
@@ -42,6 +43,7 @@ pub struct Journal(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     kept: Mutex<Kept>,
+    fence: Fence,
     changed: Condvar,
 }
 
@@ -59,6 +61,11 @@ impl Journal {
         let mut kept = self.kept();
         kept.instances += 1;
         kept.instances - 1
+    }
+
+    /// One for all its instances, as if they kept their state in one place.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.0.fence
     }
 
     pub(crate) fn begun(&self, instance: usize, what: Arrival) -> usize {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::commits::{Committed, Covered};
 use super::{Kill, deadline};
 use crate::delivery::{Answered, Delivery};
 
@@ -20,6 +21,8 @@ pub enum Reason {
     NewTenure,
     /// The one before it was of a service that was killed before its answer was surely out.
     ServiceKilled,
+    /// It was refused itself, as a former owner's or as too late, and did nothing.
+    Refused,
     Unexplained,
 }
 
@@ -39,14 +42,20 @@ pub(super) fn explain(
     deliveries: &[Delivery],
     of: &[Vec<usize>],
     kills: &[Kill],
+    commits: Option<&[Committed]>,
 ) -> (BTreeMap<Reason, usize>, Vec<Repetition>) {
     let kills: Vec<Known<'_>> = kills.iter().map(|kill| Known::new(kill, deliveries)).collect();
+    let covered = commits.map(Covered::new);
     let (mut repeated, mut unexplained) = (BTreeMap::new(), Vec::new());
     for numbers in of.iter().filter(|numbers| numbers.len() > 1) {
-        let mut all: Vec<&Delivery> = numbers.iter().map(|number| &deliveries[*number]).collect();
+        let all = numbers.iter().map(|number| &deliveries[*number]);
+        let (refused, mut all): (Vec<_>, Vec<_>) = all.partition(|delivery| delivery.is_refused());
+        if !refused.is_empty() {
+            *repeated.entry(Reason::Refused).or_default() += refused.len();
+        }
         all.sort_by_key(|delivery| delivery.started);
         for pair in all.windows(2) {
-            let reason = reason(pair[0], pair[1], &kills);
+            let reason = reason(pair[0], pair[1], &kills, covered.as_ref());
             *repeated.entry(reason).or_default() += 1;
             if reason == Reason::Unexplained {
                 unexplained.push(Repetition { one: pair[0].clone(), next: pair[1].clone() });
@@ -56,14 +65,20 @@ pub(super) fn explain(
     (repeated, unexplained)
 }
 
-fn reason(one: &Delivery, next: &Delivery, kills: &[Known<'_>]) -> Reason {
+fn reason(
+    one: &Delivery,
+    next: &Delivery,
+    kills: &[Known<'_>],
+    covered: Option<&Covered<'_>>,
+) -> Reason {
     let ended = one.ended.as_ref().filter(|ended| ended.at <= next.started);
     match ended.map(|ended| &ended.answered) {
         Some(Answered::Broken { .. }) => return Reason::UnknownAnswer,
         Some(whole) if !whole.is_accept() => return Reason::Failure,
         Some(_) | None => {}
     }
-    if let Some(kill) = kills.iter().find(|kill| kill.explains(one, next)) {
+    let counts = |kill: &&Known<'_>| covered.is_none() || matches!(kill.kill, Kill::Service { .. });
+    if let Some(kill) = kills.iter().filter(counts).find(|kill| kill.explains(one, next)) {
         return match kill.kill {
             Kill::Gateway { .. } => Reason::NewTenure,
             Kill::Service { .. } => Reason::ServiceKilled,
@@ -75,6 +90,10 @@ fn reason(one: &Delivery, next: &Delivery, kills: &[Known<'_>]) -> Reason {
     };
     match (given_up, ended) {
         (true, _) => Reason::UnknownAnswer,
+        _ if covered.is_some_and(|covered| covered.lets_repeat(&one.what, next.what.tenure)) => {
+            Reason::NewTenure
+        }
+        _ if covered.is_some() => Reason::Unexplained,
         // Still in flight when its tenure ended.
         (false, None) if one.what.tenure < next.what.tenure => Reason::NewTenure,
         (false, _) => Reason::Unexplained,

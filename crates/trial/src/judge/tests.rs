@@ -442,3 +442,70 @@ fn a_broken_verdict_tells_what_is_wrong_and_where() {
     assert_eq!(Evidence::new(&sent, &kept).assert_kept().delivered, 5);
     assert!(std::panic::catch_unwind(|| evidence.assert_kept()).is_err());
 }
+
+fn committed(tenure: i64, offset: i64, beyond: &[i64]) -> Committed {
+    let beyond = beyond.iter().copied().collect();
+    Committed { topic: "flights".to_owned(), partition: 0, tenure, offset, beyond }
+}
+
+/// The reason for which record 1, accepted in tenure 1, comes again in tenure 3.
+fn why_by(commits: &[Committed]) -> Reason {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries.push(in_tenure(3, delivery(&sent[1], 5_000, 5_001)));
+    let kills = [gateway_killed(4_000, 0)];
+    let verdict = Evidence::new(&sent, &deliveries).kills(&kills).commits(commits).judge();
+    let (reason, count) = verdict.repeated.first_key_value().expect("a repetition");
+    assert_eq!((verdict.repeated.len(), *count), (1, 1));
+    *reason
+}
+
+#[test]
+fn a_new_tenure_repeats_only_what_the_last_commit_before_it_does_not_cover() {
+    for open in [&[][..], &[committed(1, 1, &[])], &[committed(1, 0, &[0, 2, 3])]] {
+        assert_eq!(why_by(open), Reason::NewTenure, "{open:?}");
+    }
+    for covers in [committed(1, 2, &[]), committed(1, 0, &[1])] {
+        assert_eq!(why_by(&[committed(1, 1, &[]), covers]), Reason::Unexplained);
+    }
+    let back = [committed(1, 5, &[]), committed(2, 1, &[])];
+    assert_eq!(why_by(&back), Reason::NewTenure, "the newest commit is what the owner found");
+    let later = [committed(1, 1, &[]), committed(3, 1, &[]), committed(3, 5, &[])];
+    assert_eq!(why_by(&later), Reason::NewTenure, "its own commits came too late for it");
+    let foreign = Committed { partition: 1, ..committed(1, 5, &[]) };
+    assert_eq!(why_by(&[foreign]), Reason::NewTenure);
+}
+
+#[test]
+fn what_was_refused_is_counted_and_explains_nothing_else() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    let mut refused = delivery(&sent[1], 30, 31);
+    refused.ended = ended(31, Answered::Refused { by: "an older tenure".to_owned() });
+    deliveries.push(refused);
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!(verdict.repeated, BTreeMap::from([(Reason::Refused, 1)]));
+    assert!(verdict.is_kept());
+    deliveries.push(delivery(&sent[1], 40, 41));
+    let verdict = judge(&sent, &deliveries, &[]);
+    assert_eq!(verdict.repeated(Reason::Unexplained), 1, "the accept before it still counts");
+}
+
+#[test]
+fn across_tenures_a_key_overlaps_unless_one_of_the_two_was_refused() {
+    let sent = sent();
+    let mut deliveries = well(&sent);
+    deliveries[0] = delivery(&sent[0], 10, 100);
+    deliveries[1] = in_tenure(2, delivery(&sent[1], 50, 60));
+    for (number, delivery) in deliveries.iter_mut().enumerate().skip(2) {
+        *delivery = in_tenure(2, self::delivery(&sent[number], 200 + 10 * number as u64, 201));
+    }
+    let across = |deliveries: &[Delivery]| {
+        Evidence::new(&sent, deliveries).across_tenures().judge().overlapping
+    };
+    let overlapping = judge(&sent, &deliveries, &[]).overlapping;
+    assert!(overlapping.is_empty(), "each tenure on its own is fine");
+    assert_eq!(across(&deliveries), [1]);
+    deliveries[0].ended = ended(100, Answered::Refused { by: "an older tenure".to_owned() });
+    assert!(across(&deliveries).is_empty());
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Shared;
 use super::connection::{Close, Flow};
 use super::wire::Wire;
-use super::work::Work;
+use super::work::{Kept, Work};
 use crate::script::{Act, Answer, Broken};
 
 /// Written at a time where there is much to write.
@@ -51,15 +51,31 @@ type Done = io::Result<Option<Close>>;
 
 pub(super) async fn answer(wire: &mut Wire, work: &mut Work, answer: &Answer) -> Flow {
     let said = async {
-        work.answer(answer.status, verdict(answer))?;
+        let refused = match work.answer(answer.status, verdict(answer))? {
+            Kept::Refused(by) => Some(refusal(by)),
+            Kept::Yes => None,
+        };
         if wire.has_left() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        wire.say(&render(answer)).await?;
+        wire.say(&render(refused.as_ref().unwrap_or(answer))).await?;
         work.told();
         Ok::<_, io::Error>(())
     };
     go_on(&said.await)
+}
+
+/// Says that a delivery was refused; nobody is to blame the record for it.
+pub(super) async fn refuse(wire: &mut Wire, work: &mut Work, by: &str) -> Flow {
+    let said = wire.say(&render(&refusal(by))).await;
+    if said.is_ok() {
+        work.told();
+    }
+    go_on(&said)
+}
+
+fn refusal(by: &str) -> Answer {
+    Answer::status(503).body(&format!("refused for {by}\n"))
 }
 
 /// Until something can't be written.
@@ -196,7 +212,7 @@ async fn giant_header(wire: &mut Wire, work: &mut Work, bytes: u64) -> Done {
 async fn informational(wire: &mut Wire, work: &mut Work, count: Option<u64>) -> Done {
     const EARLY_HINTS: &[u8] = b"HTTP/1.1 103 \r\nlink: </>\r\n\r\n";
     match count {
-        Some(_) => work.answer(200, None)?,
+        Some(_) => drop(work.answer(200, None)?),
         None => work.broken("informational")?,
     }
     let mut said = 0;

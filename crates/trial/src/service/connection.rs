@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::playing::Admission;
 use super::wire::{Head, Wire};
-use super::work::Work;
+use super::work::{Kept, Work};
 use super::{Shared, act};
 use crate::delivery::{Arrival, digest};
 use crate::script::{Act, Answer, Greet, Read};
@@ -68,14 +68,21 @@ async fn exchange(shared: &Arc<Shared>, wire: &mut Wire, head: Head) -> Flow {
         state.playing.choose(&what, &state.switches)
     };
     if let Act::Close { after: Read::Head, reset } = chosen.act() {
-        let written = Work::begin(shared, what).and_then(|mut work| work.broken("close"));
+        let written = Work::begin(shared, what, false).and_then(|mut work| work.broken("close"));
         return Flow::Break(Close::by(*reset && written.is_ok()));
     }
     // Without its whole body a request was never made.
     let Some(request) = wire.body(head).await else { return Flow::Break(Close::Orderly) };
     what.digest = Some(digest(&request.body));
     shared.book.keep(request);
-    let Ok(mut work) = Work::begin(shared, what) else { return Flow::Break(Close::Orderly) };
+    let Ok(mut work) = Work::begin(shared, what, chosen.is_fenced()) else {
+        return Flow::Break(Close::Orderly);
+    };
+    match work.look() {
+        Ok(Kept::Yes) => {}
+        Ok(Kept::Refused(by)) => return act::refuse(wire, &mut work, by).await,
+        Err(_) => return Flow::Break(Close::Orderly),
+    }
     match chosen.admit().await {
         Admission::Over(answer) => act::answer(wire, &mut work, &answer).await,
         _admitted @ Admission::Admitted { .. } => {

@@ -173,6 +173,11 @@ impl Chosen {
         self.rule.map_or(&ACCEPT, |rule| &self.playing.script.rules[rule].act)
     }
 
+    /// Whether it refuses former owners and late work.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.playing.script.fenced
+    }
+
     /// Waits until the service may begin with it, where its limit says so.
     pub(super) async fn admit(&self) -> Admission {
         match &self.playing.script.limit {

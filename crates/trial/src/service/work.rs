@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use crate::delivery::{Answered, Arrival};
+use crate::fence::{Claim, Fence};
 use crate::journal::{Journal, Request, Writer};
 
 /// Where deliveries are written down.
@@ -38,6 +39,13 @@ impl Book {
         Ok(())
     }
 
+    fn fence(&self) -> &Fence {
+        match self {
+            Self::Memory(journal) => journal.fence(),
+            Self::File(writer) => writer.fence(),
+        }
+    }
+
     pub(super) fn stray(&self) -> io::Result<()> {
         match self {
             Self::Memory(journal) => journal.stray(),
@@ -58,7 +66,16 @@ impl Book {
 pub(super) struct Work {
     shared: Arc<Shared>,
     delivery: usize,
+    /// Where the service refuses what does not hold one.
+    claim: Option<Claim>,
     stage: Stage,
+}
+
+/// What became of a delivery that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Yes,
+    Refused(&'static str),
 }
 
 #[derive(PartialEq, Eq)]
@@ -70,17 +87,40 @@ enum Stage {
 }
 
 impl Work {
-    pub(super) fn begin(shared: &Arc<Shared>, what: Arrival) -> io::Result<Self> {
+    pub(super) fn begin(shared: &Arc<Shared>, what: Arrival, fenced: bool) -> io::Result<Self> {
+        let claim = fenced.then(|| shared.book.fence().enter(&what));
         let delivery = shared.book.begun(shared.instance, what)?;
         shared.state().at_work += 1;
-        Ok(Self { shared: Arc::clone(shared), delivery, stage: Stage::Begun })
+        Ok(Self { shared: Arc::clone(shared), delivery, claim, stage: Stage::Begun })
+    }
+
+    /// Refuses what can't be accepted any more, before any work is done on it.
+    pub(super) fn look(&mut self) -> io::Result<Kept> {
+        self.settle(None)
     }
 
     /// Before the answer is sent. What can't be written down must not be answered.
-    pub(super) fn answer(&mut self, status: u16, verdict: Option<String>) -> io::Result<()> {
-        self.shared.book.ended(self.delivery, Answered::Whole { status, verdict })?;
-        self.stage = Stage::Ended;
-        Ok(())
+    pub(super) fn answer(&mut self, status: u16, verdict: Option<String>) -> io::Result<Kept> {
+        self.settle(Some(Answered::Whole { status, verdict }))
+    }
+
+    fn settle(&mut self, answered: Option<Answered>) -> io::Result<Kept> {
+        let book = &self.shared.book;
+        let mut end = |answered| {
+            self.stage = Stage::Ended;
+            book.ended(self.delivery, answered)
+        };
+        let keep = |refused: Option<&'static str>| match (refused, answered) {
+            (Some(by), _) => {
+                end(Answered::Refused { by: by.to_owned() }).map(|()| Kept::Refused(by))
+            }
+            (None, Some(answered)) => end(answered).map(|()| Kept::Yes),
+            (None, None) => Ok(Kept::Yes),
+        };
+        match &self.claim {
+            Some(claim) => book.fence().hold(claim, keep),
+            None => keep(None),
+        }
     }
 
     /// The client has the answer, as far as can be known.

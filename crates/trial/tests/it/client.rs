@@ -14,10 +14,12 @@ pub(crate) struct Post {
     pub(crate) offset: i64,
     pub(crate) key: Option<String>,
     pub(crate) attempt: u32,
+    pub(crate) tenure: i64,
+    pub(crate) timeout_ms: u64,
 }
 
 pub(crate) fn post(offset: i64) -> Post {
-    Post { partition: 0, offset, key: None, attempt: 1 }
+    Post { partition: 0, offset, key: None, attempt: 1, tenure: 7, timeout_ms: 30_000 }
 }
 
 impl Post {
@@ -26,13 +28,13 @@ impl Post {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let Self { partition, offset, attempt, .. } = self;
+        let Self { partition, offset, attempt, tenure, timeout_ms, .. } = self;
         let key = self.key.as_ref().map_or(String::new(), |key| format!("forebay-key: {key}\r\n"));
         format!(
             "POST /records HTTP/1.1\r\nhost: service\r\nforebay-topic: flights\r\n\
              forebay-partition: {partition}\r\nforebay-offset: {offset}\r\n{key}\
-             forebay-tenure: 7\r\nforebay-attempt: {attempt}\r\nforebay-revision: v1\r\n\
-             forebay-timeout-ms: 30000\r\nidempotency-key: g/flights/-/{partition}/{offset}\r\n\
+             forebay-tenure: {tenure}\r\nforebay-attempt: {attempt}\r\nforebay-revision: v1\r\n\
+             forebay-timeout-ms: {timeout_ms}\r\nidempotency-key: g/flights/-/{partition}/{offset}\r\n\
              content-length: 5\r\n\r\nvalue"
         )
         .into_bytes()

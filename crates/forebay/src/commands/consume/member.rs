@@ -76,7 +76,10 @@ fn config(args: &Consume, group: &str, cluster: &Cluster) -> Result<IntakeConfig
         records_max: 10_000,
         bytes_max: 32 << 20,
         drain: Duration::from_secs(5),
-        committed_at: None,
+        // Looking at a topic leaves nothing behind but what is committed.
+        keeps_book: false,
+        committed_for: None,
+        kin: None,
     })
 }
 
@@ -129,7 +132,7 @@ impl Member<'_> {
                     self.intake.release(partition);
                 }
             }
-            IntakeEvent::Lost(partitions) => {
+            IntakeEvent::Lost(partitions, _) => {
                 for partition in &partitions {
                     self.owned.remove(partition);
                 }
@@ -155,7 +158,14 @@ impl Member<'_> {
                 }
             }
             IntakeEvent::Fatal(error) => return Err(failure(error)),
-            IntakeEvent::Committed { .. } | IntakeEvent::Reachable => {}
+            IntakeEvent::WaitsForId { reason } => {
+                tracing::warn!("the group has our instance id in use: {reason}; trying on");
+            }
+            IntakeEvent::Committed { .. }
+            | IntakeEvent::Reachable
+            | IntakeEvent::Available { .. }
+            | IntakeEvent::Rebalanced(_)
+            | IntakeEvent::Foreign(_) => {}
         }
         Ok(())
     }

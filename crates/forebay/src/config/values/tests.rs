@@ -57,3 +57,13 @@ proptest! {
         check::<TimeOrNever>(&text)?;
     }
 }
+
+#[test]
+fn a_moment_is_written_as_it_is_read() {
+    let moment = Moment::try_from("2026-01-01T00:00:00Z".to_owned()).unwrap();
+    assert_eq!(moment, Moment(1_767_225_600_000));
+    assert_eq!(String::from(moment), "2026-01-01T00:00:00Z");
+    for wrong in ["", "yesterday", "2026-01-01", "1767225600000"] {
+        assert!(Moment::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
+}

@@ -27,6 +27,10 @@ impl Input {
         self.0.len()
     }
 
+    pub(crate) fn into_records(self) -> impl Iterator<Item = Sent> {
+        self.0.into_values()
+    }
+
     pub(crate) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::{NAP, Poller};
@@ -11,16 +12,21 @@ use crate::intake::events::IntakeEvent;
 use crate::intake::lookup::Question;
 use crate::intake::slots::Phase;
 use crate::native::Row;
+use crate::trouble::Trouble;
 
 impl Poller {
     pub(super) fn failed(&mut self, code: Code, reason: &str, about: Option<Row>) {
+        if Self::is_nowhere(reason, about.as_ref().map(|row| row.topic.as_str())) {
+            return;
+        }
         match code {
             Code::AllBrokersDown => {
+                self.suspect_known();
                 let told = self.reach.all_down(reason, Instant::now());
                 self.tell(told);
             }
             Code::BrokerTransportFailure | Code::Resolve | Code::SSL | Code::Authentication => {
-                self.reach.suspect(reason);
+                self.reach.suspect(&Trouble::new(reason).reason);
             }
             Code::AutoOffsetReset | Code::LogTruncation => {
                 if let Some(row) = about {
@@ -45,6 +51,13 @@ impl Poller {
         }
     }
 
+    /// Of some failed connections librdkafka tells in its log alone.
+    pub(super) fn suspect_known(&mut self) {
+        if let Some(trouble) = self.member.base().client().context().trouble() {
+            self.reach.suspect(&trouble.reason);
+        }
+    }
+
     /// The topic that an error without a partition talks of.
     fn topic_in(&self, reason: &str) -> Option<Arc<str>> {
         let named = |topic: &&String| reason.contains(&format!(": {topic}:"));
@@ -52,6 +65,7 @@ impl Poller {
     }
 
     fn unavailable(&mut self, topic: Arc<str>, code: Code) {
+        self.survey.hurry();
         if self.unavailable.insert(topic.clone(), code) == Some(code) {
             return;
         }
@@ -71,6 +85,8 @@ impl Poller {
         let partition = slot.partition.clone();
         self.stop_fetching(std::slice::from_ref(&partition));
         self.gone.push(partition.clone());
+        // A topic that was made anew has a shorter log, too.
+        self.survey.hurry();
         self.asked_ends = true;
         self.ask(Question::Ends(vec![partition]));
     }

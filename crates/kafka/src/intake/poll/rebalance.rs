@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
-use crate::intake::events::{Assigned, IntakeEvent};
+use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause};
 use crate::intake::lookup::{Found, Question};
 use crate::intake::slots::{Phase, Share, Slot};
 use crate::native::rows;
@@ -44,25 +44,34 @@ impl Poller {
         let mut partitions = Vec::new();
         for row in rows(list) {
             let partition = TopicPartition::new(row.topic, row.partition);
-            let shared = self.shared.clone();
-            let room = std::sync::Arc::new(move || shared.nudge());
-            self.slots.insert(Slot::new(partition.clone(), self.tickets + 1, room));
+            let slot = self.slot(partition.clone());
+            self.slots.insert(slot);
             partitions.push(partition);
         }
+        self.tell_gained(&partitions);
         self.ask_starts(partitions);
     }
 
-    fn ask_starts(&mut self, partitions: Vec<TopicPartition>) {
+    pub(super) fn slot(&self, partition: TopicPartition) -> Slot {
+        let shared = self.shared.clone();
+        Slot::new(partition, self.tickets + 1, std::sync::Arc::new(move || shared.nudge()))
+    }
+
+    pub(super) fn ask_starts(&mut self, partitions: Vec<TopicPartition>) {
         if partitions.is_empty() {
             return;
         }
         self.tickets += 1;
+        let mut afresh = std::collections::BTreeSet::new();
         for partition in &partitions {
             if let Some(slot) = self.slots.of(partition) {
                 slot.phase = Phase::LookingUp(self.tickets);
+                if slot.afresh {
+                    afresh.insert(partition.clone());
+                }
             }
         }
-        self.ask(Question::Start(self.tickets, partitions));
+        self.ask(Question::Start { ticket: self.tickets, partitions, afresh });
     }
 
     /// Asks once more for those that are still ours and still without a start.
@@ -98,6 +107,7 @@ impl Poller {
             }
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);
+            slot.topic_id = topic_id.clone();
             slot.arrived = Instant::now();
             starts.extend(start.map(|start| (ends.partition.clone(), start)));
             let queue = slot.queue.clone();
@@ -145,10 +155,16 @@ impl Poller {
         let revoked: Vec<TopicPartition> =
             rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
         if self.closing_now() || self.member.base().assignment_lost() {
-            self.lose(revoked);
+            // A member at its end has told of them before.
+            let ours = |partition: &TopicPartition| self.slots.of(partition).is_some();
+            if revoked.iter().any(ours) {
+                self.tell_lost(RebalanceCause::SessionLost, &revoked, true);
+            }
+            self.lose(revoked, LossCause::Session);
             self.let_go(&list);
             return;
         }
+        self.tell_revoked(&revoked);
         let mut fetched = Vec::new();
         let mut announced = Vec::new();
         for partition in &revoked {
@@ -180,7 +196,7 @@ impl Poller {
         let lost = self.member.base().assignment_lost();
         for drain in std::mem::take(&mut self.drains) {
             if lost {
-                self.lose(drain.partitions);
+                self.lose(drain.partitions, LossCause::Session);
                 self.let_go(&drain.list);
                 continue;
             }
@@ -205,8 +221,8 @@ impl Poller {
         }
     }
 
-    /// These are somebody else's already.
-    pub(super) fn lose(&mut self, partitions: Vec<TopicPartition>) {
+    /// Our hold of these is over.
+    pub(super) fn lose(&mut self, partitions: Vec<TopicPartition>, why: LossCause) {
         let mut fetched = Vec::new();
         let mut announced = Vec::new();
         for partition in &partitions {
@@ -222,7 +238,7 @@ impl Poller {
         self.stop_fetching(&fetched);
         self.forget(&partitions);
         if !announced.is_empty() {
-            self.tell([IntakeEvent::Lost(announced)]);
+            self.tell([IntakeEvent::Lost(announced, why)]);
         }
     }
 
@@ -246,13 +262,21 @@ impl Poller {
         self.slots.iter_mut().map(|slot| slot.partition.clone()).collect()
     }
 
-    /// The member can't go on; its group will have given its partitions away.
+    /// The member can't go on; its group will have given its partitions away. Where its id is only
+    /// not free yet, another one takes its place.
     pub(super) fn fatal(&mut self, code: Code, reason: String) {
         self.run.flush(&mut self.slots, self.share);
+        let (code, reason) = self.member.fatal().unwrap_or((code, reason));
         let all = self.all_slots();
-        self.lose(all);
+        if code != Code::UnreleasedInstanceId || !all.is_empty() {
+            self.tell_lost(RebalanceCause::Fenced, &all, false);
+        }
+        self.lose(all, LossCause::Session);
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
+        }
+        if code == Code::UnreleasedInstanceId {
+            return self.wait_for_id(reason);
         }
         let doing = format!("stay in group {}", self.config.group);
         let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };

@@ -35,6 +35,10 @@ impl Poller {
         self.watched = now;
         self.refresh_ends();
         self.restart_still_ones(now);
+        self.ask_survey(now);
+        self.ask_members(now);
+        self.join_again(now);
+        self.end_asking();
         for topic in self.unavailable.keys() {
             self.ask(Question::Probe(topic.clone()));
         }

@@ -48,7 +48,7 @@ fn consumer(cluster: &Cluster, nudges: &Arc<AtomicUsize>) -> EventConsumer {
     let nudge = move || {
         nudges.fetch_add(1, Ordering::Relaxed);
     };
-    EventConsumer::new(&config, Logs::new("test"), nudge).expect("a consumer")
+    EventConsumer::new(&config, None, Logs::new("test"), nudge).expect("a consumer")
 }
 
 fn hear(consumer: &EventConsumer, heard: &mut Heard, enough: impl Fn(&Heard) -> bool) {

@@ -10,7 +10,6 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::refused;
 use crate::cli::subscriptions::Gateway;
 use crate::exit::{Exit, Failure};
 
@@ -18,13 +17,13 @@ use crate::exit::{Exit, Failure};
 const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_MAX: usize = 64 << 20;
 
-pub(super) struct Client {
+pub(crate) struct Client {
     address: String,
     token: Option<String>,
 }
 
 impl Client {
-    pub(super) fn new(gateway: &Gateway) -> Result<Self, Failure> {
+    pub(crate) fn new(gateway: &Gateway) -> Result<Self, Failure> {
         let token = match &gateway.token_file {
             Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot read {}: {error}", path.display()))
@@ -35,11 +34,11 @@ impl Client {
         Ok(Self { address: gateway.control.clone(), token })
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
         self.ask(Method::GET, path, Bytes::new())
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, path, body.to_string().into())
     }
 
@@ -93,4 +92,9 @@ impl Client {
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
         Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
     }
+}
+
+/// A failure to reach the gateway, or its refusal.
+fn refused(message: String) -> Failure {
+    Failure::new(Exit::Unreachable, message)
 }
