@@ -142,7 +142,8 @@ pub(crate) enum Where {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seek {
     to: Where,
-    /// All topics where none is named.
+    /// Where none is named all but the park topic: its offsets and times are those of moves, and
+    /// what waits there has been settled where it is from.
     topic: Option<String>,
     /// All partitions of this process where none is named.
     #[serde(default)]
@@ -194,8 +195,12 @@ pub(crate) async fn seek(
 /// Where each partition would go: only within what the log holds.
 async fn plan(handle: &Handle, seek: &Seek) -> Result<Vec<Moved>, Refusal> {
     let snapshot = handle.snapshot().await?;
+    let topic_is_meant = |topic: &str| match &seek.topic {
+        Some(named) => named == topic,
+        None => snapshot.park_topic.as_deref() != Some(topic),
+    };
     let chosen = snapshot.partitions.iter().filter(|held| {
-        seek.topic.as_ref().is_none_or(|topic| **topic == *held.partition.topic)
+        topic_is_meant(&held.partition.topic)
             && (seek.partitions.is_empty() || seek.partitions.contains(&held.partition.partition))
     });
     let chosen: Vec<_> = chosen.map(|held| (held.partition.clone(), held.commit_point)).collect();
