@@ -190,11 +190,16 @@ impl<P: Clone> Subscription<P> {
         })
     }
 
-    /// At most once: whether the record has had its only chance.
+    /// At most once: whether the record has had its only chance. An answer shows that the request
+    /// was read, and only back-pressure says that nothing was made of it.
     fn is_spent(&self, verdict: Verdict) -> bool {
-        let processed = !matches!(verdict, Verdict::BackPressure { .. } | Verdict::TargetFault(_));
+        let unprocessed = match verdict {
+            Verdict::BackPressure { .. } => true,
+            Verdict::TargetFault(fault) => fault != TargetFault::Status,
+            _ => false,
+        };
         self.rules.guarantee == Guarantee::AtMostOnce
-            && processed
+            && !unprocessed
             && !self.rules.planted.is(Fault::OnceMoreThanOnce)
     }
 

@@ -3,7 +3,7 @@
 //!
 //! What the service said itself is charged as said and is no evidence, here as in the contract.
 
-use forebay_core::{EndpointId, Guarantee, PartitionId, Rules, Verdict};
+use forebay_core::{EndpointId, Guarantee, PartitionId, Rules, TargetFault, Verdict};
 
 use super::term::Entry;
 
@@ -17,6 +17,9 @@ const RECENT: usize = 100;
 const ANSWERS_MIN: usize = 10;
 /// Back-pressure in a row from which the target is held.
 const REFUSALS: usize = 8;
+
+/// A target fault that is an answer.
+const STATUS: Verdict = Verdict::TargetFault(TargetFault::Status);
 
 #[derive(Debug, Default)]
 pub struct Journal {
@@ -51,7 +54,12 @@ pub fn declines(verdict: Verdict) -> bool {
 /// Whether the record had its only chance, and nothing works on it any more.
 pub fn spends(guarantee: Guarantee, verdict: Verdict) -> bool {
     let known = matches!(verdict, Verdict::Retry { .. } | Verdict::Reject { .. });
-    guarantee == Guarantee::AtMostOnce && known
+    guarantee == Guarantee::AtMostOnce && (known || verdict == STATUS)
+}
+
+/// Whether the service may have processed the record: it got the request, and does not refuse it.
+pub fn took(verdict: Verdict) -> bool {
+    !declines(verdict) || verdict == STATUS
 }
 
 fn fails(verdict: Verdict) -> bool {
