@@ -250,7 +250,10 @@ impl<P: Clone> Subscription<P> {
             held.charged += 1;
             let why = given_up(verdict, held.charged, rules);
             why.inspect(|why| self.give_up(id, slot, *why, now)).is_some()
-        } else if matches!(verdict, Verdict::Reject { .. }) && others {
+        } else if matches!(verdict, Verdict::Reject { .. })
+            && others
+            && !blame.doubts_endpoint(&unblamed, rules.planted)
+        {
             held.state = HeldState::Shut { until: now + NEVER, unknown: None };
             awaiting.push_back((id, slot));
             true

@@ -156,15 +156,14 @@ impl Journal {
     /// Rule 1.
     fn accepts_others(&self, lane: Lane, entry: &Entry, count: usize) -> bool {
         let Some(trip) = entry.trips.last() else { return false };
-        let anywhere = entry.failed_at_two();
-        let counts = |heard: &&Heard| {
-            heard.lane != lane
-                && heard.sent >= trip.answered
-                && (anywhere || heard.endpoint == trip.endpoint)
-        };
-        let others: Vec<_> = self.latest(count).take(EVIDENCE).filter(counts).collect();
-        let accepted = others.iter().filter(|heard| heard.verdict == Verdict::Accept).count();
-        2 * accepted > others.len()
+        let others = |heard: &&Heard| heard.lane != lane && heard.sent >= trip.answered;
+        let since: Vec<_> = self.latest(count).take(EVIDENCE).filter(others).collect();
+        let here = |heard: &&Heard| heard.endpoint == trip.endpoint;
+        let accepted = |heard: &&Heard| heard.verdict == Verdict::Accept;
+        let own: Vec<_> = since.iter().copied().filter(here).collect();
+        let anywhere = entry.failed_at_two() && own.iter().any(accepted);
+        let counted = if anywhere { since } else { own };
+        2 * counted.iter().filter(|heard| accepted(heard)).count() > counted.len()
     }
 
     /// Rule 4.
