@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use forebay_gateway::{Handle, Order, Place};
+use forebay_gateway::{Handle, Order, Place, Snapshot};
 use forebay_kafka::{Admin, OffsetSpec, TopicPartition};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub(crate) async fn decide(
     ConnectInfo(from): From,
     Path((name, what)): Path<(String, String)>,
     body: Result<Json<Which>, JsonRejection>,
-) -> Result<Json<Shown>, Refusal> {
+) -> Result<Json<Decided>, Refusal> {
     let Json(Which { topic, partition, offset }) = body?;
     let command = format!("{what} {name}: {topic}-{partition} offset {offset}");
     let place = Place { partition: TopicPartition::new(topic, partition), offset };
@@ -117,14 +117,33 @@ pub(crate) async fn decide(
             return Err(Refusal::Invalid(message));
         }
     };
-    let outcome = operate(&app, &name, order).await;
+    let retries = matches!(order, Order::Retry(_));
+    let outcome = obey(&app, &name, order).await.map(|snapshot| {
+        let waits = retries && (snapshot.paused || snapshot.overdrawn);
+        let waits_for = waits.then_some("nothing is sent before `resume`");
+        Json(Decided { waits_for, shown: Shown::from(&snapshot) })
+    });
     app.record.keep(from, command, outcome)
 }
 
+/// The subscription after a decision about one of its records.
+#[derive(Serialize)]
+pub(crate) struct Decided {
+    #[serde(flatten)]
+    shown: Shown,
+    /// Why a record that is to be delivered is not delivered yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<&'static str>,
+}
+
 async fn operate(app: &App, name: &str, order: Order) -> Result<Json<Shown>, Refusal> {
+    obey(app, name, order).await.map(|snapshot| Json(Shown::from(&snapshot)))
+}
+
+async fn obey(app: &App, name: &str, order: Order) -> Result<Snapshot, Refusal> {
     let handle = app.find(name)?;
     handle.operate(order).await?.map_err(|error| Refusal::Conflict(error.to_string()))?;
-    Ok(Json(Shown::from(&handle.snapshot().await?)))
+    Ok(handle.snapshot().await?)
 }
 
 /// Where to read from.
@@ -142,7 +161,8 @@ pub(crate) enum Where {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seek {
     to: Where,
-    /// All topics where none is named.
+    /// Where none is named all but the park topic: its offsets and times are those of moves, and
+    /// what waits there has been settled where it is from.
     topic: Option<String>,
     /// All partitions of this process where none is named.
     #[serde(default)]
@@ -194,8 +214,12 @@ pub(crate) async fn seek(
 /// Where each partition would go: only within what the log holds.
 async fn plan(handle: &Handle, seek: &Seek) -> Result<Vec<Moved>, Refusal> {
     let snapshot = handle.snapshot().await?;
+    let topic_is_meant = |topic: &str| match &seek.topic {
+        Some(named) => named == topic,
+        None => snapshot.park_topic.as_deref() != Some(topic),
+    };
     let chosen = snapshot.partitions.iter().filter(|held| {
-        seek.topic.as_ref().is_none_or(|topic| **topic == *held.partition.topic)
+        topic_is_meant(&held.partition.topic)
             && (seek.partitions.is_empty() || seek.partitions.contains(&held.partition.partition))
     });
     let chosen: Vec<_> = chosen.map(|held| (held.partition.clone(), held.commit_point)).collect();

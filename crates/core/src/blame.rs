@@ -62,6 +62,24 @@ enum Outcome {
     Declined,
 }
 
+/// Answers to some of what was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    accepted: usize,
+    answers: usize,
+}
+
+impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        self.answers += 1;
+        self.accepted += usize::from(outcome == Outcome::Accepted);
+    }
+
+    fn is_mostly_accepted(self) -> bool {
+        2 * self.accepted > self.answers
+    }
+}
+
 /// A failure that nobody was blamed for yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unblamed {
@@ -161,18 +179,35 @@ impl Blame {
 
     /// Rule 1: what was sent to other lanes since the failure was mostly accepted.
     fn exonerates_target(&self, failure: &Unblamed, planted: Planted) -> bool {
-        let (mut accepted, mut all) = (0, 0);
+        let (here, all) = self.since(failure, planted);
+        // An endpoint that accepts nothing is no second opinion, and others don't speak for it.
+        let anywhere = failure.elsewhere && here.accepted > 0;
+        match anywhere || planted.is(Fault::EvidenceFromElsewhere) {
+            true => all.is_mostly_accepted(),
+            false => here.is_mostly_accepted(),
+        }
+    }
+
+    /// Whether the endpoint that failed was sent something since and accepted nothing: more of the
+    /// same would tell nothing about the record.
+    pub(crate) fn doubts_endpoint(&self, failure: &Unblamed, planted: Planted) -> bool {
+        let (here, _) = self.since(failure, planted);
+        here.answers > 0 && here.accepted == 0
+    }
+
+    /// What was sent to other lanes since the failure, to its endpoint and to all.
+    fn since(&self, failure: &Unblamed, planted: Planted) -> (Tally, Tally) {
+        let (mut here, mut all) = (Tally::default(), Tally::default());
         for latest in self.recent.iter().rev().take(EVIDENCE) {
             let after = latest.sent >= failure.answered || planted.is(Fault::OldEvidenceCounts);
-            let there = latest.endpoint == failure.endpoint
-                || failure.elsewhere
-                || planted.is(Fault::EvidenceFromElsewhere);
-            if after && there && latest.lane != failure.lane {
-                all += 1;
-                accepted += usize::from(latest.outcome == Outcome::Accepted);
+            if after && latest.lane != failure.lane {
+                all.count(latest.outcome);
+                if latest.endpoint == failure.endpoint {
+                    here.count(latest.outcome);
+                }
             }
         }
-        2 * accepted > all
+        (here, all)
     }
 
     /// Rule 4: it has waited long enough, and either the revision accepted something meanwhile or

@@ -28,6 +28,8 @@ pub struct Snapshot {
     /// Why it sends nothing, or nearly nothing, in words.
     pub held: Option<String>,
     pub paused: bool,
+    /// The budget of records given up is spent.
+    pub overdrawn: bool,
     /// What caps its throughput.
     pub caps: CapShares,
     /// Records that have failed and are not settled, and the oldest of them.
@@ -162,9 +164,11 @@ impl CapShares {
 }
 
 impl PartitionSnapshot {
-    /// Log end − commit point; none where the log's end is not known.
+    /// Log end − commit point; none where the log's end is not known. A commit point that lies
+    /// beyond the end is of a topic that is gone: then all that the log holds is left to do.
     pub fn lag(&self) -> Option<i64> {
-        Some((self.log_end? - self.commit_point).max(0))
+        let (end, point) = (self.log_end?, self.commit_point);
+        if point > end { Some(end - self.log_start?) } else { Some(end - point) }
     }
 
     /// Commit point − log start: how many records retention may still delete before it takes one
@@ -187,5 +191,33 @@ impl std::fmt::Display for Hold {
                  deleted before they were read; `forebay subscriptions seek` says where to go on"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_of_a_topic_that_was_made_anew_is_all_that_it_holds() {
+        let at = |commit_point, ends: Option<(i64, i64)>| PartitionSnapshot {
+            partition: TopicPartition::new("t", 0),
+            hold: None,
+            tenure: 1,
+            stage: PartitionStage::Active,
+            commit_point,
+            log_start: ends.map(|(start, _)| start),
+            log_end: ends.map(|(_, end)| end),
+            held: 0,
+            held_bytes: 0,
+            in_flight: 0,
+            parked: 0,
+            window_full: false,
+            blocked: None,
+        };
+        assert_eq!(at(50, Some((0, 80))).lag(), Some(30));
+        assert_eq!(at(80, Some((0, 80))).lag(), Some(0));
+        assert_eq!(at(50, Some((2, 30))).lag(), Some(28), "nothing of it is done");
+        assert_eq!(at(50, None).lag(), None);
     }
 }

@@ -148,13 +148,15 @@ impl Origin {
         }
     }
 
-    /// Where a record was first read from, if it was sent back from a dead letter topic.
-    fn of_sent_back<'a, H>(&self, mut headers: H) -> Option<&'a [u8]>
+    /// Where a record was first read from, if it was sent back from a dead letter topic. One that
+    /// had such a header of another topic before keeps that beside it.
+    fn of_sent_back<'a, H>(&self, headers: H) -> Option<&'a [u8]>
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
     {
-        let (_, said) = headers.find(|(name, _)| *name == dead_letter::ORIGIN)?;
-        said.filter(|said| dead_letter::is_origin(said, &self.topic))
+        let mut said =
+            headers.filter(|(name, _)| *name == dead_letter::ORIGIN).filter_map(|(_, said)| said);
+        said.find(|said| dead_letter::is_origin(said, &self.topic))
     }
 }
 

@@ -275,9 +275,8 @@ impl Model {
         if !held && office.journal.held() {
             office.probed_at = now;
         }
-        let declines = journal::declines(verdict);
         let (partition, record) = (term.partition.0 as usize, term.entries[index].record);
-        chance_taken[partition][record] = !declines;
+        chance_taken[partition][record] = journal::took(verdict);
         if verdict == Verdict::Accept {
             office.ends.accepted += 1;
             office.accepts.push(now);

@@ -10,9 +10,13 @@
 //! itself that a letter was sent back or purged.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// All headers of ours that tell of a dead letter begin so.
 pub const PREFIX: &str = "forebay-dead-";
+/// The last header that is added to a letter: how many those are, this one among them. What stands
+/// before them is the record's own, whatever its name.
+const ADDED: &str = "forebay-dead-added";
 /// On a record that was sent back: `<topic>/<topic id or ->/<partition>/<offset>` of where it first
 /// was read from.
 pub const ORIGIN: &str = "forebay-origin";
@@ -85,8 +89,8 @@ pub enum Mark {
 }
 
 impl DeadLetter {
-    /// The headers to add, each name once.
-    pub fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
+    /// The story, each name once.
+    fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
         let mut headers = Headers(Vec::with_capacity(18));
         headers.put_some("forebay-dead-cluster", self.cluster.as_deref());
         headers.put("forebay-dead-topic", &self.topic);
@@ -108,8 +112,19 @@ impl DeadLetter {
         headers.0
     }
 
+    /// All that a letter's record gets behind its own headers.
+    pub fn added(&self, names: Option<ForeignNames>) -> Vec<(&'static str, Vec<u8>)> {
+        let mut headers = self.headers();
+        if let Some(names) = names {
+            headers.extend(self.foreign_headers(names));
+        }
+        let count = headers.len() + 1;
+        headers.push((ADDED, count.to_string().into_bytes()));
+        headers
+    }
+
     /// The same under the names of others; what they have no name for is left out.
-    pub fn foreign_headers(&self, names: ForeignNames) -> Vec<(&'static str, Vec<u8>)> {
+    fn foreign_headers(&self, names: ForeignNames) -> Vec<(&'static str, Vec<u8>)> {
         let reason = self.reason.as_deref().unwrap_or_default();
         let mut headers = Headers(Vec::new());
         match names {
@@ -136,12 +151,15 @@ impl DeadLetter {
         headers.0
     }
 
-    /// Reads what [`Self::headers`] wrote, among whatever other headers; the last of a name counts.
+    /// Reads what was added, among whatever other headers; the last of a name counts.
     pub fn parse<'a, H>(headers: H) -> Result<Self, NotADeadLetter>
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     {
-        let given = Given(headers);
+        let added = added(headers.clone());
+        let is_told = move |at: &usize| added.as_ref().is_none_or(|added| added.contains(at));
+        let told = headers.enumerate().filter(move |(at, _)| is_told(at));
+        let given = Given(told.map(|(_, header)| header));
         Ok(Self {
             cluster: given.text("cluster"),
             topic: given.needed("topic")?,
@@ -173,20 +191,35 @@ impl DeadLetter {
     }
 }
 
-/// What stood on a letter's record before it died: all headers before our first, and behind that
-/// whatever is neither ours nor one of the [`ForeignNames`]. A record that brought such names from
-/// elsewhere keeps them.
+/// What stood on a letter's record before it died: all but what was added, which is counted. A
+/// letter from before they were counted has all headers before our first, and behind that whatever
+/// is neither ours nor one of the [`ForeignNames`].
 pub fn own_headers<'a, H>(headers: H) -> impl Iterator<Item = H::Item> + Clone
 where
     H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
 {
+    let added = added(headers.clone());
     let mut told = false;
-    headers.filter(move |(name, _)| {
+    let own = headers.enumerate().filter(move |(at, (name, _))| {
+        if let Some(added) = &added {
+            return !added.contains(at);
+        }
         let ours = name.starts_with(PREFIX);
         told |= ours;
         let foreign = name.starts_with(SPRING) || name.starts_with(KIP_1191);
         !(ours || told && foreign)
-    })
+    });
+    own.map(|(_, header)| header)
+}
+
+/// Which of a letter's headers were added, where they are counted.
+fn added<'a, H>(headers: H) -> Option<Range<usize>>
+where
+    H: Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+{
+    let (at, (_, count)) = headers.enumerate().filter(|(_, (name, _))| *name == ADDED).last()?;
+    let count: usize = std::str::from_utf8(count?).ok()?.parse().ok()?;
+    Some((at + 1).checked_sub(count)?..at + 1)
 }
 
 /// Whether this can be the [`ORIGIN`] of a record that is read from `topic`. One of another topic
@@ -217,17 +250,21 @@ impl Mark {
         [(MARK_WHAT, what.into()), (MARK_OFFSET, offset.to_string().into_bytes())]
     }
 
-    /// The mark and the offset that it is about; none where the record is no mark.
-    pub fn parse<'a, H>(headers: H) -> Option<(Self, i64)>
+    /// The mark and the offset that it is about; none where the record is no mark. A mark has no
+    /// value. A letter is none, whatever its record's own headers say.
+    pub fn parse<'a, H>(headers: H, value: Option<&[u8]>) -> Option<(Self, i64)>
     where
         H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     {
-        let given = Given(headers);
+        let given = Given(headers.clone());
         let what = match given.raw(MARK_WHAT)? {
             b"redriven" => Self::Redriven,
             b"purged" => Self::Purged,
             _ => return None,
         };
+        if value.is_some() || DeadLetter::parse(headers).is_ok() {
+            return None;
+        }
         let offset = std::str::from_utf8(given.raw(MARK_OFFSET)?).ok()?.parse().ok()?;
         Some((what, offset))
     }

@@ -55,9 +55,43 @@ fn more_than_half_must_be_accepted() {
 #[test]
 fn only_the_endpoint_that_failed_is_evidence_until_a_second_one_failed() {
     let mut blame = Blame::new();
-    exchange(&mut blame, 1, TWO, 101, Verdict::Accept);
+    exchange(&mut blame, 1, ONE, 101, Verdict::Accept);
+    exchange(&mut blame, 2, ONE, 102, FAILED);
+    exchange(&mut blame, 3, TWO, 103, Verdict::Accept);
     assert!(!charged(&blame, &failure(), 200));
     assert!(charged(&blame, &Unblamed { elsewhere: true, ..failure() }, 200));
+}
+
+#[test]
+fn an_endpoint_that_accepts_nothing_charges_nothing_though_others_are_well() {
+    let mut blame = Blame::new();
+    let at_two = Unblamed { elsewhere: true, ..failure() };
+    exchange(&mut blame, 1, ONE, 99, Verdict::Accept);
+    for lane in 2..12 {
+        exchange(&mut blame, lane, TWO, 100 + lane, Verdict::Accept);
+    }
+    assert!(!charged(&blame, &at_two, 200), "it was well before the failure only");
+    assert!(!blame.doubts_endpoint(&at_two, Planted::NONE), "nothing is known of it");
+    exchange(&mut blame, 12, ONE, 112, Verdict::Reject { said: false });
+    assert!(!charged(&blame, &at_two, 200), "as broken as the other one may be");
+    assert!(blame.doubts_endpoint(&at_two, Planted::NONE));
+    exchange(&mut blame, 13, ONE, 113, Verdict::Accept);
+    assert!(charged(&blame, &at_two, 200));
+    assert!(!blame.doubts_endpoint(&at_two, Planted::NONE));
+}
+
+#[test]
+fn a_record_that_is_poison_everywhere_is_charged_wherever_it_fails() {
+    let mut blame = Blame::new();
+    for lane in 1..9 {
+        let endpoint = if lane % 2 == 0 { ONE } else { TWO };
+        exchange(&mut blame, lane, endpoint, 100 + lane, Verdict::Accept);
+    }
+    for endpoint in [ONE, TWO] {
+        for elsewhere in [false, true] {
+            assert!(charged(&blame, &Unblamed { endpoint, elsewhere, ..failure() }, 200));
+        }
+    }
 }
 
 #[test]

@@ -190,11 +190,16 @@ impl<P: Clone> Subscription<P> {
         })
     }
 
-    /// At most once: whether the record has had its only chance.
+    /// At most once: whether the record has had its only chance. An answer shows that the request
+    /// was read, and only back-pressure says that nothing was made of it.
     fn is_spent(&self, verdict: Verdict) -> bool {
-        let processed = !matches!(verdict, Verdict::BackPressure { .. } | Verdict::TargetFault(_));
+        let unprocessed = match verdict {
+            Verdict::BackPressure { .. } => true,
+            Verdict::TargetFault(fault) => fault != TargetFault::Status,
+            _ => false,
+        };
         self.rules.guarantee == Guarantee::AtMostOnce
-            && processed
+            && !unprocessed
             && !self.rules.planted.is(Fault::OnceMoreThanOnce)
     }
 
@@ -245,7 +250,10 @@ impl<P: Clone> Subscription<P> {
             held.charged += 1;
             let why = given_up(verdict, held.charged, rules);
             why.inspect(|why| self.give_up(id, slot, *why, now)).is_some()
-        } else if matches!(verdict, Verdict::Reject { .. }) && others {
+        } else if matches!(verdict, Verdict::Reject { .. })
+            && others
+            && !blame.doubts_endpoint(&unblamed, rules.planted)
+        {
             held.state = HeldState::Shut { until: now + NEVER, unknown: None };
             awaiting.push_back((id, slot));
             true

@@ -640,6 +640,28 @@ fn at_most_once_commits_before_it_delivers_and_never_again() {
 }
 
 #[test]
+fn at_most_once_an_answer_is_the_only_chance_unless_it_asks_for_less() {
+    let refuses = Verdict::BackPressure { after: Some(Duration::ZERO) };
+    let gone = Verdict::TargetFault(TargetFault::Connect);
+    let status = Verdict::TargetFault(TargetFault::Status);
+    for (verdict, lost) in [(refuses, 0), (gone, 0), (status, 1)] {
+        let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
+        fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));
+        let Some(Output::Commit { point, state: CommitState { tenure, .. }, .. }) =
+            wants(&mut it, at(100)).pop()
+        else {
+            panic!()
+        };
+        it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+        let sent = deliver(&mut it, at(101)).unwrap();
+        answer(&mut it, &sent, verdict, at(102));
+        assert_eq!(it.view().counts.abandoned, lost, "{verdict:?}");
+        let next = deliver(&mut it, at(3_000)).unwrap();
+        assert_eq!(next.payload as u64, lost, "{verdict:?}");
+    }
+}
+
+#[test]
 fn automatic_commits_do_not_ask_what_was_answered() {
     let mut it = with(Rules { guarantee: Guarantee::Automatic, ..rules() });
     fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));

@@ -76,7 +76,7 @@ pub(crate) struct Seek {
     /// beginning, end, an offset, or a time
     #[arg(long, value_name = "WHERE")]
     pub(crate) to: From,
-    /// Only this topic
+    /// Only this topic; the park topic moves only where it is named here
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// Only this partition; may be given more than once

@@ -58,7 +58,8 @@ fn done(shown: &Value, output: Output) -> Outcome {
     }
     let name = text(&shown["name"]);
     let held = shown["held"].as_str().map_or(String::new(), |held| format!(" ({held})"));
-    print(&format!("{name}: done; {} records in trouble{held}\n", shown["troubled"]))
+    let waits = shown["waits_for"].as_str().map_or(String::new(), |why| format!("; {why}"));
+    print(&format!("{name}: done{waits}; {} records in trouble{held}\n", shown["troubled"]))
 }
 
 fn seek(client: &Client, args: &Seek, output: Output) -> Outcome {

@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use forebay_core::{CommandError, CommitPoint, CommitState, Input, Offset, PartitionId, Tenure};
+use forebay_core::{
+    CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Tenure,
+};
 use forebay_kafka::TopicPartition;
 use forebay_push::Connections;
 
@@ -142,12 +144,15 @@ impl Runner {
 }
 
 fn refuse(before: &Plan, plan: &Plan) -> Result<(), ChangeError> {
+    let is_once = |plan: &Plan| plan.rules.guarantee == Guarantee::AtMostOnce;
+    // What else makes a difference there is who commits.
+    let guarantee = if is_once(before) == is_once(plan) { "`commit`" } else { "`delivery`" };
     let checks = [
         ("the group", before.intake.group == plan.intake.group),
         ("the park topic", before.park_topic() == plan.park_topic()),
         ("the list of topics", before.intake.topics == plan.intake.topics),
         ("`order`", before.rules.order == plan.rules.order),
-        ("`delivery`", before.rules.guarantee == plan.rules.guarantee),
+        (guarantee, before.rules.guarantee == plan.rules.guarantee),
         ("the dead letter topic", before.letter_topic() == plan.letter_topic()),
     ];
     match checks.into_iter().find(|(_, same)| !same) {

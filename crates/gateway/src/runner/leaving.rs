@@ -80,16 +80,10 @@ impl Runner {
             story.why,
             story.verdict.as_deref().unwrap_or("unknown")
         );
-        let mut added = story.headers();
         let foreign = self.plan.borrow().letters.as_ref().and_then(|plan| plan.foreign);
-        if let Some(names) = foreign {
-            added.extend(story.foreign_headers(names));
-        }
-        // What an earlier death said no longer holds.
-        let keeps = |name: &str, value: Option<&[u8]>| {
-            !name.starts_with(dead_letter::PREFIX)
-                && !from.is_some_and(|from| from.added(name, value))
-        };
+        let added = story.added(foreign);
+        let keeps =
+            |name: &str, value: Option<&[u8]>| !from.is_some_and(|from| from.added(name, value));
         letters.send(LeavingId { partition, tenure, offset }, record, None, keeps, &added);
     }
 

@@ -5,7 +5,7 @@ use forebay_kafka::TopicPartition;
 
 use super::leaving::verdict;
 use super::{Runner, Seat, Seated};
-use crate::snapshot::{BlockedSnapshot, EndpointSnapshot, PartitionSnapshot, Snapshot};
+use crate::snapshot::{BlockedSnapshot, EndpointSnapshot, Hold, PartitionSnapshot, Snapshot};
 
 impl Runner {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -45,6 +45,7 @@ impl Runner {
             overloads: view.overloads,
             held: self.held(&view),
             paused: view.hold.paused,
+            overdrawn: view.hold.overdrawn,
             caps: self.caps.borrow().clone(),
             troubled: view.troubled,
             troubles: view.troubles.iter().map(|blocked| self.blocked(blocked, &seats)).collect(),
@@ -67,6 +68,18 @@ impl Runner {
         seats: &[Seat],
     ) -> PartitionSnapshot {
         let marks = self.intake.watermarks(partition);
+        let (log_start, log_end) = match (&seated.hold, marks) {
+            // What was heard before may be of another topic of that name, and so is what was read.
+            (Some(Hold::OutOfRange { log_start, log_end, .. }), _) => {
+                (Some(*log_start), Some(*log_end))
+            }
+            (_, None) => (None, None),
+            // What was read is there, whatever was last heard of the log's end.
+            (_, Some(marks)) => {
+                let position = view.map_or(0, |view| view.position.0);
+                (Some(marks.log_start), Some(marks.log_end.max(position)))
+            }
+        };
         PartitionSnapshot {
             partition: partition.clone(),
             hold: seated.hold.clone(),
@@ -74,9 +87,8 @@ impl Runner {
             stage: view.map_or(PartitionStage::Claiming, |view| self.stage(view)),
             map_weight: view.map_or(0, |view| view.map_weight),
             commit_point: view.map_or(-1, |view| view.commit_point.0),
-            log_start: marks.map(|marks| marks.log_start),
-            // What was read is there, whatever was last heard of the log's end.
-            log_end: marks.map(|marks| marks.log_end.max(view.map_or(0, |view| view.position.0))),
+            log_start,
+            log_end,
             held: view.map_or(0, |view| view.held),
             held_bytes: view.map_or(0, |view| view.held_bytes),
             in_flight: view.map_or(0, |view| view.in_flight),

@@ -138,6 +138,10 @@ fn a_record_that_was_sent_back_keeps_its_idempotency_key() {
         assert_eq!(key(Some(absurd)), own, "{}", String::from_utf8_lossy(absurd));
     }
     assert_eq!(key(None), own);
+    let said = |topic| ("forebay-origin", Some(topic));
+    let both = vec![said(&b"payments/id/7/1"[..]), said(&b"orders/-/0/0"[..])];
+    let both = text(&write(None, None, both), "idempotency-key").unwrap();
+    assert_eq!(both, "b%C3%BCcher%201/orders/-/0/0", "that of another topic stands beside it");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! What the service said itself is charged as said and is no evidence, here as in the contract.
 
-use forebay_core::{EndpointId, Guarantee, PartitionId, Rules, Verdict};
+use forebay_core::{EndpointId, Guarantee, PartitionId, Rules, TargetFault, Verdict};
 
 use super::term::Entry;
 
@@ -17,6 +17,9 @@ const RECENT: usize = 100;
 const ANSWERS_MIN: usize = 10;
 /// Back-pressure in a row from which the target is held.
 const REFUSALS: usize = 8;
+
+/// A target fault that is an answer.
+const STATUS: Verdict = Verdict::TargetFault(TargetFault::Status);
 
 #[derive(Debug, Default)]
 pub struct Journal {
@@ -51,7 +54,12 @@ pub fn declines(verdict: Verdict) -> bool {
 /// Whether the record had its only chance, and nothing works on it any more.
 pub fn spends(guarantee: Guarantee, verdict: Verdict) -> bool {
     let known = matches!(verdict, Verdict::Retry { .. } | Verdict::Reject { .. });
-    guarantee == Guarantee::AtMostOnce && known
+    guarantee == Guarantee::AtMostOnce && (known || verdict == STATUS)
+}
+
+/// Whether the service may have processed the record: it got the request, and does not refuse it.
+pub fn took(verdict: Verdict) -> bool {
+    !declines(verdict) || verdict == STATUS
 }
 
 fn fails(verdict: Verdict) -> bool {
@@ -148,15 +156,14 @@ impl Journal {
     /// Rule 1.
     fn accepts_others(&self, lane: Lane, entry: &Entry, count: usize) -> bool {
         let Some(trip) = entry.trips.last() else { return false };
-        let anywhere = entry.failed_at_two();
-        let counts = |heard: &&Heard| {
-            heard.lane != lane
-                && heard.sent >= trip.answered
-                && (anywhere || heard.endpoint == trip.endpoint)
-        };
-        let others: Vec<_> = self.latest(count).take(EVIDENCE).filter(counts).collect();
-        let accepted = others.iter().filter(|heard| heard.verdict == Verdict::Accept).count();
-        2 * accepted > others.len()
+        let others = |heard: &&Heard| heard.lane != lane && heard.sent >= trip.answered;
+        let since: Vec<_> = self.latest(count).take(EVIDENCE).filter(others).collect();
+        let here = |heard: &&Heard| heard.endpoint == trip.endpoint;
+        let accepted = |heard: &&Heard| heard.verdict == Verdict::Accept;
+        let own: Vec<_> = since.iter().copied().filter(here).collect();
+        let anywhere = entry.failed_at_two() && own.iter().any(accepted);
+        let counted = if anywhere { since } else { own };
+        2 * counted.iter().filter(|heard| accepted(heard)).count() > counted.len()
     }
 
     /// Rule 4.

@@ -94,9 +94,7 @@ fn send_back(
     };
     let mut headers: Vec<(&str, Option<&[u8]>)> =
         dead_letter::own_headers(record.headers()).collect();
-    // What says something else would be in the way.
-    headers.retain(|header| header.0 != ORIGIN || is_origin(header));
-    if !headers.iter().any(|header| header.0 == ORIGIN) {
+    if !headers.iter().any(is_origin) {
         headers.push((ORIGIN, Some(origin.as_bytes())));
     }
     let record = Send {

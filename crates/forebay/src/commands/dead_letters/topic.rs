@@ -2,9 +2,10 @@
 //!
 //! Opening it reads all marks. After that it can be read once more, letter by letter; what is
 //! written meanwhile is not seen. Memory grows with the marks alone, and with what a mark costs:
-//! some 40 bytes.
+//! some 48 bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use forebay_kafka::{OffsetSpec, Properties, ReadFrom, Reader, ReaderItem, Record, TopicPartition};
@@ -27,7 +28,9 @@ pub(super) struct LetterTopic {
     name: String,
     /// Begin and end of each partition that is not empty.
     spans: BTreeMap<i32, (i64, i64)>,
-    marks: HashMap<Offset, Mark>,
+    /// By the letter, and its key's hash: what has another key is about no letter.
+    marks: HashMap<(Offset, u64), Mark>,
+    hashes: RandomState,
     /// Topics that the letters are from.
     pub(super) origins: BTreeSet<String>,
 }
@@ -74,12 +77,14 @@ impl LetterTopic {
             name: name.to_owned(),
             spans: spans.map(|(partition, span)| (*partition, span)).collect(),
             marks: HashMap::new(),
+            hashes: RandomState::new(),
             origins: BTreeSet::new(),
         };
         let mut pass = topic.read("looking for marks")?;
         while let Some((partition, record)) = pass.next(interrupt)? {
-            if let Some((mark, offset)) = Mark::parse(record.headers()) {
-                topic.marks.insert(Offset { partition, offset }, mark);
+            if let Some((mark, offset)) = Mark::parse(record.headers(), record.value()) {
+                let letter = topic.named(Offset { partition, offset }, record.key());
+                topic.marks.insert(letter, mark);
             } else if let Ok(story) = DeadLetter::parse(record.headers()) {
                 topic.origins.insert(story.topic);
             }
@@ -113,15 +118,19 @@ impl LetterTopic {
         })
     }
 
+    fn named(&self, at: Offset, key: Option<&[u8]>) -> (Offset, u64) {
+        (at, self.hashes.hash_one(key.unwrap_or_default()))
+    }
+
     /// What this record of the topic is.
     pub(super) fn found(&self, partition: i32, record: Record) -> Found {
-        if Mark::parse(record.headers()).is_some() {
+        if Mark::parse(record.headers(), record.value()).is_some() {
             return Found::Mark;
         }
         match DeadLetter::parse(record.headers()) {
             Ok(story) => {
                 let at = Offset { partition, offset: record.offset };
-                let mark = self.marks.get(&at).copied();
+                let mark = self.marks.get(&self.named(at, record.key())).copied();
                 Found::Letter(Box::new(Letter { at, record, story, mark }))
             }
             Err(_) => Found::Other,

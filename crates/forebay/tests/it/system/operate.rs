@@ -78,12 +78,13 @@ fn a_changed_file_is_taken_and_touches_no_other_group() {
     assert!(!shown(&gateway, "changes").is_null(), "what is wrong changes nothing");
 
     let order = comes.replace("topics", "order = \"none\"\ntopics");
+    let stays = subscription("stays", &old.url(), "commit = \"auto\"");
     std::fs::write(wrong, format!("{}{stays}{order}", process.replace("test", "best"))).unwrap();
     gateway.signal("HUP");
     eventually("the subscription goes", || shown(&gateway, "changes").is_null().then_some(()));
     eventually("what can't change is named", || {
         let log = gateway.log();
-        let named = ["[control]: not changed", "comes: not changed: `order`"];
+        let named = ["[control]: not changed", "comes: not changed: `order`", "`commit`"];
         named.iter().all(|line| log.contains(line)).then_some(())
     });
 }
@@ -157,7 +158,10 @@ fn an_operator_decides_about_records_that_are_held() {
     let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:1"]);
     assert!(code == 0 && out.contains("1 records in trouble"), "{code} {out}");
     service.switch_off("bad");
-    command(&gateway, &path("retry"), record(2));
+    command(&gateway, "/api/v1/subscriptions/decides/pause", json!({}));
+    let retried = command(&gateway, &path("retry"), record(2));
+    assert_eq!(retried["waits_for"], "nothing is sent before `resume`");
+    command(&gateway, "/api/v1/subscriptions/decides/resume", json!({}));
     kafka.await_committed("decides", &input);
     let skipped = input.places().into_iter().filter(|place| *place != (0, 1)).collect();
     assert_eq!(journal.accepted(), skipped);

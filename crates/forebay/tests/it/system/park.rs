@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_trial::{Journal, Kill, Rule, Script, Service, clock};
+use serde_json::json;
 
 use super::deliver::gateway;
 use super::input::{Input, Sending};
@@ -105,4 +106,43 @@ fn a_key_that_fails_for_long_makes_room_and_comes_back_in_order() {
         assert!(key.starts_with("parks/parks/") && key.ends_with(&at), "{key}");
     }
     assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn a_seek_moves_the_park_topic_only_where_it_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    kafka.create("parks", 1);
+    kafka.create("parks.park", 1);
+    let input = fill(&kafka, 0..900);
+    let gateway = run(directory.path(), &kafka, &service);
+    eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
+    let seek = |body: serde_json::Value| -> serde_json::Value {
+        let (status, answer) = gateway.post("/api/v1/subscriptions/parks/seek", &body.to_string());
+        assert_eq!(status, 200, "{body}: {answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let moved = answer["partitions"].as_array().unwrap().iter();
+        moved.map(|moved| moved["topic"].clone()).collect()
+    };
+    for to in [json!("end"), json!({ "time": 0 }), json!({ "offset": 900 })] {
+        assert_eq!(seek(json!({ "to": to, "dry_run": true })), json!(["parks"]), "{to}");
+    }
+    let named = json!({ "to": "end", "topic": "parks.park", "dry_run": true });
+    assert_eq!(seek(named), json!(["parks.park"]));
+
+    // Back in the topic; in the park topic the same number would skip what was parked first.
+    let tenure = || gateway.subscription()["partitions"][0]["tenure"].as_i64();
+    let before = tenure();
+    assert_eq!(seek(json!({ "to": { "offset": 10 } })), json!(["parks"]));
+    eventually("it goes on there", || tenure().filter(|now| Some(*now) > before));
+    await_committed(&kafka, &input);
+    assert_eq!(parked(&gateway).0, 1, "the key stays parked: it is read again from offset 12 on");
+    service.switch_off("bad");
+    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
+    let verdict = input.judge(&journal, &[]);
+    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
+    assert!(verdict.overlapping.is_empty(), "{verdict:?}");
 }

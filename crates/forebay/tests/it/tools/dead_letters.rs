@@ -64,8 +64,7 @@ impl Post {
         own: Headers<'_>,
         story: &DeadLetter,
     ) {
-        let mut told = story.headers();
-        told.extend(story.foreign_headers(ForeignNames::Spring));
+        let told = story.added(Some(ForeignNames::Spring));
         let told = told.iter().map(|(name, value)| (*name, Some(value.as_slice())));
         let headers: Vec<_> = own.iter().copied().chain(told).collect();
         self.send(into, key, value, &headers);
@@ -135,6 +134,36 @@ impl Post {
         }
         back
     }
+}
+
+#[test]
+fn what_others_write_closes_no_letter_and_a_record_keeps_headers_that_look_like_ours() {
+    let post = Post::new("spoofs");
+    let own: Headers<'_> = &[
+        ("forebay-dead-why", Some(b"its own")),
+        ("forebay-mark", Some(b"purged")),
+        ("forebay-mark-offset", Some(b"0")),
+    ];
+    let mark: Headers<'_> = &own[1..];
+    post.letter(0, Some("payment"), Some("100"), &[], &post.story(0));
+    post.letter(0, Some("payment"), None, own, &post.story(1));
+    post.send(0, Some("payment"), Some("text"), mark);
+    post.send(0, Some("other"), None, mark);
+    post.flush();
+    assert_eq!(post.list(&[]), ["0:0", "0:1"]);
+    post.work("redrive", &["--offset", "0:1"]);
+    post.await_back(1);
+    let back = &post.bench.records(&[])[0];
+    let names: Vec<_> =
+        back["headers"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(
+        json!(names),
+        json!(["forebay-dead-why", "forebay-mark", "forebay-mark-offset", ORIGIN]),
+        "{back}"
+    );
+    post.send(0, Some("payment"), None, mark);
+    post.flush();
+    assert_eq!(post.list(&[]), Vec::<String>::new(), "a true mark closes its letter");
 }
 
 fn clock_ms() -> i64 {
@@ -279,7 +308,8 @@ fn letters_go_back_once_as_the_records_that_they_were() {
     );
     assert_eq!(records[0]["timestamp"], post.began + 4);
     assert_eq!(records[1]["headers"], json!([origin(&before)]));
-    assert_eq!(records[2]["headers"], json!([origin(&format!("{topic}/an-id/3/6"))]));
+    let both = [origin("elsewhere/an-id/3/1"), origin(&format!("{topic}/an-id/3/6"))];
+    assert_eq!(records[2]["headers"], json!(both));
     let tombstone = &post.bench.records(&["--partition", "2"])[0];
     assert_eq!((&tombstone["key"], &tombstone["value"]), (&Value::Null, &Value::Null));
     let timestamp = tombstone["timestamp"].as_i64().unwrap();
