@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::cap::CapTimes;
 use crate::lanes::Slot;
-use crate::partition::{HeldState, Partition, Stage};
+use crate::partition::{Charge, HeldState, Partition, Stage};
 use crate::pool::{Endpoint, Health};
 use crate::record::{Offset, PartitionId};
 use crate::subscription::Subscription;
@@ -47,6 +47,11 @@ impl<P: Clone> Subscription<P> {
             troubled: self.troubled.len(),
             troubles: self.troubles(),
         }
+    }
+
+    /// The record that last began to wait for an operator; it may be settled by now.
+    pub fn last_stuck(&self) -> Option<(PartitionId, Offset)> {
+        self.last_stuck
     }
 
     /// One record in trouble; none where it never failed, was settled, or is not ours.
@@ -110,6 +115,7 @@ impl<P> Partition<P> {
             since: failure.first,
             deliveries: held.deliveries,
             charged: held.charged,
+            unjudged: failure.charge == Charge::Open && failure.uncharged > 0,
             endpoint: failure.endpoint,
             verdict: failure.answer.verdict,
             status: failure.answer.status,
