@@ -100,7 +100,10 @@ fn configuration(args: &Run) -> Result<Config, Failure> {
     };
     if let Some(control) = &args.control {
         config.control.listen = unplaced(control.clone());
-        config.check().map_err(Failure::of(Exit::Usage))?;
     }
+    if let Some(instance) = &args.instance {
+        config.control.instance = Some(unplaced(instance.clone()));
+    }
+    config.check().map_err(Failure::of(Exit::Usage))?;
     Ok(config)
 }

@@ -33,7 +33,10 @@ impl Runner {
                 (None, Some(began)) => {
                     *since = None;
                     let (name, by, age) = (&self.name, by.name(), now.since(began).as_secs());
-                    tracing::info!(subscription = name, "no longer held by its {by}, after {age} s");
+                    tracing::info!(
+                        subscription = name,
+                        "no longer held by its {by}, after {age} s"
+                    );
                 }
                 (Some(_), Some(_)) | (None, None) => {}
             }
