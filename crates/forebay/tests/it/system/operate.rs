@@ -176,12 +176,15 @@ fn an_operator_decides_about_records_that_are_held() {
         (held == 2).then_some(troubles)
     });
     let words = held[0]["reason"].as_str().unwrap();
-    assert!(words.contains("offset 1, ") && words.contains(", 1 charged, last 400 from "), "{words}");
+    assert!(
+        words.contains("offset 1, ") && words.contains(", 1 charged, last 400 from "),
+        "{words}"
+    );
     assert!(words.ends_with("retry it or skip it"), "there is no dead letter topic: {words}");
     eventually("the log tells of them", || {
         let log = gateway.log();
-        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains("is held: "));
-        lines.last().map(|line| assert!(line.contains("decides-0 offset "), "{line}"))
+        let told = |line: &&str| line.contains("WARN") && line.contains("is held: ");
+        log.lines().find(told).map(|line| assert!(line.contains("decides-0 offset "), "{line}"))
     });
     let record = |offset| json!({ "topic": "decides", "partition": 0, "offset": offset });
     let path = |what| format!("/api/v1/subscriptions/decides/records/{what}");
