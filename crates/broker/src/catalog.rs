@@ -47,17 +47,24 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Reads the catalog of `data`; a new directory (`is_new`) begins with an empty one, an old
-    /// one without its catalog is damaged.
+    /// one without its catalog is damaged. The empty one is stored at once, so that directories
+    /// which a crash leaves half made are told from those of a catalog that is gone.
     pub(crate) fn open(data: &Path, is_new: bool) -> Result<Self, StartError> {
         let path = data.join(FILE);
-        let contents = match fs::read(&path) {
-            Ok(bytes) => parse(&path, &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => {
-                Contents { version: VERSION, next_producer_id: 0, topics: BTreeMap::new() }
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let contents = parse(&path, &bytes)?;
+                Ok(Self { path, contents, producer_ids: 0..0 })
             }
-            Err(source) => return Err(StartError::Io { path, source }),
-        };
-        Ok(Self { path, contents, producer_ids: 0..0 })
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => {
+                let contents =
+                    Contents { version: VERSION, next_producer_id: 0, topics: BTreeMap::new() };
+                let catalog = Self { path, contents, producer_ids: 0..0 };
+                catalog.store().map_err(StartError::io(&catalog.path))?;
+                Ok(catalog)
+            }
+            Err(source) => Err(StartError::Io { path, source }),
+        }
     }
 
     pub(crate) fn topics(&self) -> &BTreeMap<String, TopicRecord> {

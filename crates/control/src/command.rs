@@ -50,7 +50,10 @@ impl Record {
             Ok(_) => "done".to_owned(),
             Err(refusal) => refusal.to_string(),
         };
-        tracing::warn!("{from} commands: {command}: {words}");
+        match &outcome {
+            Ok(_) => tracing::info!("{from} commands: {command}: done"),
+            Err(_) => tracing::warn!("{from} commands: {command}: refused: {words}"),
+        }
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let at_ms = since.map_or(0, |since| since.as_millis() as u64);
         let mut kept = self.lock();
@@ -157,6 +160,17 @@ pub(crate) enum Where {
     Time(i64),
 }
 
+impl std::fmt::Display for Where {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Beginning => f.write_str("the beginning"),
+            Self::End => f.write_str("the end"),
+            Self::Offset(offset) => write!(f, "offset {offset}"),
+            Self::Time(ms) => write!(f, "the time {ms}"),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seek {
@@ -203,12 +217,16 @@ pub(crate) async fn seek(
         partition: TopicPartition::new(moved.topic.as_str(), moved.partition),
         offset: moved.to,
     };
-    let places = partitions.iter().map(place).collect();
+    let (places, count) = (partitions.iter().map(place).collect(), partitions.len());
     let outcome = match handle.seek(places).await? {
         Ok(()) => Ok(Json(Sought { partitions, dry_run: false })),
         Err(error) => Err(Refusal::Conflict(error.to_string())),
     };
-    app.record.keep(from, format!("seek {name}: {seek:?}"), outcome)
+    let partitions = match count {
+        1 => "1 partition".to_owned(),
+        count => format!("{count} partitions"),
+    };
+    app.record.keep(from, format!("seek {name} to {} ({partitions})", seek.to), outcome)
 }
 
 /// Where each partition would go: only within what the log holds.

@@ -147,9 +147,9 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "forebay_held",
         kind: MetricKind::Gauge,
-        help: "1 while an operator, a spent budget of dead letters or a target at fault holds it.",
+        help: "1 while an operator, a spent budget of dead letters or a target at fault (or each of its endpoints) holds it.",
         labels: SUBSCRIPTION,
-        read: |all, samples| samples.one(&[&all.name], u8::from(all.held.is_some())),
+        read: |all, samples| samples.one(&[&all.name], u8::from(!all.held.is_empty())),
     },
     Metric {
         name: "forebay_capped_seconds_total",

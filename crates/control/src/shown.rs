@@ -1,7 +1,9 @@
 //! A snapshot as JSON. Field names are part of the interface; they change with its version only.
 
-use forebay_core::{Cap, Ejection, EndpointState, PartitionStage, TargetFault};
-use forebay_gateway::{BlockedSnapshot, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot};
+use forebay_core::{Cap, Ejection, EndpointState, PartitionStage};
+use forebay_gateway::{
+    BlockedSnapshot, EndpointSnapshot, Holder, KafkaState, PartitionSnapshot, Snapshot, fault_words,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,6 +22,9 @@ pub(crate) struct Shown {
     paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<String>,
+    /// Of `operator`, `budget` and `target`, those that hold it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    held_by: Vec<&'static str>,
     bottleneck: Bottleneck,
     settled_per_second: u64,
     rebalances: u64,
@@ -47,7 +52,7 @@ pub(crate) struct Shown {
 #[derive(Serialize)]
 struct Bottleneck {
     cap: &'static str,
-    words: &'static str,
+    words: String,
 }
 
 #[derive(Serialize)]
@@ -137,7 +142,7 @@ struct Endpoint {
 
 impl From<&Snapshot> for Shown {
     fn from(snapshot: &Snapshot) -> Self {
-        let (kafka, kafka_reason) = kafka(&snapshot.kafka);
+        let (kafka, kafka_reason) = kafka_state(&snapshot.kafka);
         let counts = &snapshot.counts;
         Self {
             name: snapshot.name.clone(),
@@ -151,7 +156,11 @@ impl From<&Snapshot> for Shown {
             in_flight_limit: snapshot.in_flight_limit,
             overloads: snapshot.overloads,
             paused: snapshot.paused,
-            held: snapshot.held.clone(),
+            held: (!snapshot.held.is_empty()).then(|| {
+                let words: Vec<_> = snapshot.held.iter().map(|held| &*held.words).collect();
+                words.join("; ")
+            }),
+            held_by: snapshot.held.iter().map(|held| held.by.name()).collect(),
             bottleneck: bottleneck(snapshot),
             settled_per_second: snapshot.settled_per_second,
             rebalances: snapshot.rebalances.all(),
@@ -251,16 +260,7 @@ impl From<&EndpointSnapshot> for Endpoint {
             EndpointState::Ejected { why: Ejection::Slow, .. } => {
                 ("ejected", Some("it takes ten times as long as the others"))
             }
-            EndpointState::AtFault { fault, .. } => {
-                let fault = match fault {
-                    TargetFault::Name => "its name does not resolve",
-                    TargetFault::Refused => "nothing listens there",
-                    TargetFault::Connect => "it can't be connected to",
-                    TargetFault::Tls => "its TLS handshake fails",
-                    TargetFault::Status => "it gives an answer that no consumer service gives",
-                };
-                ("at-fault", Some(fault))
-            }
+            EndpointState::AtFault { fault, .. } => ("at-fault", Some(fault_words(fault))),
         };
         Self {
             url: endpoint.url.clone(),
@@ -273,16 +273,26 @@ impl From<&EndpointSnapshot> for Endpoint {
     }
 }
 
-/// What would have to grow for more throughput. Where all that is fetched is sent, it is Kafka, the
+/// What would have to grow for more throughput; a hold before anything that was so lately. Where all that is fetched is sent, it is Kafka, the
 /// intake, or nothing at all: there is no more.
 fn bottleneck(snapshot: &Snapshot) -> Bottleneck {
     let behind = snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum::<i64>() > 0;
-    let (cap, words) = match (snapshot.caps.lately(), &snapshot.kafka) {
+    let held = |by| snapshot.held.iter().any(|held| held.by == by);
+    let cap = match () {
+        () if held(Holder::Operator) || held(Holder::Budget) => Cap::Operator,
+        () if held(Holder::Target) => Cap::Target,
+        () => snapshot.caps.lately(&snapshot.held),
+    };
+    let (cap, words) = match (cap, &snapshot.kafka) {
         (Cap::Records, KafkaState::Reachable) if behind => {
             ("intake", "reading from Kafka: all that was fetched is sent")
         }
         (Cap::Records, KafkaState::Reachable) => ("none", "nothing: there are no more records"),
-        (Cap::Records, _) => ("kafka", "Kafka, which does not answer"),
+        (Cap::Records, KafkaState::Connecting) => ("kafka", "Kafka, which has not answered yet"),
+        (Cap::Records, kafka) => {
+            let reason = kafka_state(kafka).1.unwrap_or_default();
+            return Bottleneck { cap: "kafka", words: format!("Kafka: {reason}") };
+        }
         (Cap::Keys, _) => ("keys", "the keys: each record that is held waits for one of its key"),
         (Cap::Partitions, _) => (
             "partitions",
@@ -296,10 +306,10 @@ fn bottleneck(snapshot: &Snapshot) -> Bottleneck {
         (Cap::Target, _) => ("target", "the target, which is at fault"),
         (Cap::Operator, _) => ("operator", "an operator, who has to resume it"),
     };
-    Bottleneck { cap, words }
+    Bottleneck { cap, words: words.to_owned() }
 }
 
-fn kafka(state: &KafkaState) -> (&'static str, Option<String>) {
+fn kafka_state(state: &KafkaState) -> (&'static str, Option<String>) {
     match state {
         KafkaState::Connecting => ("connecting", None),
         KafkaState::Reachable => ("reachable", None),

@@ -143,6 +143,8 @@ pub struct DeadLetter<P> {
     /// When it failed for the first and for the last time; none where it never was sent.
     pub failed: Option<(Instant, Instant)>,
     pub answer: Option<Answer>,
+    /// Who gave it.
+    pub endpoint: Option<EndpointId>,
 }
 
 /// A record that makes room for others, with its followers behind it, and its story.
@@ -211,6 +213,7 @@ pub struct Subscription<P> {
     /// end; changed rules let some come before others.
     deadlines: VecDeque<(Instant, DeliveryId)>,
     counts: Counts,
+    last_stuck: Option<(PartitionId, Offset)>,
     caps: Caps,
 }
 
@@ -259,6 +262,7 @@ impl<P: Clone> Subscription<P> {
             looks: BTreeSet::new(),
             deadlines: VecDeque::new(),
             counts: Counts::default(),
+            last_stuck: None,
             caps: Caps::new(),
         }
     }

@@ -86,6 +86,9 @@ pub struct Blocked {
     pub deliveries: u32,
     /// Failures that count as the record's own.
     pub charged: u32,
+    /// Whether it failed without being charged for want of evidence, and the last failure still
+    /// waits for some.
+    pub unjudged: bool,
     pub endpoint: EndpointId,
     pub verdict: Verdict,
     pub status: Option<u16>,
@@ -166,6 +169,8 @@ pub struct Counts {
     pub abandoned: u64,
     /// Dead letters that Kafka did not take.
     pub dead_letters_failed: u64,
+    /// Records that began to wait for an operator.
+    pub stuck: u64,
     /// Records settled, for the park topic has them,
     pub parked: u64,
     /// and those that Kafka did not take at once.

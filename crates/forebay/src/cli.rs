@@ -29,7 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs the gateway, from a file or from flags alone
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = RUN_EXAMPLES, override_usage = RUN_USAGE)]
     Run(Run),
     /// Runs the embedded Kafka-compatible broker alone
     #[command(after_help = BROKER_EXAMPLES)]
@@ -70,16 +70,19 @@ impl Command {
             Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
             // It draws where logs would go, and says itself what goes wrong.
             Self::Demo(_) => "off",
+            // What librdkafka says of a failure, their own messages say better.
             Self::Produce(_)
             | Self::Consume(_)
             | Self::Topics(_)
             | Self::Groups(_)
             | Self::DeadLetters(_)
-            | Self::Subscriptions(_) => "warn,librdkafka=error",
+            | Self::Subscriptions(_) => "warn,librdkafka=off",
         }
     }
 }
 
+const RUN_USAGE: &str = "forebay run -c FILE [OPTIONS]
+       forebay run --kafka HOST:PORT --topic TOPIC --to URL [OPTIONS]";
 const RUN_EXAMPLES: &str = "\
 Examples:
   forebay run -c forebay.toml
@@ -133,6 +136,10 @@ pub(crate) struct Run {
     /// Where health, metrics and the control API listen [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) control: Option<String>,
+    /// Name of this process in its groups, different for each and the same over restarts
+    /// [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
     #[command(flatten)]
     pub(crate) ready: ReadyFile,
     #[command(flatten)]

@@ -103,7 +103,8 @@ pub(crate) fn hint<'a>(
     match nearest(unknown, known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None if count == 0 => format!("; it has no {of_what}"),
-        None => format!("; `forebay {of_what} list` shows what there is ({count})"),
+        None if count == 1 => format!("; `forebay {of_what} list` shows the one there is"),
+        None => format!("; `forebay {of_what} list` shows the {count} there are"),
     }
 }
 

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match commands::run(cli.command) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("forebay: {failure}");
+            logs::say(&format!("forebay: {failure}"));
             failure.exit.into()
         }
     }

@@ -21,7 +21,8 @@ pub use gateway::{
 pub use plan::{Discovery, LettersPlan, ParkPlan, Plan};
 pub use rebalances::{Cause, Moved, RebalanceCounts, RebalanceSnapshot};
 pub use snapshot::{
-    BlockedSnapshot, CapShares, EndpointSnapshot, Hold, KafkaState, PartitionSnapshot, Snapshot,
+    BlockedSnapshot, CapShares, EndpointSnapshot, Held, Hold, Holder, KafkaState,
+    PartitionSnapshot, Snapshot, fault_words,
 };
 
 /// Endpoints that a target may list: each is looked at when one is chosen or shown.

@@ -34,6 +34,7 @@ mod command;
 mod endpoints;
 mod leaving;
 mod metadata;
+mod notices;
 mod park;
 mod rebalance;
 mod snapshot;
@@ -82,6 +83,7 @@ pub(crate) struct Runner {
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
     caps: RefCell<CapShares>,
+    noticed: RefCell<notices::Noticed>,
     /// Bytes that the broker takes beside an offset, as far as is known.
     metadata_limit: Cell<usize>,
     /// Partitions that drain in order to be read from elsewhere.
@@ -169,6 +171,7 @@ pub(crate) fn start(
         rate: Cell::default(),
         stopping: RefCell::default(),
         caps: RefCell::default(),
+        noticed: RefCell::default(),
         seeking: RefCell::default(),
         plan: RefCell::new(plan),
     };
@@ -356,9 +359,9 @@ impl Runner {
         }
         tracing::info!(
             subscription = self.name,
-            "{} assigned, from {:?} of {}..{}",
+            "{} assigned{}; its log holds {} to {}",
             assigned.partition,
-            assigned.start,
+            assigned.start.map_or(String::new(), |start| format!(", from offset {start}")),
             assigned.log_start,
             assigned.log_end
         );
@@ -651,6 +654,7 @@ impl Runner {
         self.rate.set(Rate { settled, per_second });
         let times = self.core.borrow().cap_times(self.clock.now());
         self.caps.borrow_mut().take(times);
+        self.notice(self.clock.now());
         for connections in self.endpoints.borrow().iter() {
             connections.prune();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage};
+use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage, TargetFault};
 use forebay_kafka::TopicPartition;
 
 use crate::rebalances::RebalanceCounts;
@@ -25,8 +25,8 @@ pub struct Snapshot {
     pub in_flight_limit: usize,
     /// Answers that asked for less, or did not come in time.
     pub overloads: u64,
-    /// Why it sends nothing, or nearly nothing, in words.
-    pub held: Option<String>,
+    /// Why it sends nothing, or nearly nothing.
+    pub held: Vec<Held>,
     pub paused: bool,
     /// The budget of records given up is spent.
     pub overdrawn: bool,
@@ -48,6 +48,24 @@ pub struct Snapshot {
     pub rebalances: RebalanceCounts,
     /// Members of the group that are no gateways, in words.
     pub foreign_members: Vec<String>,
+}
+
+/// What holds a subscription, and why in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub by: Holder,
+    pub words: String,
+}
+
+/// Who has to act, or to be well again, for a subscription to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Paused it.
+    Operator,
+    /// The budget of records given up is spent.
+    Budget,
+    /// The target as a whole, or each of its endpoints.
+    Target,
 }
 
 /// How this subscription stands with Kafka.
@@ -156,10 +174,39 @@ impl CapShares {
         self.times = times;
     }
 
-    /// What capped it for most of the last seconds.
-    pub fn lately(&self) -> Cap {
-        let longest = Cap::ALL.into_iter().max_by_key(|cap| self.recent[*cap as usize]);
-        longest.expect("there are caps")
+    /// What capped it for most of the last seconds, of what may cap it still. A hold that is over
+    /// says nothing of the present.
+    pub fn lately(&self, held: &[Held]) -> Cap {
+        let is_over = |cap: &Cap| match cap {
+            Cap::Operator => !held.iter().any(|held| held.by != Holder::Target),
+            Cap::Target => !held.iter().any(|held| held.by == Holder::Target),
+            _ => false,
+        };
+        let present = Cap::ALL.into_iter().filter(|cap| !is_over(cap));
+        // Of several that held equally long, as where none did yet, the first.
+        let longest = present.rev().max_by_key(|cap| self.recent[*cap as usize]);
+        longest.expect("records may always be what is missing")
+    }
+}
+
+impl Holder {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Budget => "budget",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// What is wrong with an endpoint, in words that follow its name.
+pub const fn fault_words(fault: TargetFault) -> &'static str {
+    match fault {
+        TargetFault::Name => "its name does not resolve",
+        TargetFault::Refused => "nothing listens there",
+        TargetFault::Connect => "it can't be connected to",
+        TargetFault::Tls => "its TLS handshake fails",
+        TargetFault::Status => "it gives an answer that no consumer service gives",
     }
 }
 
@@ -205,6 +252,7 @@ mod tests {
             hold: None,
             tenure: 1,
             stage: PartitionStage::Active,
+            map_weight: 0,
             commit_point,
             log_start: ends.map(|(start, _)| start),
             log_end: ends.map(|(_, end)| end),
@@ -219,5 +267,22 @@ mod tests {
         assert_eq!(at(80, Some((0, 80))).lag(), Some(0));
         assert_eq!(at(50, Some((2, 30))).lag(), Some(28), "nothing of it is done");
         assert_eq!(at(50, None).lag(), None);
+    }
+
+    fn second(of: Cap) -> CapTimes {
+        let mut times = CapTimes::default();
+        times[of as usize] = Duration::from_secs(1);
+        times
+    }
+
+    #[test]
+    fn a_hold_that_is_over_caps_nothing() {
+        let mut shares = CapShares::default();
+        assert_eq!(shares.lately(&[]), Cap::Records, "nothing capped it yet");
+        shares.take(second(Cap::Operator));
+        let held = |by| [Held { by, words: String::new() }];
+        assert_eq!(shares.lately(&held(Holder::Operator)), Cap::Operator);
+        assert_eq!(shares.lately(&held(Holder::Target)), Cap::Records);
+        assert_eq!(shares.lately(&[]), Cap::Records, "it was resumed");
     }
 }

@@ -105,9 +105,16 @@ impl Asked<'_> {
             Code::SSL | Code::Authentication | Code::SaslAuthenticationFailed => {
                 KafkaError::Untrusted { doing, servers, reason }
             }
-            Code::Fatal | Code::Fenced | Code::FencedInstanceId => {
+            Code::Fatal | Code::Fenced | Code::FencedInstanceId
+                if code == Code::FencedInstanceId || reason.contains("group.instance.id") =>
+            {
+                let reason = format!(
+                    "{reason}: another process has the same instance id in this group; give each \
+                     its own `control.instance` (`forebay run --instance`)"
+                );
                 KafkaError::Fatal { doing, reason }
             }
+            Code::Fatal | Code::Fenced => KafkaError::Fatal { doing, reason },
             _ => KafkaError::Refused { doing, servers, reason, retry: may_pass(code) },
         }
     }

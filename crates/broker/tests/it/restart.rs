@@ -69,3 +69,24 @@ async fn a_deleted_topic_stays_away_and_its_name_gets_a_new_id() {
     assert_ne!(topics(&mut client).await[0].1, old);
     assert_eq!(client.fetch("t", 0, 0).await.high_watermark, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_topic_that_a_crash_left_half_made_is_removed() {
+    let TestBroker { handle, data } = TestBroker::start().await;
+    drop(handle);
+    // What is there once the broker listens, and the first steps of making a topic.
+    let half = data.path().join("orders-0");
+    std::fs::create_dir(&half).unwrap();
+    let handle = loop {
+        match forebay_broker::Broker::start(crate::broker::config(data.path())).await {
+            Ok(handle) => break handle,
+            Err(forebay_broker::StartError::DataInUse(_)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(!half.exists(), "the half is gone");
+    let mut client = Client::connect(handle.address()).await;
+    assert!(topics(&mut client).await.is_empty());
+    client.create_topic("orders", 2).await;
+    assert_eq!(topics(&mut client).await[0].2, 2);
+}

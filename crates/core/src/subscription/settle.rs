@@ -333,7 +333,11 @@ impl<P: Clone> Subscription<P> {
     }
 
     fn stick(&mut self, id: PartitionId, slot: Slot, stuck: Stuck) {
-        self.lanes_of(id).get_mut(slot).state = HeldState::Stuck(stuck);
+        let held = self.lanes_of(id).get_mut(slot);
+        held.state = HeldState::Stuck(stuck);
+        let offset = held.offset;
+        self.counts.stuck += 1;
+        self.last_stuck = Some((id, offset));
     }
 
     /// The record goes to the dead letter topic.
@@ -366,6 +370,7 @@ impl<P: Clone> Subscription<P> {
             deliveries: held.deliveries,
             failed: failure.map(|failure| (failure.first, failure.answered)),
             answer: failure.map(|failure| failure.answer.clone()),
+            endpoint: failure.map(|failure| failure.endpoint),
         }))
     }
 

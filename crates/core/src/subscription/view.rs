@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::cap::CapTimes;
 use crate::lanes::Slot;
-use crate::partition::{HeldState, Partition, Stage};
+use crate::partition::{Charge, HeldState, Partition, Stage};
 use crate::pool::{Endpoint, Health};
 use crate::record::{Offset, PartitionId};
 use crate::subscription::Subscription;
@@ -53,6 +53,11 @@ impl<P: Clone> Subscription<P> {
     pub fn free_at(&self, id: PartitionId) -> Option<Instant> {
         let partition = self.seats.get(id.0 as usize)?.partition.as_ref()?;
         Some(partition.free_at())
+    }
+
+    /// The record that last began to wait for an operator; it may be settled by now.
+    pub fn last_stuck(&self) -> Option<(PartitionId, Offset)> {
+        self.last_stuck
     }
 
     /// One record in trouble; none where it never failed, was settled, or is not ours.
@@ -117,6 +122,7 @@ impl<P> Partition<P> {
             since: failure.first,
             deliveries: held.deliveries,
             charged: held.charged,
+            unjudged: failure.charge == Charge::Open && failure.uncharged > 0,
             endpoint: failure.endpoint,
             verdict: failure.answer.verdict,
             status: failure.answer.status,

@@ -53,10 +53,10 @@ pub(super) async fn run(args: Demo) -> Outcome {
     if let Some(cluster) = plan.cluster
         && let Err(error) = tokio::task::block_in_place(|| cluster.remove_topic())
     {
-        eprintln!("forebay: the demo's topic is left behind: {error}");
+        crate::logs::say(&format!("forebay: the demo's topic is left behind: {error}"));
     }
     let Some(played) = played else {
-        eprintln!("\nforebay: interrupted; all that the demo started has ended");
+        crate::logs::say("\nforebay: interrupted; all that the demo started has ended");
         return Ok(Exit::Interrupted);
     };
     let report = played?;

@@ -146,7 +146,7 @@ fn offsets(group: &GroupDescription, rows: &[Row<'_>], output: Output) -> Outcom
         ]);
     }
     if group.members.is_empty() {
-        eprintln!("consumer group `{}` has no active members", group.group);
+        crate::logs::say(&format!("consumer group `{}` has no active members", group.group));
     }
     print(&table.render())
 }

@@ -231,7 +231,9 @@ impl Sending<'_> {
     fn wait_for_answers(&mut self, end: &End) -> u64 {
         let mut deadline = None;
         if matches!(end, End::Interrupted) {
-            eprintln!("forebay: interrupted; waiting for what was queued, a second ^C does not");
+            crate::logs::say(
+                "forebay: interrupted; waiting for what was queued, a second ^C does not",
+            );
         }
         while self.tally.unanswered() > 0 {
             if self.interrupt.asked() {

@@ -26,6 +26,9 @@ pub(crate) async fn run(args: Run) -> Outcome {
         let message = "the configuration has no [[subscription]], so there is nothing to run";
         return Err(Failure::new(Exit::Configuration, message));
     }
+    // What the file has wrong, a secret that can't be had for one, leaves no broker's data behind.
+    let token = plan::token(&config)?;
+    plan::plans(&config, &plan::properties(&config, &config.broker.listen)?)?;
     let control = Control::bind(config.control.listen.get_ref()).await.map_err(|error| {
         let advice = match error {
             ListenError::PortInUse { .. } => "; see also `forebay run --control`",
@@ -44,7 +47,6 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let plans = plan::plans(&config, &properties)?;
     let mut gateway = Gateway::start(plans).await.map_err(Failure::of(Exit::Configuration))?;
     let address = control.address();
-    let token = plan::token(&config)?;
     let (reloads, mut wishes) = mpsc::channel(1);
     let mut reloading = Reloading::new(args.config.clone(), listen.unwrap_or_default(), &config);
     tracing::info!("reading from {servers}; health, metrics and control on http://{address}");
@@ -98,7 +100,10 @@ fn configuration(args: &Run) -> Result<Config, Failure> {
     };
     if let Some(control) = &args.control {
         config.control.listen = unplaced(control.clone());
-        config.check().map_err(Failure::of(Exit::Usage))?;
     }
+    if let Some(instance) = &args.instance {
+        config.control.instance = Some(unplaced(instance.clone()));
+    }
+    config.check().map_err(Failure::of(Exit::Usage))?;
     Ok(config)
 }

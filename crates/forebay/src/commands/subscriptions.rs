@@ -21,8 +21,8 @@ pub(crate) fn run(args: &Subscriptions) -> Outcome {
             let shown = client.get(&of(name, ""))?;
             if output == Output::Json { print_json(&shown) } else { print(&story(&shown)) }
         }
-        Action::Pause { name } => done(&client.post(&of(name, "/pause"), &json!({}))?, output),
-        Action::Resume { name } => done(&client.post(&of(name, "/resume"), &json!({}))?, output),
+        Action::Pause { name } => turn(&client, name, "pause", output),
+        Action::Resume { name } => turn(&client, name, "resume", output),
         Action::Seek(args) => seek(&client, args, output),
         Action::Retry(record) => decide(&client, record, "retry", output),
         Action::Skip(record) => decide(&client, record, "skip", output),
@@ -51,6 +51,22 @@ fn decide(client: &Client, record: &Record, what: &str, output: Output) -> Outco
     done(&client.post(&of(&record.name, &format!("/records/{what}")), &body)?, output)
 }
 
+/// Pauses or resumes; what was so before is said to be.
+fn turn(client: &Client, name: &str, what: &str, output: Output) -> Outcome {
+    let before = client.get(&of(name, ""))?;
+    let after = client.post(&of(name, &format!("/{what}")), &json!({}))?;
+    let was_held = held_by(&before).split(',').any(|by| matches!(by, "operator" | "budget"));
+    let already = match what {
+        "pause" if before["paused"] == true => "was paused already",
+        "resume" if !was_held => "was not paused",
+        _ => return done(&after, output),
+    };
+    if output == Output::Json {
+        return print_json(&after);
+    }
+    print(&format!("{}: {already}; nothing has changed\n", text(&after["name"])))
+}
+
 /// What a command led to: the subscription after it.
 fn done(shown: &Value, output: Output) -> Outcome {
     if output == Output::Json {
@@ -59,7 +75,8 @@ fn done(shown: &Value, output: Output) -> Outcome {
     let name = text(&shown["name"]);
     let held = shown["held"].as_str().map_or(String::new(), |held| format!(" ({held})"));
     let waits = shown["waits_for"].as_str().map_or(String::new(), |why| format!("; {why}"));
-    print(&format!("{name}: done{waits}; {} records in trouble{held}\n", shown["troubled"]))
+    let records = if shown["troubled"] == 1 { "record" } else { "records" };
+    print(&format!("{name}: done{waits}; {} {records} in trouble{held}\n", shown["troubled"]))
 }
 
 fn seek(client: &Client, args: &Seek, output: Output) -> Outcome {
@@ -101,10 +118,16 @@ fn list(client: &Client, output: Output) -> Outcome {
             format!("{}/{}", one["in_flight"], one["in_flight_limit"]),
             text(&one["troubled"]),
             text(&one["bottleneck"]["cap"]),
-            text(&one["held"]),
+            held_by(one),
         ]);
     }
     print(&table.render())
+}
+
+/// Who holds it, in a word each.
+fn held_by(shown: &Value) -> String {
+    let by: Vec<_> = shown["held_by"].as_array().into_iter().flatten().map(text).collect();
+    if by.is_empty() { "-".to_owned() } else { by.join(",") }
 }
 
 /// One subscription for people.
@@ -121,6 +144,9 @@ fn story(shown: &Value) -> String {
     );
     if let Some(held) = shown["held"].as_str() {
         story.push_str(&format!("held: {held}\n"));
+    }
+    if let Some(reason) = shown["kafka_reason"].as_str() {
+        story.push_str(&format!("Kafka ({}): {reason}\n", text(&shown["kafka"])));
     }
     if let Some(error) = shown["dead_letters"]["error"].as_str() {
         story.push_str(&format!("dead letters can't be written: {error}\n"));

@@ -67,8 +67,59 @@ impl Source {
 
     /// The parser's own error, with the nearest known key where one is unknown.
     pub(crate) fn refuses(&self, error: &toml::de::Error) -> ConfigError {
-        let message = explain(error.message());
+        if error.message().contains("enum Property")
+            && let Some(problem) = self.unquoted()
+        {
+            return self.found(vec![problem]);
+        }
+        let mut message = explain(error.message());
+        if let Some(hint) = self.unit(error) {
+            message.push_str(&hint);
+        }
         self.found(vec![Problem { span: error.span(), message }])
+    }
+
+    /// A property of Kafka's whose name is not in quotes: its dots make tables of it, and the
+    /// parser finds fault with those.
+    fn unquoted(&self) -> Option<Problem> {
+        let mut at = 0;
+        let mut in_kafka = false;
+        for line in self.text.split_inclusive('\n') {
+            let (start, text) = (at, line.trim());
+            at += line.len();
+            if text.starts_with('[') {
+                in_kafka = text == "[kafka]";
+                continue;
+            }
+            let Some((name, _)) = text.split_once('=').filter(|_| in_kafka) else { continue };
+            let name = name.trim();
+            let plain = |part: &str| {
+                !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            };
+            if name.contains('.') && name.split('.').all(plain) {
+                let begin = start + line.find(name)?;
+                let message = format!("put the name in quotes: \"{name}\" = …");
+                return Some(Problem::at(begin..begin + name.len(), message));
+            }
+        }
+        None
+    }
+
+    /// How a number is written where it needs a unit.
+    fn unit(&self, error: &toml::de::Error) -> Option<String> {
+        let (_, number) = error.message().split_once("integer `")?;
+        let (number, expected) = number.split_once('`')?;
+        let begin = self.text[..error.span()?.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let (key, _) = self.text[begin..].split_once('=')?;
+        let unit = match key.trim().trim_matches('"') {
+            key if !expected.contains("string") || key.contains(char::is_whitespace) => {
+                return None;
+            }
+            "deadline" | "grace" | "recycle" | "drain" | "interval" | "wait" | "after" => "s",
+            "bytes" | "max_header_bytes" | "max_value_bytes" => "MiB",
+            _ => return None,
+        };
+        Some(format!("; write it with its unit, in quotes: \"{number}{unit}\""))
     }
 
     /// A problem with a quoted key, found by its name.

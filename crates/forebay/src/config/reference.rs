@@ -142,7 +142,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "subscription.retry.attempts",
         "10",
         "Failures charged to a record after which it is given up; a number, or `\"unlimited\"`. A \
-         failure that is the target's fault is not charged.",
+         failure that is the target's fault is not charged, nor one where too little else was \
+         accepted since to know whose fault it is: such a record is delivered again and again, with \
+         pauses, and shows as `evidence`.",
     ),
     option(
         "subscription.retry.on_exhausted",

@@ -44,6 +44,24 @@ fn a_plain_file_gets_the_documented_defaults() {
 }
 
 #[test]
+fn a_name_without_quotes_and_a_number_without_unit_are_told_at_their_lines() {
+    let error = refused("\"bootstrap.servers\" =", "bootstrap.servers =");
+    assert!(error.starts_with("forebay.toml:3: put the name in quotes"), "{error}");
+    assert!(error.contains("\"bootstrap.servers\" = "), "{error}");
+    let error = refused("url =", "deadline = 5\nurl =");
+    assert!(error.starts_with("forebay.toml:10: ") && error.contains("\"5s\""), "{error}");
+    let error = refused("url =", "max_value_bytes = 5\nurl =");
+    assert!(error.contains("\"5MiB\""), "{error}");
+}
+
+#[test]
+fn the_example_that_the_readme_names_is_a_whole_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/forebay.toml");
+    let config = Config::load(&path).unwrap();
+    assert_eq!(config.subscriptions.len(), 1);
+}
+
+#[test]
 fn one_number_of_deliveries_in_flight_is_both_start_and_bound() {
     let in_flight = |lines: &str| {
         let text = WHOLE.replace("url =", &format!("{lines}\nurl ="));

@@ -30,7 +30,9 @@ struct Header {
 impl Csv {
     pub(super) fn next(&mut self, lines: &mut Lines, shape: &Shape) -> Result<Option<Row>, Ended> {
         if self.header.is_none() {
-            let Some(line) = self.read(lines)? else { return Ok(None) };
+            let Some(line) = self.read(lines)? else {
+                return Err(Malformed::new(1, "there is no header line").into());
+            };
             self.header = Some(Header::new(line, &self.fields, shape)?);
         }
         let Some(line) = self.read(lines)? else { return Ok(None) };

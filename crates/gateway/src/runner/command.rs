@@ -39,7 +39,6 @@ impl Runner {
 
     pub(super) fn operate(&self, order: &Order) -> Result<(), OperatorError> {
         use forebay_core::Command;
-        tracing::warn!(subscription = self.name, "an operator says: {order:?}");
         let (place, command) = match order {
             Order::Pause => (None, Command::Pause),
             Order::Resume => (None, Command::Resume),
@@ -77,7 +76,7 @@ impl Runner {
             ids.push(id);
         }
         for (id, place) in ids.into_iter().zip(places) {
-            tracing::warn!(
+            tracing::debug!(
                 subscription = self.name,
                 "an operator has {} read from offset {}",
                 place.partition,

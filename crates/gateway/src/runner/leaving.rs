@@ -73,18 +73,27 @@ impl Runner {
         };
         tracing::warn!(
             subscription = self.name,
-            "{} offset {} goes to {}: {}, last {}",
+            "{} offset {} goes to {}: {}{}",
             seat.partition,
             offset.0,
             letters.topic(),
-            story.why,
-            story.verdict.as_deref().unwrap_or("unknown")
+            given_up(letter.why, letter.charged),
+            self.last_words(&letter)
         );
         let foreign = self.plan.borrow().letters.as_ref().and_then(|plan| plan.foreign);
         let added = story.added(foreign);
         let keeps =
             |name: &str, value: Option<&[u8]>| !from.is_some_and(|from| from.added(name, value));
         letters.send(LeavingId { partition, tenure, offset }, record, None, keeps, &added);
+    }
+
+    /// The answer that was the last one, and whose, as the end of a sentence.
+    fn last_words(&self, letter: &DeadLetter<Payload>) -> String {
+        let (Some(answer), Some(endpoint)) = (&letter.answer, letter.endpoint) else {
+            return String::new();
+        };
+        let last = last(answer.verdict, answer.status, answer.reason.as_deref());
+        format!(", last {last} from {}", self.url(endpoint.0))
     }
 
     pub(super) fn take_letters(&self) {
@@ -177,6 +186,26 @@ pub(super) const fn why(why: Why) -> &'static str {
         Why::Rejected => "rejected",
         Why::Exhausted => "exhausted",
         Why::Command => "command",
+    }
+}
+
+/// Why it was given up, as the beginning of a sentence.
+fn given_up(why: Why, charged: u32) -> String {
+    let attempts = if charged == 1 { "attempt" } else { "attempts" };
+    match why {
+        Why::Rejected => "rejected".to_owned(),
+        Why::Exhausted => format!("exhausted after {charged} {attempts}"),
+        Why::Command => format!("an operator said so after {charged} {attempts}"),
+    }
+}
+
+/// An answer in a few words: its status and reason, as far as there are any.
+pub(super) fn last(ended: Verdict, status: Option<u16>, reason: Option<&str>) -> String {
+    match (status, reason) {
+        (Some(status), Some(reason)) => format!("{status} ({reason})"),
+        (Some(status), None) => status.to_string(),
+        (None, Some(reason)) => reason.to_owned(),
+        (None, None) => verdict(ended).to_owned(),
     }
 }
 

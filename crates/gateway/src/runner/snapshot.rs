@@ -1,11 +1,19 @@
 //! A subscription's snapshot: the core's view, with names, log ends and the story of what blocks.
 
-use forebay_core::{Blocked, BlockedState, HoldTarget, PartitionStage, PartitionView, Stuck, View};
+use forebay_core::{
+    Blocked, BlockedState, EndpointState, EndpointView, HoldTarget, PartitionStage, PartitionView,
+    Stuck, View,
+};
 use forebay_kafka::TopicPartition;
 
-use super::leaving::verdict;
+use super::leaving::last;
 use super::{Runner, Seat, Seated};
-use crate::snapshot::{BlockedSnapshot, EndpointSnapshot, Hold, PartitionSnapshot, Snapshot};
+use crate::snapshot::{
+    BlockedSnapshot, EndpointSnapshot, Held, Hold, Holder, PartitionSnapshot, Snapshot, fault_words,
+};
+
+/// Endpoints at fault that are named where all are.
+const FAULTS_NAMED: usize = 3;
 
 impl Runner {
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -108,17 +116,16 @@ impl Runner {
     }
 
     /// Why nothing, or nearly nothing, is sent.
-    fn held(&self, view: &View) -> Option<String> {
-        let mut words = Vec::new();
+    pub(super) fn held(&self, view: &View) -> Vec<Held> {
+        let mut holds = Vec::new();
+        let mut hold = |by, words: String| holds.push(Held { by, words });
         if view.hold.paused {
-            words.push("an operator paused it; `resume` goes on".to_owned());
+            hold(Holder::Operator, "an operator paused it; `resume` goes on".to_owned());
         }
         if view.hold.overdrawn {
-            words.push(
-                "more records would be given up than 1 % of what was accepted in the last 5 \
-                 minutes, plus 20; look at what is rejected, then `resume`"
-                    .to_owned(),
-            );
+            let words = "more records would be given up than 1 % of what was accepted in the last \
+                         5 minutes, plus 20; look at what is rejected, then `resume`";
+            hold(Holder::Budget, words.to_owned());
         }
         if let Some((why, since)) = view.hold.target {
             let age = self.clock.now().since(since).as_secs();
@@ -126,31 +133,59 @@ impl Runner {
                 HoldTarget::Failing => "more than half of the recent answers are failures",
                 HoldTarget::Overloaded => "the target refuses what it gets",
             };
-            words.push(format!("{why}, for {age} s; it is probed once a second"));
+            hold(Holder::Target, format!("{why}, for {age} s; it is probed once a second"));
+        } else if let Some(faults) = self.faults(&view.endpoints) {
+            hold(Holder::Target, faults);
         }
-        (!words.is_empty()).then(|| words.join("; "))
+        holds
     }
 
-    fn blocked(&self, blocked: &Blocked, seats: &[Seat]) -> BlockedSnapshot {
-        let endpoint = self.url(blocked.endpoint.0);
-        let last = match (blocked.status, &blocked.reason) {
-            (Some(status), Some(reason)) => format!("{status} ({reason})"),
-            (Some(status), None) => status.to_string(),
-            (None, Some(reason)) => reason.to_string(),
-            (None, None) => verdict(blocked.verdict).to_owned(),
+    /// What is wrong with the endpoints, where there is none that may be sent to.
+    fn faults(&self, endpoints: &[EndpointView]) -> Option<String> {
+        let mut listed = endpoints.iter().filter(|one| one.state != EndpointState::Leaving);
+        let Some(first) = listed.next() else {
+            let why = self.names.fails()?;
+            return Some(format!("the names of its endpoints do not resolve: {why}"));
         };
+        let listed: Vec<_> = std::iter::once(first).chain(listed).collect();
+        let faults = listed.iter().map_while(|one| match one.state {
+            EndpointState::AtFault { fault, .. } => Some((one.endpoint, fault_words(fault))),
+            EndpointState::Ejected { .. } => Some((one.endpoint, "it is put aside")),
+            EndpointState::Well | EndpointState::Leaving => None,
+        });
+        let faults: Vec<_> = faults.collect();
+        if faults.len() < listed.len() {
+            return None;
+        }
+        let named = faults.iter().take(FAULTS_NAMED);
+        let named: Vec<_> =
+            named.map(|(one, fault)| format!("{}: {fault}", self.url(one.0))).collect();
+        let more = match faults.len().saturating_sub(FAULTS_NAMED) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        Some(format!(
+            "no endpoint is well ({}{more}); each is probed once a second",
+            named.join("; ")
+        ))
+    }
+
+    pub(super) fn blocked(&self, blocked: &Blocked, seats: &[Seat]) -> BlockedSnapshot {
+        let endpoint = self.url(blocked.endpoint.0);
+        let last = last(blocked.verdict, blocked.status, blocked.reason.as_deref());
         let age = self.clock.now().since(blocked.since);
         let behind = blocked
             .settled_behind
             .map_or(String::new(), |settled| format!(", {settled} settled behind it"));
-        let (state, waits) = waits_for(blocked.state);
+        let letters = self.plan.borrow().letter_topic().is_some();
+        let (state, waits) = waits_for(blocked, letters);
+        let times = if blocked.deliveries == 1 { "delivery" } else { "deliveries" };
         let words = format!(
-            "offset {}, {} attempts of {} deliveries in {} s, last {last} from {endpoint}{behind}; \
-             {waits}",
+            "offset {}, {} {times} in {} s, {} charged, last {last} from {endpoint}{behind}; {waits}",
             blocked.offset.0,
-            blocked.charged,
             blocked.deliveries,
-            age.as_secs()
+            age.as_secs(),
+            blocked.charged,
         );
         BlockedSnapshot {
             partition: seats[blocked.partition.0 as usize].partition.clone(),
@@ -165,14 +200,20 @@ impl Runner {
         }
     }
 
-    fn url(&self, endpoint: u32) -> String {
+    pub(super) fn url(&self, endpoint: u32) -> String {
         self.endpoints.borrow()[endpoint as usize].endpoint().url()
     }
 }
 
-/// What a record that failed waits for, in a word and in words.
-const fn waits_for(state: BlockedState) -> (&'static str, &'static str) {
-    match state {
+/// What a record that failed waits for, in a word and in words. `letters`: whether it could go to a
+/// dead letter topic.
+fn waits_for(blocked: &Blocked, letters: bool) -> (&'static str, &'static str) {
+    match blocked.state {
+        BlockedState::Pause { .. } if blocked.unjudged => (
+            "evidence",
+            "its last failures are not charged: too little else was accepted since to know whose \
+             fault they are; it is tried again until that is known",
+        ),
         BlockedState::Turn => ("turn", "it waits for its turn"),
         BlockedState::Answer => ("in-flight", "an answer is awaited"),
         BlockedState::Pause { .. } => ("pause", "it waits for its next attempt"),
@@ -180,8 +221,11 @@ const fn waits_for(state: BlockedState) -> (&'static str, &'static str) {
         BlockedState::Evidence => ("evidence", "others will show whose fault it is"),
         BlockedState::Park => ("park", "it is being parked, with its key"),
         BlockedState::DeadLetter => ("dead-letter", "its dead letter is being written"),
-        BlockedState::Operator(Stuck::Rule) => {
+        BlockedState::Operator(Stuck::Rule) if letters => {
             ("held", "it was given up and is held: retry it, skip it or dead-letter it")
+        }
+        BlockedState::Operator(Stuck::Rule) => {
+            ("held", "it was given up and is held: retry it or skip it")
         }
         BlockedState::Operator(Stuck::Budget) => {
             ("held", "it would be given up, but too many were; resume the subscription")

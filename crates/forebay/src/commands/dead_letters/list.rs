@@ -20,7 +20,7 @@ pub(super) fn run(args: &List) -> Outcome {
     let what = What { selection, closed_too: args.all, limit: args.limit, output: args.output };
     let (listed, left_out) = list(&topic, &what, &interrupt)?;
     if args.output == Output::Table {
-        eprintln!("{listed} letters{left_out}");
+        crate::logs::say(&format!("{listed} letters{left_out}"));
     }
     Ok(Exit::Done)
 }

@@ -30,7 +30,7 @@ pub(super) fn dry_run(
     let what = What { selection, closed_too: false, limit: work.limit, output: work.output };
     let (listed, left_out) = list(topic, &what, interrupt)?;
     if work.output == Output::Table {
-        eprintln!("{listed} letters would be {}{left_out}", words(mark));
+        crate::logs::say(&format!("{listed} letters would be {}{left_out}", words(mark)));
     }
     Ok(Exit::Done)
 }

@@ -31,7 +31,7 @@ pub(super) fn subscription(name: &str, endpoints: &[String]) -> String {
     format!(
         "[[subscription]]\nname = {name:?}\ntopics = [{name:?}]\n\
          dead_letter = {{ topic = \"{name}.dead\" }}\n\
-         [subscription.target]\nendpoints = {endpoints:?}\ndeadline = \"20s\"\n"
+         [subscription.target]\nendpoints = {endpoints:?}\ndeadline = \"5s\"\n"
     )
 }
 

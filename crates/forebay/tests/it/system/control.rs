@@ -52,6 +52,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
         "kafka_reason",
         "foreign_members",
         "held",
+        "held_by",
         "dead_letters",
         "park",
         "discovery_error",

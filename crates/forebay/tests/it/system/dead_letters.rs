@@ -102,6 +102,10 @@ fn one_bad_record(name: &str, act: Act, work: u64) -> (u64, Value) {
     input.extend(load.end());
     kafka.await_committed(&topic, &input);
 
+    let log = gateway.log();
+    let line = log.lines().find(|line| line.contains(" goes to ")).expect("the log tells of it");
+    let (_, last) = line.split_once(", last ").expect("with its last answer");
+    assert!(last.contains(&format!(" from {} ", service.url())), "and whose it was: {line}");
     let letters = open(&kafka, &topic);
     let places: BTreeSet<Place> = letters.iter().map(origin).collect();
     assert_eq!(places, BTreeSet::from([Place::new(topic, partition, offset)]));

@@ -110,12 +110,50 @@ fn a_paused_subscription_waits_and_goes_on() {
     assert_eq!(journal.accepted().len(), 100, "nothing is sent");
     let (code, out) = subscriptions(&gateway, &["list"]);
     assert!(code == 0 && out.contains("operator") && out.contains("CAPPED-BY"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["pause", "pauses"]);
+    assert!(code == 0 && out.contains("was paused already"), "{out}");
     let (code, out) = subscriptions(&gateway, &["resume", "pauses"]);
     assert_eq!(code, 0, "{out}");
+    assert_ne!(shown(&gateway, "pauses")["bottleneck"]["cap"], "operator", "it was resumed");
+    let (code, out) = subscriptions(&gateway, &["resume", "pauses"]);
+    assert!(code == 0 && out.contains("was not paused"), "{out}");
+    let commands = gateway.log().lines().filter(|line| line.contains("resume pauses")).count();
+    assert_eq!(commands, 2, "each command is logged once: {}", gateway.log());
     kafka.await_committed("pauses", &input);
     input.assert_once(&journal);
     let (_, commands) = gateway.get("/api/v1/commands");
     assert!(commands.contains("pause pauses") && commands.contains("resume pauses"), "{commands}");
+}
+
+#[test]
+fn a_target_that_nothing_listens_for_holds_its_subscription_and_is_told_of_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("refused", 1);
+    let input = kafka.fill("refused", 0..50, 10);
+    let gone = "http://127.0.0.1:1/".to_owned();
+    let gateway = gateway(directory.path(), &kafka, "refused", &[gone], "");
+    let held = eventually("the target holds it", || {
+        let shown = shown(&gateway, "refused");
+        (shown["held_by"] == json!(["target"])).then_some(shown)
+    });
+    let words = held["held"].as_str().unwrap();
+    assert!(words.contains("127.0.0.1:1") && words.contains("nothing listens there"), "{words}");
+    assert_eq!(held["bottleneck"]["cap"], "target");
+    assert_eq!(held["endpoints"][0]["state"], "at-fault");
+    let metrics = gateway.get("/metrics").1;
+    assert!(metrics.contains("forebay_held{subscription=\"refused\"} 1"), "{metrics}");
+    let lines = |what: &str| gateway.log().lines().filter(|line| line.contains(what)).count();
+    eventually("the log tells of it", || (lines("held by its target: ") == 1).then_some(()));
+
+    gateway.set_endpoints("refused", &[service.url()]);
+    kafka.await_committed("refused", &input);
+    eventually("and of its end", || (lines("no longer held by its target") == 1).then_some(()));
+    assert_eq!(lines("held by its target: "), 1, "it was held once");
+    let shown = shown(&gateway, "refused");
+    assert!(shown["held"].is_null() && shown["held_by"].is_null(), "{shown}");
+    assert_ne!(shown["bottleneck"]["cap"], "target", "{shown}");
 }
 
 #[test]
@@ -139,8 +177,16 @@ fn an_operator_decides_about_records_that_are_held() {
         (held == 2).then_some(troubles)
     });
     let words = held[0]["reason"].as_str().unwrap();
-    assert!(words.contains("offset 1, 1 attempts of "), "{words}");
-    assert!(words.contains("retry it, skip it or dead-letter it"), "{words}");
+    assert!(
+        words.contains("offset 1, ") && words.contains(", 1 charged, last 400 from "),
+        "{words}"
+    );
+    assert!(words.ends_with("retry it or skip it"), "there is no dead letter topic: {words}");
+    eventually("the log tells of them", || {
+        let log = gateway.log();
+        let told = |line: &&str| line.contains("WARN") && line.contains("is held: ");
+        log.lines().find(told).map(|line| assert!(line.contains("decides-0 offset "), "{line}"))
+    });
     let record = |offset| json!({ "topic": "decides", "partition": 0, "offset": offset });
     let path = |what| format!("/api/v1/subscriptions/decides/records/{what}");
     for (what, offset, said) in [
@@ -156,7 +202,7 @@ fn an_operator_decides_about_records_that_are_held() {
     let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:5"]);
     assert!(code == 4 && out.contains("behind an earlier record"), "{code} {out}");
     let (code, out) = subscriptions(&gateway, &["skip", "decides", "decides-0:1"]);
-    assert!(code == 0 && out.contains("1 records in trouble"), "{code} {out}");
+    assert!(code == 0 && out.contains("1 record in trouble"), "{code} {out}");
     service.switch_off("bad");
     command(&gateway, "/api/v1/subscriptions/decides/pause", json!({}));
     let retried = command(&gateway, &path("retry"), record(2));

@@ -173,3 +173,34 @@ fn a_data_directory_of_another_process_or_of_a_newer_version() {
     assert_eq!(code, 5, "{error}");
     assert!(error.contains("999"), "{error}");
 }
+
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("unheard", 1);
+    let ready = directory.path().join("ready.json");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args(["run", "--kafka", &kafka.address, "--topic", "unheard", "--to", &service.url()])
+        .args(["--control", "127.0.0.1:0", "--ready-file", ready.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    eventually("the ready file", || ready.exists().then_some(()));
+    let input = kafka.fill("unheard", 0..20, 5);
+    kafka.await_committed("unheard", &input);
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let status = eventually("an orderly end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{status}");
+
+    let mut told = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args(["run", "-c", "no-such-file.toml"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(told.stderr.take());
+    assert_eq!(told.wait().unwrap().code(), Some(3));
+}
