@@ -132,9 +132,8 @@ impl Producer {
             answered: Mutex::new(0),
             room: Condvar::new(),
         };
-        let inner: ThreadedProducer<_> = client
-            .create_with_context(context)
-            .map_err(|error| KafkaError::made(&error))?;
+        let inner: ThreadedProducer<_> =
+            client.create_with_context(context).map_err(|error| KafkaError::made(&error))?;
         let inner = WithToken::new(inner, |it| it.client().native_client(), properties.token())
             .map_err(|error| KafkaError::made(&error))?;
         Ok(Self { inner })

@@ -9,6 +9,7 @@ mod block;
 mod commits;
 mod faults;
 mod group;
+mod identity;
 mod rebalance;
 mod run;
 mod survey;
@@ -26,6 +27,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use self::block::Block;
 use self::group::Group;
+use self::identity::Identity;
 use self::rebalance::Drain;
 use self::run::Run;
 use self::survey::Survey;
@@ -78,6 +80,7 @@ pub(super) fn spawn(
         gone: Vec::new(),
         asked_ends: false,
         group: Group::new(now),
+        identity: Identity::new(),
         survey: Survey::new(now),
         watched: now,
         closing: None,
@@ -121,6 +124,7 @@ struct Poller {
     asked_ends: bool,
     /// What is known of the group beside our own part in it.
     group: Group,
+    identity: Identity,
     survey: Survey,
     /// When the watch last looked.
     watched: Instant,

@@ -17,8 +17,13 @@ const AROUND: [Fault; 9] = [
     Fault::CrashService,
     Fault::RestartGateway,
 ];
-const BROKERS: [Fault; 4] =
-    [Fault::KillCoordinator, Fault::TwoBrokersDown, Fault::KillEachBroker, Fault::FreezeBroker];
+const BROKERS: [Fault; 5] = [
+    Fault::KillCoordinator,
+    Fault::TwoBrokersDown,
+    Fault::KillEachBroker,
+    Fault::KillLeader,
+    Fault::FreezeBroker,
+];
 
 fn each(faults: &[Fault]) -> Outcome {
     let (protocol, reborn) = (Protocol::ClassicStatic, faults.contains(&Fault::RecreateTopic));
