@@ -101,6 +101,7 @@ impl Poller {
         self.no_starts = None;
         self.run.flush(&mut self.slots, self.share);
         let mut starts = Vec::new();
+        let mut made_anew = false;
         for Found { ends, topic_id, stored, start } in found {
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
@@ -110,6 +111,10 @@ impl Poller {
             slot.next = start.unwrap_or(0);
             slot.topic_id = topic_id.clone();
             slot.arrived = Instant::now();
+            if let Some(id) = &topic_id {
+                let known = self.fetched.insert(ends.partition.topic.clone(), id.clone());
+                made_anew |= known.is_some_and(|known| known != *id);
+            }
             starts.extend(start.map(|start| (ends.partition.clone(), start)));
             let queue = slot.queue.clone();
             self.shared.set_watermarks(&ends.partition, ends.log_start, ends.log_end);
@@ -125,6 +130,14 @@ impl Poller {
             })]);
         }
         self.share_out();
+        if made_anew {
+            match self.renew_fetcher() {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(group = self.config.group, %error, "fetching as before")
+                }
+            }
+        }
         if !starts.is_empty() {
             self.start_fetching(&starts);
         }
