@@ -125,7 +125,7 @@ fn questions_to_nobody_end_in_time_and_say_so() {
 fn a_question_that_no_coordinator_answered_harms_nobody_when_there_is_one_again() {
     let mut broker = Broker::start(None);
     let patience = Duration::from_secs(2);
-    let admin = Admin::new(&cluster::properties(&broker.servers), patience).expect("a client");
+    let admin = Admin::new(&properties(&broker.servers), patience).expect("a client");
     let group = unique("group");
     let until_answered = || {
         let end = Instant::now() + cluster::PATIENCE;
