@@ -28,7 +28,7 @@ use crate::plan::Plan;
 use crate::rebalances::Rebalances;
 use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold};
-use crate::standing::Standing;
+use crate::standing::{self, Standing};
 
 mod command;
 mod endpoints;
@@ -315,11 +315,8 @@ impl Runner {
                 }
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
-                IntakeEvent::WaitsForId { reason } => {
-                    let reason = format!(
-                        "the group has our instance id in use until the session of whoever had it \
-                         ends; asking again ({reason})"
-                    );
+                IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
+                    let reason = standing::refused_id(&instance_id, taken_by, &reason);
                     tracing::warn!(subscription = self.name, "{reason}");
                     self.kafka.borrow_mut().waits(reason);
                 }

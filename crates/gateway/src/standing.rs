@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use forebay_kafka::TakenBy;
+
 use crate::snapshot::KafkaState;
 
 #[derive(Default)]
@@ -69,6 +71,20 @@ impl Standing {
 
     pub(crate) fn failed(&mut self, reason: String) {
         self.failed = Some(reason);
+    }
+}
+
+/// Why the group does not give this member its instance id, and what to do about it.
+pub(crate) fn refused_id(instance_id: &str, taken_by: TakenBy, reason: &str) -> String {
+    match taken_by {
+        TakenBy::Former => format!(
+            "the group has our instance id `{instance_id}` in use, as a former session or an outage \
+             leaves it; joining again ({reason})"
+        ),
+        TakenBy::Another => format!(
+            "another process uses instance id `{instance_id}`; set control.instance to another name \
+             in one of them; trying on ({reason})"
+        ),
     }
 }
 
@@ -141,6 +157,17 @@ mod tests {
             standing.joined();
         };
         assert_eq!(state(joined), KafkaState::Reachable);
+    }
+
+    #[test]
+    fn who_has_a_rival_is_told_which_setting_parts_them() {
+        let former = refused_id("a-orders", TakenBy::Former, "fenced");
+        assert!(former.contains("`a-orders`") && !former.contains("control.instance"), "{former}");
+        let another = refused_id("a-orders", TakenBy::Another, "fenced");
+        assert!(
+            another.contains("`a-orders`") && another.contains("control.instance"),
+            "{another}"
+        );
     }
 
     #[test]

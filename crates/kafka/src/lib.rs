@@ -32,7 +32,7 @@ pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
     Assigned, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
-    RebalanceCause, StartPolicy, Stored, Watermarks,
+    RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};
 pub use properties::{Properties, PropertyError, PropertyFault};

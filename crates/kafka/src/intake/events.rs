@@ -37,16 +37,26 @@ pub enum IntakeEvent {
     Rebalanced(Rebalance),
     /// Members of the group that are no intakes of our kind, in words; told when that changes.
     Foreign(Vec<String>),
-    /// The group has this member's instance id in use, which a member that was killed leaves so
-    /// until its session ends (KIP-848): it is asked for again until then.
-    WaitsForId { reason: String },
+    /// The group refuses this member its instance id, or has taken it away. All its partitions were
+    /// told as [`IntakeEvent::Lost`] before. It joins again, and tells of each refusal, until the
+    /// group takes it in: the next [`IntakeEvent::Rebalanced`].
+    WaitsForId { instance_id: String, taken_by: TakenBy, reason: String },
     /// No broker can be reached; trying goes on. Said once, until [`IntakeEvent::Reachable`].
     Unreachable { reason: String },
     /// The cluster answered: for the first time, or again.
     Reachable,
-    /// This member is finished: another took its instance id, or it is not authorised. All its
-    /// partitions were told as [`IntakeEvent::Lost`] before.
+    /// This member is finished: the group refuses it for good. All its partitions were told as
+    /// [`IntakeEvent::Lost`] before.
     Fatal(KafkaError),
+}
+
+/// Whose our instance id is when the group refuses it, as far as a member can know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBy {
+    /// Our own former self, as a crash or an outage of the coordinator leaves it: it passes.
+    Former,
+    /// A live process. The two take it from each other until one has another id.
+    Another,
 }
 
 /// Why partitions were lost.

@@ -9,6 +9,7 @@ mod block;
 mod commits;
 mod faults;
 mod group;
+mod identity;
 mod rebalance;
 mod run;
 mod survey;
@@ -26,6 +27,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use self::block::Block;
 use self::group::Group;
+use self::identity::Identity;
 use self::rebalance::Drain;
 use self::run::Run;
 use self::survey::Survey;
@@ -65,6 +67,7 @@ pub(super) fn spawn(
         config,
         member,
         fetcher,
+        fetched: BTreeMap::new(),
         questions,
         slots: Slots::default(),
         commits: CommitLine::default(),
@@ -78,6 +81,7 @@ pub(super) fn spawn(
         gone: Vec::new(),
         asked_ends: false,
         group: Group::new(now),
+        identity: Identity::new(),
         survey: Survey::new(now),
         watched: now,
         closing: None,
@@ -98,6 +102,8 @@ struct Poller {
     shared: Arc<Shared>,
     member: Arc<EventConsumer>,
     fetcher: EventConsumer,
+    /// Which topic of its name the fetcher was given last.
+    fetched: BTreeMap<Arc<str>, Arc<str>>,
     questions: Sender<Question>,
     slots: Slots,
     share: Share,
@@ -121,6 +127,7 @@ struct Poller {
     asked_ends: bool,
     /// What is known of the group beside our own part in it.
     group: Group,
+    identity: Identity,
     survey: Survey,
     /// When the watch last looked.
     watched: Instant,
@@ -349,6 +356,23 @@ impl Poller {
         }
         // librdkafka keeps a partition paused that was paused when it was last let go.
         self.pause(&self.fetcher, &list, false);
+    }
+
+    /// Fetches with another client, from where each partition is. librdkafka takes the leaders of a
+    /// topic that was made anew for older than those that it knew of the former one, whose epochs
+    /// (KIP-320) were higher, and never asks them.
+    fn renew_fetcher(&mut self) -> Result<(), KafkaError> {
+        self.fetcher = member::fetcher(&self.config, &self.shared)?;
+        self.block = None;
+        let now = Instant::now();
+        let mut starts = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_fetched()) {
+            slot.phase = Phase::Flowing;
+            slot.arrived = now;
+            starts.push((slot.partition.clone(), slot.next));
+        }
+        self.start_fetching(&starts);
+        Ok(())
     }
 
     fn stop_fetching(&self, partitions: &[TopicPartition]) {

@@ -22,6 +22,10 @@ pub(crate) type Failed = (Code, String);
 
 /// Time for an answer that says "timed out" to arrive itself.
 const GRACE_MS: i32 = 1_000;
+/// The longest time librdkafka takes for a request. What goes to a group's coordinator gets it, and
+/// is given up by us: librdkafka ends the whole process (an assertion about `eonce->refcnt`) when a
+/// coordinator comes back for which such a request of its own has waited in vain.
+const LONGEST_MS: i32 = 3_600_000;
 
 /// A topic's name, and the numbers of what may be done with it, or that it is refused.
 pub(crate) type Told = (String, Result<Vec<i32>, Failed>);
@@ -446,7 +450,11 @@ impl<'a> AdminClient<'a> {
             let options = Guard::new(options, sys::rd_kafka_AdminOptions_destroy)?;
             sys::rd_kafka_AdminOptions_set_request_timeout(
                 options.ptr(),
-                timeout,
+                if op == Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS {
+                    LONGEST_MS
+                } else {
+                    timeout
+                },
                 ptr::null_mut(),
                 0,
             );

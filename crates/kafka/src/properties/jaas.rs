@@ -151,7 +151,7 @@ mod tests {
             "x.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"hunter2 x\";",
             "x.OAuthBearerLoginModule required unsecuredLoginLifetimeSeconds=\"hunter2\";",
         ] {
-            let reason = parse(line).err().expect("refused");
+            let reason = parse(line).expect_err("refused");
             assert!(!reason.contains("hunter2"));
         }
     }

@@ -1,10 +1,10 @@
 //! Questions to a cluster.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forebay_kafka::{Admin, NewTopic, OffsetSpec, TopicPartition};
 
-use crate::cluster::{self, admin, fill, properties, topic, topic_with, unique};
+use crate::cluster::{self, Broker, admin, fill, properties, topic, topic_with, unique};
 use crate::worker::{Worker, config};
 
 #[test]
@@ -21,7 +21,7 @@ fn topics_are_made_listed_described_and_deleted() {
     assert_eq!(find("retention.ms").value.as_deref(), Some("12345000"));
     assert!(!find("retention.ms").is_default && find("segment.bytes").is_default);
     admin.delete_topic(&name).expect("deleted");
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     while admin.describe_topic(&name).expect("described").is_some() {
         assert!(began.elapsed() < cluster::PATIENCE);
     }
@@ -108,7 +108,7 @@ fn the_cluster_has_an_id() {
 fn questions_to_nobody_end_in_time_and_say_so() {
     let timeout = Duration::from_millis(300);
     let admin = Admin::new(&properties("127.0.0.1:1"), timeout).expect("an admin client");
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     for error in [
         admin.topics().expect_err("nobody"),
         admin.groups().expect_err("nobody"),
@@ -119,4 +119,23 @@ fn questions_to_nobody_end_in_time_and_say_so() {
         assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_question_that_no_coordinator_answered_harms_nobody_when_there_is_one_again() {
+    let mut broker = Broker::start(None);
+    let patience = Duration::from_secs(2);
+    let admin = Admin::new(&properties(&broker.servers), patience).expect("a client");
+    let group = unique("group");
+    let until_answered = || {
+        let end = Instant::now() + cluster::PATIENCE;
+        while let Err(error) = admin.describe_groups(&[&group]) {
+            assert!(Instant::now() < end, "{error}");
+        }
+    };
+    until_answered();
+    broker.kill();
+    assert!(admin.describe_groups(&[&group]).is_err_and(|error| error.is_unreachable()));
+    broker.restart();
+    until_answered();
 }

@@ -65,7 +65,7 @@ fn an_instance_id_that_is_taken_is_waited_for() {
     // As a member that was killed leaves it until its session ends; here it lives on.
     for _ in 0..2 {
         let reason = second.until_event("it waits for its id", |event| match event {
-            IntakeEvent::WaitsForId { reason } => Some(reason.clone()),
+            IntakeEvent::WaitsForId { reason, .. } => Some(reason.clone()),
             _ => None,
         });
         assert!(reason.to_lowercase().contains("instance"), "{reason}");

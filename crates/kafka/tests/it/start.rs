@@ -1,6 +1,7 @@
 //! Where partitions start: met once, and never passed over.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use forebay_kafka::{
@@ -8,7 +9,7 @@ use forebay_kafka::{
     StartPolicy,
 };
 
-use crate::cluster::{self, fill, topic, unique};
+use crate::cluster::{self, Broker, fill, put, topic, unique};
 use crate::worker::{Worker, config};
 
 const BOOK: &str = "__forebay";
@@ -256,6 +257,39 @@ fn a_topic_made_anew_under_a_running_intake_is_read_from_its_beginning() {
         worker.take(0);
         let owned = &worker.owned[&0];
         owned.assigned.start == Some(0) && owned.offsets() == (0..50).collect::<Vec<_>>()
+    });
+    worker.close();
+}
+
+/// A leader's epochs (KIP-320) rise with each of its returns, and begin anew with a new topic.
+#[test]
+fn a_topic_made_anew_whose_former_leaders_had_changed_is_read_too() {
+    let mut broker = Broker::start(None);
+    let properties = cluster::properties_with(&broker.servers, &[("heartbeat.interval.ms", "200")]);
+    let admin = Admin::new(&properties, cluster::PATIENCE).expect("an admin client");
+    let name = unique("moved");
+    cluster::create(&admin, &name, 1, &[]);
+    let servers = broker.servers.clone();
+    let fill = |values: Range<i64>| {
+        let producer = cluster::producer(&servers);
+        values.for_each(|value| put(&producer, &name, 0, value.to_string().as_bytes()));
+        producer.flush(cluster::PATIENCE).expect("all is acknowledged");
+    };
+    let mut worker = Worker::start(IntakeConfig { properties, ..config(&name, &unique("group")) });
+    worker.until_assigned(1);
+    fill(0..5);
+    worker.until_taken(0, 5);
+    broker.restart();
+    fill(5..10);
+    worker.until_taken(0, 10);
+    make_anew(&admin, &name, 1);
+    fill(0..50);
+    worker.until_event("the former partition is lost", |event| {
+        matches!(event, IntakeEvent::Lost(_, LossCause::TopicAnew)).then_some(())
+    });
+    worker.until("all of the new topic", |worker| {
+        worker.take(0);
+        worker.owned[&0].offsets() == (0..50).collect::<Vec<_>>()
     });
     worker.close();
 }

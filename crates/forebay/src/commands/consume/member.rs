@@ -158,7 +158,7 @@ impl Member<'_> {
                 }
             }
             IntakeEvent::Fatal(error) => return Err(failure(error)),
-            IntakeEvent::WaitsForId { reason } => {
+            IntakeEvent::WaitsForId { reason, .. } => {
                 tracing::warn!("the group has our instance id in use: {reason}; trying on");
             }
             IntakeEvent::Committed { .. }

@@ -44,8 +44,15 @@ fn a_topic_made_anew_while_the_gateway_is_down_is_read_from_its_beginning() {
         let (topic, more) = (format!("anew-{start}"), format!("start = {start:?}"));
         kafka.create(&topic, 2);
         kafka.fill(&topic, 0..50, 10);
-        meet(directory.path(), &kafka, &topic, &service.url(), &more, 2);
-        assert!(start == "earliest" || journal.accepted().is_empty(), "nothing is of its time");
+        let endpoints = [service.url()];
+        let met = gateway(directory.path(), &kafka, &topic, &endpoints, &more);
+        let wanted = if start == "latest" { 0 } else { 50 };
+        eventually("the partitions are claimed, and all that is wanted is accepted", || {
+            let claimed = kafka.committed(&topic).len() == 2;
+            (claimed && journal.accepted().len() == wanted).then_some(())
+        });
+        assert_eq!(met.terminate(), 0);
+        assert_eq!(journal.accepted().len(), wanted);
 
         make_anew(&kafka, &topic, 2);
         eventually("Kafka has forgotten the offsets", || {

@@ -1,5 +1,4 @@
-//! What this member can know of its group: why the assignment changed, who else is in it, and
-//! whether its own id is free.
+//! What this member can know of its group: why the assignment changed, and who else is in it.
 //!
 //! Kafka tells a member its new assignment and nothing else. The cause is deduced: from what we did
 //! ourselves, from what librdkafka says of the session, from what the survey saw of the topics; what
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 
 use super::Poller;
+use super::identity::Refusal;
 use crate::commit::CommitLine;
 use crate::intake::events::{IntakeEvent, Rebalance, RebalanceCause};
 use crate::intake::lookup::Question;
@@ -24,9 +24,6 @@ use crate::record::TopicPartition;
 /// How often to look who is in the group, and how soon after a rebalance or no answer.
 const LOOK: Duration = Duration::from_secs(30);
 const LOOK_SOON: Duration = Duration::from_secs(1);
-/// How often a taken id is asked for.
-const PAUSE: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(4);
 /// A member that joined and was given nothing is still joining for so long.
 const JOINING: Duration = Duration::from_secs(60);
 /// How long the topic that is not there stays subscribed to, and how soon it may be again.
@@ -51,9 +48,6 @@ pub(super) struct Group {
     /// When to look who is in the group; none while that is asked.
     look: Option<Instant>,
     foreign: Vec<String>,
-    /// When to join again, and after which pause.
-    again: Option<Instant>,
-    pause: Duration,
 }
 
 impl Group {
@@ -68,8 +62,6 @@ impl Group {
             open: false,
             look: Some(now + LOOK),
             foreign: Vec::new(),
-            again: None,
-            pause: PAUSE,
         }
     }
 }
@@ -98,7 +90,7 @@ impl Poller {
             self.group.idle_since = Some(Instant::now());
         }
         self.group.session_lost = false;
-        self.group.pause = PAUSE;
+        self.identity.joined(Instant::now());
         self.group.look = Some(Instant::now() + LOOK_SOON);
         let open = std::mem::take(&mut self.group.open);
         // Another generation that leaves us what we have is no rebalance of ours.
@@ -216,19 +208,17 @@ impl Poller {
         }
     }
 
-    /// Our id is another's until its session ends: this member is at its end, the next one asks.
-    pub(super) fn wait_for_id(&mut self, reason: String) {
-        let pause = self.group.pause;
-        self.group.pause = (pause * 2).min(PAUSE_MAX);
-        self.group.again = Some(Instant::now() + pause);
-        self.tell([IntakeEvent::WaitsForId { reason }]);
+    /// The group refuses our id: this member is at its end, the next one asks.
+    pub(super) fn wait_for_id(&mut self, how: Refusal, reason: String) {
+        let taken_by = self.identity.refused(how, Instant::now());
+        let instance_id = self.config.instance_id.clone().unwrap_or_default();
+        self.tell([IntakeEvent::WaitsForId { instance_id, taken_by, reason }]);
     }
 
     pub(super) fn join_again(&mut self, now: Instant) {
-        if self.closing.is_some() || self.group.again.is_none_or(|at| at > now) {
+        if self.closing.is_some() || !self.identity.is_due(now) {
             return;
         }
-        self.group.again = None;
         match member::member(&self.config, &self.shared) {
             Ok(member) => {
                 let member = std::sync::Arc::new(member);
@@ -237,8 +227,13 @@ impl Poller {
                 // What was sent by the former one is never answered, and nothing of it is ours.
                 self.commits = CommitLine::default();
                 self.group.joined = false;
+                self.group.idle_since = None;
+                self.group.asking = false;
             }
-            Err(error) => self.wait_for_id(error.to_string()),
+            Err(error) => {
+                tracing::warn!(group = self.config.group, %error, "could not join again");
+                self.identity.try_again(now);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::identity::Refusal;
 use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
 use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause};
@@ -100,6 +101,7 @@ impl Poller {
         self.no_starts = None;
         self.run.flush(&mut self.slots, self.share);
         let mut starts = Vec::new();
+        let mut made_anew = false;
         for Found { ends, topic_id, stored, start } in found {
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
@@ -109,6 +111,10 @@ impl Poller {
             slot.next = start.unwrap_or(0);
             slot.topic_id = topic_id.clone();
             slot.arrived = Instant::now();
+            if let Some(id) = &topic_id {
+                let known = self.fetched.insert(ends.partition.topic.clone(), id.clone());
+                made_anew |= known.is_some_and(|known| known != *id);
+            }
             starts.extend(start.map(|start| (ends.partition.clone(), start)));
             let queue = slot.queue.clone();
             self.shared.set_watermarks(&ends.partition, ends.log_start, ends.log_end);
@@ -124,6 +130,14 @@ impl Poller {
             })]);
         }
         self.share_out();
+        if made_anew {
+            match self.renew_fetcher() {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(group = self.config.group, %error, "fetching as before")
+                }
+            }
+        }
         if !starts.is_empty() {
             self.start_fetching(&starts);
         }
@@ -152,10 +166,13 @@ impl Poller {
 
     pub(super) fn revoked(&mut self, list: TopicPartitionList) {
         self.run.flush(&mut self.slots, self.share);
+        if self.identity.is_waiting() {
+            // A member at its end has told of them before.
+            return self.let_go(&list);
+        }
         let revoked: Vec<TopicPartition> =
             rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
         if self.closing_now() || self.member.base().assignment_lost() {
-            // A member at its end has told of them before.
             let ours = |partition: &TopicPartition| self.slots.of(partition).is_some();
             if revoked.iter().any(ours) {
                 self.tell_lost(RebalanceCause::SessionLost, &revoked, true);
@@ -262,21 +279,30 @@ impl Poller {
         self.slots.iter_mut().map(|slot| slot.partition.clone()).collect()
     }
 
-    /// The member can't go on; its group will have given its partitions away. Where its id is only
-    /// not free yet, another one takes its place.
+    /// The member can't go on; its group will have given its partitions away. Where only its id is
+    /// refused, another one takes its place.
     pub(super) fn fatal(&mut self, code: Code, reason: String) {
         self.run.flush(&mut self.slots, self.share);
         let (code, reason) = self.member.fatal().unwrap_or((code, reason));
+        if self.identity.is_waiting() {
+            // It says so once for each thing that it can't do any more.
+            return;
+        }
+        let refusal = match code {
+            Code::UnreleasedInstanceId => Some(Refusal::Unreleased),
+            Code::FencedInstanceId => Some(Refusal::Fenced),
+            _ => None,
+        };
         let all = self.all_slots();
-        if code != Code::UnreleasedInstanceId || !all.is_empty() {
+        if refusal != Some(Refusal::Unreleased) || !all.is_empty() {
             self.tell_lost(RebalanceCause::Fenced, &all, false);
         }
         self.lose(all, LossCause::Session);
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
         }
-        if code == Code::UnreleasedInstanceId {
-            return self.wait_for_id(reason);
+        if let Some(refusal) = refusal {
+            return self.wait_for_id(refusal, reason);
         }
         let doing = format!("stay in group {}", self.config.group);
         let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };
