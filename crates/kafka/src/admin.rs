@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -19,6 +19,12 @@ use crate::native::admin::{AdminClient, NativeGroup, NativeMember, Setting};
 use crate::native::token::WithToken;
 use crate::properties::Properties;
 use crate::record::TopicPartition;
+
+/// What a group's offsets are answered with that has no coordinator for a moment.
+const BETWEEN_COORDINATORS: [Code; 3] =
+    [Code::NotCoordinator, Code::CoordinatorNotAvailable, Code::CoordinatorLoadInProgress];
+/// Between two such questions.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A client for such calls. It may be used from several threads.
 pub struct Admin {
@@ -364,9 +370,7 @@ impl Admin {
             Some((_, consumer)) => consumer,
             None => self.member_that_never_joins(group)?,
         };
-        let answer = consumer.committed_offsets(all, self.timeout);
-        // Its logs wait there.
-        while consumer.poll(Duration::ZERO).is_some() {}
+        let answer = self.committed_of(&consumer, &all);
         *asking = Some((group.to_owned(), consumer));
         drop(asking);
         let mut offsets = Vec::new();
@@ -391,6 +395,32 @@ impl Admin {
         }
         offsets.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok(offsets)
+    }
+
+    /// Asks again while the group is between two coordinators.
+    fn committed_of(
+        &self,
+        consumer: &BaseConsumer<Logs>,
+        all: &TopicPartitionList,
+    ) -> Result<TopicPartitionList, rdkafka::error::KafkaError> {
+        let end = Instant::now() + self.timeout;
+        loop {
+            let answer = consumer.committed_offsets(all.clone(), self.timeout);
+            let code = match &answer {
+                Err(error) => error.rdkafka_error_code(),
+                Ok(list) => {
+                    let failed = list.elements().iter().find_map(|row| row.error().err());
+                    failed.and_then(|error| error.rdkafka_error_code())
+                }
+            };
+            let moving = code.is_some_and(|code| BETWEEN_COORDINATORS.contains(&code));
+            let again = moving && Instant::now() < end;
+            // Its logs wait there; and a pause before the next question.
+            while consumer.poll(if again { PAUSE } else { Duration::ZERO }).is_some() {}
+            if !again {
+                return answer;
+            }
+        }
     }
 
     /// A client for the group's offsets. librdkafka's own admin request for them, which would need

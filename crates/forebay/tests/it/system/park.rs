@@ -11,39 +11,45 @@ use super::input::{Input, Sending};
 use super::kafka::Kafka;
 use super::process::{Forebay, eventually};
 
-const PARK: &str = "order = \"key\"\n\
-                    retry = { attempts = \"unlimited\", backoff = \"5ms..40ms\" }\n\
-                    hold = { records = 400 }\n\
-                    park = { topic = \"parks.park\", after = \"200ms\" }";
+/// The other parts of a subscription of this name; its park topic is named after it.
+fn park(name: &str) -> String {
+    format!(
+        "takeover = \"fast\"\n\
+         retry = {{ attempts = \"unlimited\", backoff = \"5ms..40ms\" }}\n\
+         hold = {{ records = 400 }}\n\
+         park = {{ topic = \"{name}.park\", after = \"200ms\" }}\n\
+         evidence = {{ wait = \"1s\" }}"
+    )
+}
 
 /// Every third record has the key that fails.
-fn fill(kafka: &Kafka, numbers: std::ops::Range<usize>) -> Input {
+fn fill(kafka: &Kafka, topic: &str, numbers: std::ops::Range<usize>) -> Input {
     let (producer, sending) = (kafka.producer(), Sending::default());
     for number in numbers {
         let key = match number % 3 {
             0 => "bad".to_owned(),
             _ => format!("key-{}", number % 50),
         };
-        sending.send(&producer, "parks", Some(key.as_bytes()), Some(b"value"));
+        sending.send(&producer, topic, Some(key.as_bytes()), Some(b"value"));
     }
     producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
     sending.read()
 }
 
-/// What the group has committed of a topic, by partition.
+/// What the group of a topic's name has committed of it, by partition.
 fn committed(kafka: &Kafka, topic: &str) -> BTreeMap<i32, i64> {
-    let offsets = kafka.admin().group_offsets("parks").expect("the group's offsets");
+    let offsets = kafka.admin().group_offsets(topic).expect("the group's offsets");
     let of_topic = offsets.into_iter().filter(|entry| &*entry.partition.topic == topic);
     of_topic.map(|entry| (entry.partition.partition, entry.offset)).collect()
 }
 
-fn await_committed(kafka: &Kafka, input: &Input) {
+fn await_committed(kafka: &Kafka, topic: &str, input: &Input) {
     let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
     for (partition, offset) in input.places() {
         let end = ends.entry(partition).or_default();
         *end = (*end).max(offset + 1);
     }
-    eventually("the topic is committed", || (committed(kafka, "parks") == ends).then_some(()));
+    eventually("the topic is committed", || (committed(kafka, topic) == ends).then_some(()));
 }
 
 fn parked(gateway: &Forebay) -> (u64, u64) {
@@ -51,10 +57,8 @@ fn parked(gateway: &Forebay) -> (u64, u64) {
     (shown["parked"].as_u64().unwrap(), shown["park"]["written"].as_u64().unwrap())
 }
 
-fn run(gateways: &std::path::Path, kafka: &Kafka, service: &Service) -> Forebay {
-    let urls = [service.url()];
-    let more = format!("takeover = \"fast\"\n{PARK}\nevidence = {{ wait = \"1s\" }}");
-    gateway(gateways, kafka, "parks", &urls, &more.replace("order = \"key\"\n", ""))
+fn run(gateways: &std::path::Path, kafka: &Kafka, name: &str, service: &Service) -> Forebay {
+    gateway(gateways, kafka, name, &[service.url()], &park(name))
 }
 
 #[test]
@@ -67,29 +71,29 @@ fn a_key_that_fails_for_long_makes_room_and_comes_back_in_order() {
     kafka.create("parks", 2);
     // A member hears of a topic that comes later when it looks again, minutes later.
     kafka.create("parks.park", 2);
-    let mut input = fill(&kafka, 0..1_500);
-    let gateway = run(directory.path(), &kafka, &service);
+    let mut input = fill(&kafka, "parks", 0..1_500);
+    let gateway = run(directory.path(), &kafka, "parks", &service);
     eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
     gateway.kill();
     let points = committed(&kafka, "parks").into_iter();
     let points = points.map(|(at, point)| (("parks".to_owned(), at), point)).collect();
     let kills = [Kill::Gateway { at: clock::now(), commit_points: points }];
-    let gateway = run(directory.path(), &kafka, &service);
-    await_committed(&kafka, &input);
+    let gateway = run(directory.path(), &kafka, "parks", &service);
+    await_committed(&kafka, "parks", &input);
     let shown = gateway.subscription();
     assert!(parked(&gateway).0 >= 1, "{shown}");
     assert_eq!(shown["topics"], serde_json::json!(["parks"]));
     assert!(gateway.get("/metrics").1.contains("forebay_parked_records_total"));
 
     // What comes later follows it to the park topic, until that is done with the key.
-    input.extend(fill(&kafka, 1_500..1_800));
-    await_committed(&kafka, &input);
+    input.extend(fill(&kafka, "parks", 1_500..1_800));
+    await_committed(&kafka, "parks", &input);
     service.switch_off("bad");
     eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
     eventually("nothing is parked any more", || (parked(&gateway).0 == 0).then_some(()));
     let before = parked(&gateway).1;
-    input.extend(fill(&kafka, 1_800..2_100));
-    await_committed(&kafka, &input);
+    input.extend(fill(&kafka, "parks", 1_800..2_100));
+    await_committed(&kafka, "parks", &input);
     eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
     assert_eq!(parked(&gateway).1, before, "a key that came back goes to the service");
 
@@ -115,30 +119,30 @@ fn a_seek_moves_the_park_topic_only_where_it_is_named() {
     let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
     let service = Service::start(failing, &journal);
     service.switch_on("bad");
-    kafka.create("parks", 1);
-    kafka.create("parks.park", 1);
-    let input = fill(&kafka, 0..900);
-    let gateway = run(directory.path(), &kafka, &service);
+    kafka.create("sought", 1);
+    kafka.create("sought.park", 1);
+    let input = fill(&kafka, "sought", 0..900);
+    let gateway = run(directory.path(), &kafka, "sought", &service);
     eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
     let seek = |body: serde_json::Value| -> serde_json::Value {
-        let (status, answer) = gateway.post("/api/v1/subscriptions/parks/seek", &body.to_string());
+        let (status, answer) = gateway.post("/api/v1/subscriptions/sought/seek", &body.to_string());
         assert_eq!(status, 200, "{body}: {answer}");
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         let moved = answer["partitions"].as_array().unwrap().iter();
         moved.map(|moved| moved["topic"].clone()).collect()
     };
     for to in [json!("end"), json!({ "time": 0 }), json!({ "offset": 900 })] {
-        assert_eq!(seek(json!({ "to": to, "dry_run": true })), json!(["parks"]), "{to}");
+        assert_eq!(seek(json!({ "to": to, "dry_run": true })), json!(["sought"]), "{to}");
     }
-    let named = json!({ "to": "end", "topic": "parks.park", "dry_run": true });
-    assert_eq!(seek(named), json!(["parks.park"]));
+    let named = json!({ "to": "end", "topic": "sought.park", "dry_run": true });
+    assert_eq!(seek(named), json!(["sought.park"]));
 
     // Back in the topic; in the park topic the same number would skip what was parked first.
     let tenure = || gateway.subscription()["partitions"][0]["tenure"].as_i64();
     let before = tenure();
-    assert_eq!(seek(json!({ "to": { "offset": 10 } })), json!(["parks"]));
+    assert_eq!(seek(json!({ "to": { "offset": 10 } })), json!(["sought"]));
     eventually("it goes on there", || tenure().filter(|now| Some(*now) > before));
-    await_committed(&kafka, &input);
+    await_committed(&kafka, "sought", &input);
     assert_eq!(parked(&gateway).0, 1, "the key stays parked: it is read again from offset 12 on");
     service.switch_off("bad");
     eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
