@@ -22,6 +22,7 @@ mod service;
 mod workload;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -38,8 +39,12 @@ enum Command {
     Run(rounds::Plan),
     /// Measure what the gateway does while the service does its worst
     Scenarios(scenarios::Plan),
-    /// Answer every request with 200 at once; prints its address
-    Service,
+    /// Answer every request with 200; prints its address
+    Service {
+        /// How long each answer takes
+        #[arg(long, default_value_t = 0)]
+        delay_ms: u64,
+    },
     /// Deliver from memory to a service; prints what was done as JSON
     Raw {
         #[arg(long)]
@@ -48,6 +53,8 @@ enum Command {
         seconds: u64,
         #[arg(long)]
         in_flight: usize,
+        #[arg(long)]
+        keys: usize,
     },
 }
 
@@ -58,7 +65,9 @@ fn main() -> anyhow::Result<()> {
             report::print(&plan, load, &rounds::run(&plan)?)
         }
         Command::Scenarios(plan) => scenarios::run(&plan),
-        Command::Service => service::serve(),
-        Command::Raw { to, seconds, in_flight } => peers::raw::drive(to, seconds, in_flight),
+        Command::Service { delay_ms } => service::serve(Duration::from_millis(delay_ms)),
+        Command::Raw { to, seconds, in_flight, keys } => {
+            peers::raw::drive(to, seconds, in_flight, keys)
+        }
     }
 }

@@ -16,10 +16,11 @@ use crate::service::Service;
 /// What every peer is asked to do in a round.
 #[derive(Clone, Copy)]
 pub(crate) struct Round<'a> {
-    /// The service that answers at once.
+    /// The service that accepts everything.
     pub(crate) service: &'a Service,
     pub(crate) seconds: u64,
     pub(crate) in_flight: usize,
+    pub(crate) keys: usize,
 }
 
 /// What a peer did in a round.
@@ -51,10 +52,10 @@ pub(crate) fn all(plan: &Plan) -> anyhow::Result<Vec<Box<dyn Peer>>> {
     }
     if plan.wants("gateway") {
         let forebay = plan.forebay()?;
-        peers.push(Box::new(gateway::Gateway::start("gateway", "raw", &forebay, plan.backlog())?));
+        peers.push(Box::new(gateway::Gateway::start("gateway", "raw", &forebay, plan)?));
     }
     if let Some(forebay) = &plan.other {
-        peers.push(Box::new(gateway::Gateway::start("other", "gateway", forebay, plan.backlog())?));
+        peers.push(Box::new(gateway::Gateway::start("other", "gateway", forebay, plan)?));
     }
     ensure!(!peers.is_empty(), "no peer is named so; there are wrk, raw and gateway");
     Ok(peers)

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::rounds::{Plan, Turn, Turns};
-use crate::workload::{KEYS, PARTITIONS, VALUE_BYTES};
+use crate::workload::{PARTITIONS, VALUE_BYTES};
 
 /// Median and extremes of one figure over the rounds.
 struct Spread {
@@ -40,9 +40,9 @@ pub(crate) fn print(plan: &Plan, load: f64, results: &[Turns]) -> anyhow::Result
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{VALUE_BYTES}-byte records, {KEYS} keys, {PARTITIONS} partitions, {} in flight; \
+        "{VALUE_BYTES}-byte records, {} keys, {PARTITIONS} partitions, {} in flight, answered after {} ms; \
          {} rounds of {} s",
-        plan.in_flight, plan.rounds, plan.seconds
+        plan.keys, plan.in_flight, plan.delay_ms, plan.rounds, plan.seconds
     )?;
     writeln!(
         out,
@@ -95,9 +95,10 @@ pub(crate) fn print(plan: &Plan, load: f64, results: &[Turns]) -> anyhow::Result
     let report = json!({
         "workload": {
             "value_bytes": VALUE_BYTES,
-            "keys": KEYS,
+            "keys": plan.keys,
             "partitions": PARTITIONS,
             "in_flight": plan.in_flight,
+            "delay_ms": plan.delay_ms,
         },
         "rounds": plan.rounds,
         "seconds": plan.seconds,

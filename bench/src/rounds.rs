@@ -3,9 +3,11 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::peers::{self, Peer, Round};
 use crate::service::Service;
+use crate::workload::KEYS;
 
 /// Of a gateway, in a second: more than any machine at hand can.
 const BACKLOG_PER_SECOND: u64 = 100_000;
@@ -21,6 +23,12 @@ pub(crate) struct Plan {
     /// Requests out at the same time, each on its own connection
     #[arg(long, default_value_t = 256)]
     pub(crate) in_flight: usize,
+    /// How long the service takes for each answer
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) delay_ms: u64,
+    /// Keys; one is a single hot key
+    #[arg(long, default_value_t = KEYS)]
+    pub(crate) keys: usize,
     /// Records for the gateway to drain [default: enough for a turn of 100000 a second]
     #[arg(long)]
     backlog: Option<u64>,
@@ -70,8 +78,9 @@ pub(crate) struct Turn {
 }
 
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
-    let service = Service::start()?;
-    let round = Round { service: &service, seconds: plan.seconds, in_flight: plan.in_flight };
+    let service = Service::start(Duration::from_millis(plan.delay_ms))?;
+    let Plan { seconds, in_flight, keys, .. } = *plan;
+    let round = Round { service: &service, seconds, in_flight, keys };
     let mut peers = peers::all(plan)?;
     let empty = peers.iter().map(|peer| Turns {
         peer: peer.name(),

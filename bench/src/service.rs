@@ -1,5 +1,5 @@
-//! The service that answers at once: 200 with an empty body, on one thread. It counts what it
-//! accepted, and tells on `GET`, with its own clock, so that a rate is free of the asking's delay.
+//! The service that answers with 200 and an empty body, on one thread, at once or after a while as
+//! one that waits for a database. It counts what it accepted, and tells on `GET`, with its own clock, so that a rate is free of the asking's delay.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -36,10 +36,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// `delay`: how long each answer takes.
+    pub(crate) fn start(delay: Duration) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
+        let arguments = ["service", "--delay-ms", &delay.as_millis().to_string()];
         let mut process =
-            Process::spawn("the service", command.arg("service").stdout(Stdio::piped()))?;
+            Process::spawn("the service", command.args(arguments).stdout(Stdio::piped()))?;
         let stdout = process.child().stdout.take().context("the service has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -62,7 +64,7 @@ impl Service {
 }
 
 /// Prints the address it listens on as its first line; runs until it is killed.
-pub(crate) fn serve() -> anyhow::Result<()> {
+pub(crate) fn serve(delay: Duration) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let begin = Instant::now();
@@ -74,7 +76,8 @@ pub(crate) fn serve() -> anyhow::Result<()> {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let accepted = Rc::clone(&accepted);
-            let answer = service_fn(move |request| answer(request, Rc::clone(&accepted), begin));
+            let answer =
+                service_fn(move |request| answer(request, delay, Rc::clone(&accepted), begin));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
             tokio::task::spawn_local(async move {
                 // A peer that ends its round in the middle of a request is no news.
@@ -86,6 +89,7 @@ pub(crate) fn serve() -> anyhow::Result<()> {
 
 async fn answer(
     request: Request<Incoming>,
+    delay: Duration,
     accepted: Rc<Cell<u64>>,
     begin: Instant,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -96,6 +100,9 @@ async fn answer(
     }
     // The value has to arrive before it can be accepted.
     if http_body_util::BodyExt::collect(request.into_body()).await.is_ok() {
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         accepted.set(accepted.get() + 1);
     }
     Ok(Response::new(Full::default()))

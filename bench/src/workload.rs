@@ -1,4 +1,5 @@
-//! The canonical workload: records of 256 bytes, 10,000 keys, 8 partitions, no record headers.
+//! The workload: records of 256 bytes, 8 partitions, no record headers; 10,000 keys in the canonical
+//! one.
 
 use bytes::Bytes;
 use forebay_core::{Offset, Tenure};
@@ -18,7 +19,7 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(keys: usize) -> Self {
         let origin = |partition: usize| {
             Origin::new(Names {
                 park: None,
@@ -31,7 +32,7 @@ impl Workload {
             })
         };
         Self {
-            keys: (0..KEYS).map(|key| format!("account-{key:05}")).collect(),
+            keys: (0..keys).map(|key| format!("account-{key:05}")).collect(),
             value: Bytes::from(vec![b'x'; VALUE_BYTES]),
             origins: (0..PARTITIONS).map(origin).collect(),
         }
@@ -39,17 +40,17 @@ impl Workload {
 
     /// Key and value of the `index`-th record.
     pub(crate) fn parts(&self, index: usize) -> (&[u8], &[u8]) {
-        (self.keys[index % KEYS].as_bytes(), &self.value)
+        (self.keys[index % self.keys.len()].as_bytes(), &self.value)
     }
 
     /// The partition of the `index`-th record: one key, one partition.
-    pub(crate) fn partition(index: usize) -> usize {
-        index % KEYS % PARTITIONS
+    pub(crate) fn partition(&self, index: usize) -> usize {
+        index % self.keys.len() % PARTITIONS
     }
 
     /// The `index`-th record, and where it is from.
     pub(crate) fn record(&self, index: usize) -> (&Origin, Record<'_, NoHeaders>) {
-        let key = &self.keys[index % KEYS];
+        let key = &self.keys[index % self.keys.len()];
         let record = Record {
             offset: Offset((1_000_000 + index / PARTITIONS) as i64),
             timestamp: 1_790_000_000_000 + index as i64,
@@ -58,6 +59,6 @@ impl Workload {
             headers: std::iter::empty(),
             attempt: 1,
         };
-        (&self.origins[Self::partition(index)], record)
+        (&self.origins[self.partition(index)], record)
     }
 }

@@ -15,6 +15,7 @@ use super::{Done, Peer, Round};
 use crate::cpu;
 use crate::forebay::{self, Broker, PATIENCE, pause};
 use crate::process::Process;
+use crate::rounds::Plan;
 use crate::service::{Count, Service};
 use crate::workload::{PARTITIONS, Workload};
 
@@ -39,11 +40,12 @@ impl Gateway {
         name: &'static str,
         limit: &'static str,
         forebay: &Path,
-        backlog: u64,
+        plan: &Plan,
     ) -> anyhow::Result<Self> {
+        let backlog = plan.backlog();
         let directory = TempDir::new().context("a directory for the broker's data")?;
         let broker = Broker::start(forebay, directory.path())?;
-        fill(&broker, backlog).context("filling the topic")?;
+        fill(&broker, backlog, plan.keys).context("filling the topic")?;
         Ok(Self { name, limit, forebay: forebay.to_owned(), broker, backlog, rounds: 0, directory })
     }
 
@@ -119,17 +121,17 @@ impl Peer for Gateway {
     }
 }
 
-fn fill(broker: &Broker, records: u64) -> anyhow::Result<()> {
+fn fill(broker: &Broker, records: u64, keys: usize) -> anyhow::Result<()> {
     let properties = broker.properties()?;
     broker.create_topic(TOPIC, PARTITIONS)?;
     let producer = Producer::new(&properties, "backlog")?;
     let failed = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let workload = Workload::new();
+    let workload = Workload::new(keys);
     for index in 0..usize::try_from(records)? {
         let (key, value) = workload.parts(index);
         let record = Send {
             topic: TOPIC,
-            partition: Some(Workload::partition(index) as i32),
+            partition: Some(workload.partition(index) as i32),
             key: Some(key),
             value: Some(value),
             headers: &[],

@@ -34,6 +34,7 @@ impl Peer for Raw {
         command.arg("raw").arg("--to").arg(round.service.address.to_string());
         command.arg("--seconds").arg(round.seconds.to_string());
         command.arg("--in-flight").arg(round.in_flight.to_string());
+        command.arg("--keys").arg(round.keys.to_string());
         run_client(self.name(), &mut command, round.service)
     }
 }
@@ -46,11 +47,16 @@ struct Counts {
 }
 
 /// The process behind the peer.
-pub(crate) fn drive(to: SocketAddr, seconds: u64, in_flight: usize) -> anyhow::Result<()> {
+pub(crate) fn drive(
+    to: SocketAddr,
+    seconds: u64,
+    in_flight: usize,
+    keys: usize,
+) -> anyhow::Result<()> {
     let endpoint = Endpoint::parse(&format!("http://{to}/records"), "v1")?;
     let limits = Limits { max_resting: in_flight, ..Limits::default() };
     let connections = Rc::new(Connections::new(endpoint, limits));
-    let workload = Rc::new(Workload::new());
+    let workload = Rc::new(Workload::new(keys));
     let counts = Rc::new(Counts::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let begin = Instant::now();

@@ -11,7 +11,7 @@ use forebay_push::{Endpoint, RequestWriter};
 use tempfile::TempDir;
 
 use super::{Done, Peer, Round, run_client};
-use crate::workload::{VALUE_BYTES, Workload};
+use crate::workload::{KEYS, VALUE_BYTES, Workload};
 
 pub(crate) struct Wrk {
     scripts: TempDir,
@@ -47,7 +47,7 @@ impl Peer for Wrk {
 }
 
 fn script(endpoint: &Endpoint) -> anyhow::Result<String> {
-    let workload = Workload::new();
+    let workload = Workload::new(KEYS);
     let (origin, record) = workload.record(0);
     let request =
         RequestWriter::new(8 << 10).write(endpoint, origin, &record, Duration::from_secs(30))?;

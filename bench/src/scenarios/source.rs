@@ -10,7 +10,7 @@ use forebay_kafka::{Producer, Send, SendError};
 use forebay_trial::{Place, Sent, clock, digest};
 
 use crate::forebay::{Broker, PATIENCE, pause};
-use crate::workload::Workload;
+use crate::workload::{KEYS, Workload};
 
 /// Produces into one topic. Clones share what was produced.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Source {
         Ok(Self(Arc::new(Shared {
             topic: topic.to_owned(),
             producer: Producer::new(&broker.properties()?, "source")?,
-            workload: Workload::new(),
+            workload: Workload::new(KEYS),
             produced: Mutex::default(),
             failed: Mutex::default(),
         })))
@@ -107,7 +107,7 @@ impl Source {
         let (key, value) = self.0.workload.parts(index);
         let record = Send {
             topic: &self.0.topic,
-            partition: Some(i32::try_from(Workload::partition(index))?),
+            partition: Some(i32::try_from(self.0.workload.partition(index))?),
             key: Some(key),
             value: Some(value),
             headers: &[],
