@@ -30,7 +30,7 @@ use crate::record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Re
 use crate::retry::Retries;
 use crate::rng::Rng;
 use crate::route::{RevisionId, Route};
-use crate::rules::{Rules, Takeover};
+use crate::rules::{Guarantee, Rules, Takeover};
 use crate::time::Instant;
 use crate::verdict::{Answer, TargetFault, Verdict};
 use crate::view::Counts;
@@ -390,7 +390,10 @@ impl<P: Clone> Subscription<P> {
         assert!(seat.partition.is_none(), "a partition is released before it is assigned again");
         let last = stored.as_ref().map(|stored| stored.tenure).max(seat.last_tenure);
         let elsewhere = stored.as_ref().filter(|stored| {
-            !stored.quiet && Some(stored.tenure) > seat.last_tenure && start < end
+            // Where nothing is committed before it is settled, what was at work lies beyond the
+            // commit point.
+            let any = start < end || rules.guarantee != Guarantee::AtLeastOnce;
+            !stored.quiet && Some(stored.tenure) > seat.last_tenure && any
         });
         let waits = elsewhere.is_some()
             && rules.takeover == Takeover::Safe
