@@ -4,6 +4,11 @@
 //! Shares shrink when partitions come, and what is held by then is more than they allow; so all
 //! partitions together keep the bounds as well, open fetches counted in, but for one record that
 //! each may always have: none starves, and a record of any size gets through.
+//!
+//! Nor is more held than is of use: a partition fetches when few of its lanes are ready to be sent, so
+//! where keys are many, a small part of what may be held keeps the service busy, and stays in the
+//! processor's cache. Where keys are few, or stuck, the bounds are what is left to go to.
+//!
 //! What librdkafka and the intake's queues hold is bounded by the shell, out of the same budget.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,15 +55,29 @@ pub(crate) struct Credit {
     share: Load,
     /// What all partitions together may still take.
     spare: Load,
+    /// Records that are ready to be sent, past which more would only wait.
+    plenty: usize,
 }
+
+/// Ready records for each delivery that may be in flight, over all partitions.
+const READY: usize = 4;
+/// Ready records of a partition, however many there are: fetching goes by batches.
+const READY_MIN: usize = 16;
 
 impl Credit {
     /// An equal share of the subscription's bounds, at least one record, and what is left of the
     /// bounds after all that was taken.
-    pub(crate) fn share(most: Load, partitions: usize, taken: Load) -> Self {
+    /// `in_flight`: how many deliveries may be out.
+    pub(crate) fn share(most: Load, partitions: usize, taken: Load, in_flight: usize) -> Self {
         let part = |most: usize| (most / partitions.max(1)).max(1);
         let share = Load { records: part(most.records), bytes: part(most.bytes) };
-        Self { share, spare: most.minus(taken) }
+        let plenty = part(in_flight.saturating_mul(READY)).max(READY_MIN);
+        Self { share, spare: most.minus(taken), plenty }
+    }
+
+    /// How many records are of use beside those that are ready; none until half of them are sent.
+    pub(crate) fn appetite(self, ready: usize) -> Option<usize> {
+        (ready <= self.plenty / 2).then(|| self.plenty - ready)
     }
 
     /// What may be fetched on top of `held`; with nothing held, always something.
@@ -100,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_share_is_an_equal_part_and_never_nothing() {
-        let share = |most, partitions| Credit::share(most, partitions, NONE).share;
+        let share = |most, partitions| Credit::share(most, partitions, NONE, 8).share;
         assert_eq!(share(load(20_000, 800), 8), load(2_500, 100));
         assert_eq!(share(load(3, 2), 8), load(1, 1));
         assert_eq!(share(load(10, 10), 0), load(10, 10));
@@ -108,7 +127,7 @@ mod tests {
 
     #[test]
     fn room_opens_when_a_quarter_is_free() {
-        let credit = Credit::share(load(100, 1_000), 1, NONE);
+        let credit = Credit::share(load(100, 1_000), 1, NONE, 8);
         let room = |records, bytes| credit.room(load(records, bytes));
         assert_eq!(room(0, 0), Some(load(100, 1_000)));
         assert_eq!(room(75, 10), Some(load(25, 990)));
@@ -119,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_record_over_the_byte_bound_leaves_no_room_until_it_is_gone() {
-        let credit = Credit::share(load(100, 10), 1, NONE);
+        let credit = Credit::share(load(100, 10), 1, NONE, 8);
         let mut held = Load::default();
         held.add(50);
         assert_eq!(credit.room(held), None);
@@ -129,15 +148,25 @@ mod tests {
 
     #[test]
     fn where_others_hold_more_than_their_share_one_record_is_left() {
-        let credit = Credit::share(load(100, 1_000), 2, load(100, 500));
+        let credit = Credit::share(load(100, 1_000), 2, load(100, 500), 8);
         assert_eq!(credit.room(NONE), Some(load(1, 500)));
         assert_eq!(credit.room(load(1, 1)), None);
         assert_eq!(credit.own_room(load(1, 1)), Some(load(49, 499)));
     }
 
     #[test]
+    fn more_is_fetched_when_half_of_what_is_plenty_is_sent() {
+        let appetite = |partitions, ready| {
+            Credit::share(load(10_000, 1_000), partitions, NONE, 256).appetite(ready)
+        };
+        assert_eq!(appetite(8, 0), Some(128));
+        assert_eq!((appetite(8, 64), appetite(8, 65)), (Some(64), None));
+        assert_eq!(appetite(1_000, 0), Some(16), "batches, where partitions are many");
+    }
+
+    #[test]
     fn an_open_fetch_shrinks_with_the_share() {
-        let credit = Credit::share(load(100, 1_000), 2, NONE);
+        let credit = Credit::share(load(100, 1_000), 2, NONE, 8);
         assert_eq!(credit.shrunk(load(100, 1_000), load(10, 0)), Some(load(40, 500)));
         assert_eq!(credit.shrunk(load(100, 1_000), load(80, 900)), Some(load(1, 1)));
         assert_eq!(credit.shrunk(load(50, 500), NONE), None);

@@ -108,6 +108,11 @@ impl<T> Lanes<T> {
         !self.fresh.is_empty()
     }
 
+    /// Open lanes whose head was never sent.
+    pub(crate) fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
     pub(crate) fn has_again(&self) -> bool {
         !self.again.is_empty()
     }

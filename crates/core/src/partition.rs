@@ -105,6 +105,10 @@ pub(crate) struct Ready {
     pub(crate) again: bool,
 }
 
+impl Ready {
+    pub(crate) const NONE: Self = Self { fresh: false, again: false };
+}
+
 /// What a partition wants from the world next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -476,10 +480,20 @@ impl<P> Partition<P> {
         self.load.plus(self.fetching.unwrap_or_default())
     }
 
+    /// Whether so little is ready to be sent that more is of use, and none is on its way.
+    pub(crate) fn is_hungry(&self, credit: Credit) -> bool {
+        self.fetching.is_none() && credit.appetite(self.ready()).is_some()
+    }
+
+    /// Records that only wait to be sent, or for room to be entered.
+    fn ready(&self) -> usize {
+        self.lanes.fresh() + self.withheld.len()
+    }
+
     /// Whether it would fetch if others did not hold more than their share.
     pub(crate) fn is_short(&self, credit: Credit) -> bool {
         self.stage == Stage::Active
-            && self.fetching.is_none()
+            && self.is_hungry(credit)
             && credit.own_room(self.load).is_some()
     }
 
@@ -638,8 +652,10 @@ impl<P> Partition<P> {
             }
             return credit.shrunk(open, self.load).map(Step::Fetch);
         }
+        let appetite = credit.appetite(self.ready())?;
         let forgets = rules.planted.is(Fault::HeldForgotten);
         let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
+        room.records = room.records.min(appetite);
         if self.keeps_map(rules) && !rules.planted.is(Fault::MapOverflows) {
             room.records = room.records.min(self.map_room(rules));
         }

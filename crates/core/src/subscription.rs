@@ -296,6 +296,8 @@ impl<P: Clone> Subscription<P> {
                 if let Some((revoked, rules)) = self.partition(partition) {
                     revoked.drain(now, rules);
                     self.park_no_more(partition);
+                    self.waiting.retain(|(_, waits)| *waits != partition);
+                    self.queue_turn(partition);
                     self.consider(partition);
                 }
             }
@@ -568,6 +570,7 @@ impl<P: Clone> Subscription<P> {
                 partition.count_unknown();
                 self.reopenings.remove(&(until, id, slot));
                 self.reopenings.insert((soon, id, slot));
+                self.consider(id);
             }
         }
     }
@@ -579,9 +582,9 @@ impl<P: Clone> Subscription<P> {
     }
 
     /// What a partition may hold.
-    fn credit(&self) -> Credit {
+    pub(super) fn credit(&self) -> Credit {
         let most = Load { records: self.rules.records_max, bytes: self.rules.bytes_max };
-        Credit::share(most, self.assigned, self.taken)
+        Credit::share(most, self.assigned, self.taken, self.limiter.limit())
     }
 
     fn poll_attention(&mut self, now: Instant) -> Option<Output<P>> {

@@ -42,9 +42,15 @@ pub enum Fact<'a> {
     },
     /// The core asked for something.
     Wants { process: usize, output: &'a Output<usize>, view: &'a View },
-    /// The core has nothing more to ask for. `woken`: nothing but a wake-up led to the poll;
-    /// `moved`: something came of it.
-    Idle { process: usize, wakeup: Option<Instant>, woken: bool, moved: bool, view: &'a View },
+    /// The core has nothing more to ask for. `woken`: when it had asked to be, where nothing
+    /// else led to the poll; `moved`: something came of it.
+    Idle {
+        process: usize,
+        wakeup: Option<Instant>,
+        woken: Option<Instant>,
+        moved: bool,
+        view: &'a View,
+    },
     /// The core made something of a record that failed; not booked yet.
     Judged { process: usize, judgement: &'a Judgement },
     /// The core obeyed an operator's command; not booked yet.

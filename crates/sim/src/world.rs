@@ -140,7 +140,7 @@ impl Tally {
 #[derive(Debug)]
 enum Event {
     Poll { process: usize, life: u32 },
-    Wake { process: usize, life: u32, alarm: u64 },
+    Wake { process: usize, life: u32, alarm: u64, at: Instant },
     Hand(Fetch),
     Arrive(Request),
     Finish { work: u64, request: Request },
@@ -380,12 +380,12 @@ impl World {
         match event {
             Event::Poll { process, life } => {
                 if self.lives(process, life) {
-                    self.poll(process, false)?;
+                    self.poll(process, None)?;
                 }
             }
-            Event::Wake { process, life, alarm } => {
+            Event::Wake { process, life, alarm, at } => {
                 if self.lives(process, life) && self.processes[process].alarm == alarm {
-                    self.poll(process, true)?;
+                    self.poll(process, Some(at))?;
                 }
             }
             Event::Hand(fetch) => self.hand(fetch),

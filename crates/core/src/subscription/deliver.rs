@@ -65,10 +65,11 @@ impl<P: Clone> Subscription<P> {
         let held = matches!(self.hold.gate(), Gate::Probe(_));
         let probes = held || !self.pool.has_well();
         let again = |at: Instant| if probes { at } else { at.max(self.retries.next(now)) };
-        let lane = match (self.fresh.is_empty(), self.again.is_empty()) {
-            (false, _) => Some(now),
-            (true, false) => Some(again(now)),
-            (true, true) => {
+        let turn = |at| self.has_turn(at);
+        let lane = match turn(None) {
+            Ready { fresh: true, .. } => Some(now),
+            Ready { fresh: false, again: true } => Some(again(now)),
+            Ready { fresh: false, again: false } => {
                 let mut waiting = self.waiting.iter();
                 let waiting = waiting.find(|(at, id)| self.lease_until(*id) > Some(*at));
                 let waiting = waiting.map(|(at, _)| *at);
@@ -80,14 +81,22 @@ impl<P: Clone> Subscription<P> {
         }
         let pick = if held { self.pool.next_probe_pick() } else { self.pool.next_pick() };
         let at = lane?.max(gate).max(pick?);
-        (at <= now || self.is_ours_at(at)).then_some(at)
+        // What has its turn may not be ours any more by then; a renewal comes before that.
+        let ours = at <= now || turn(None) == Ready::NONE || turn(Some(at)) != Ready::NONE;
+        ours.then_some(at)
     }
 
-    /// Whether anything with a turn is still ours for sure by then; a renewal comes before that.
-    fn is_ours_at(&self, at: Instant) -> bool {
-        let mut queued = self.fresh.iter().chain(&self.again);
-        let none = self.fresh.is_empty() && self.again.is_empty();
-        none || queued.any(|id| self.lease_until(*id) > Some(at))
+    /// Which kinds of lanes have their turn, in partitions that are ours for sure at `then`.
+    fn has_turn(&self, then: Option<Instant>) -> Ready {
+        let ready = |id: &PartitionId| {
+            let partition = self.seats[id.0 as usize].partition.as_ref();
+            let ours = partition.filter(|of| then.is_none_or(|then| of.lease_until() > then));
+            ours.map_or(Ready::NONE, |partition| partition.may_deliver(&self.rules))
+        };
+        Ready {
+            fresh: self.fresh.iter().any(|id| ready(id).fresh),
+            again: self.again.iter().any(|id| ready(id).again),
+        }
     }
 
     fn lease_until(&self, id: PartitionId) -> Option<Instant> {
@@ -189,7 +198,7 @@ impl<P: Clone> Subscription<P> {
             false => {
                 let free_at = partition.free_at();
                 waiting.extend((free_at > now).then_some((free_at, id)));
-                Ready { fresh: false, again: false }
+                Ready::NONE
             }
         };
         (partition, ready)
@@ -209,6 +218,7 @@ impl<P: Clone> Subscription<P> {
         now: Instant,
     ) -> Delivery<P> {
         let deadline = now + self.rules.deadline;
+        let credit = self.credit();
         let (partition, _) = self.partition(id).expect("it has its turn");
         let slot = match turn {
             Turn::Fresh => partition.lanes.start_fresh(),
@@ -216,6 +226,7 @@ impl<P: Clone> Subscription<P> {
         };
         let slot = slot.expect("it has a ready lane");
         partition.in_flight += 1;
+        let hungry = partition.is_hungry(credit);
         let tenure = partition.tenure;
         let lane = lane_name(partition, slot);
         let held = partition.lanes.get_mut(slot);
@@ -233,6 +244,9 @@ impl<P: Clone> Subscription<P> {
         let later = self.deadlines.iter().rev().take_while(|(at, _)| *at > deadline).count();
         self.deadlines.insert(self.deadlines.len() - later, (deadline, id));
         self.drop_answered_deadlines();
+        if hungry {
+            self.consider(id.partition);
+        }
         Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
     }
 

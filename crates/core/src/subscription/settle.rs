@@ -205,6 +205,7 @@ impl<P: Clone> Subscription<P> {
 
     /// A shut lane's time has come: its head is charged, given up, or tried again.
     pub(super) fn due(&mut self, id: PartitionId, slot: Slot, now: Instant) {
+        self.consider(id);
         if self.parks_again(id, slot) || self.judge(id, slot, now) {
             return;
         }

@@ -92,11 +92,12 @@ impl World {
         self.observe(process) || ended
     }
 
-    /// Polls until there is nothing more, or as much as the shell takes at once.
-    pub(super) fn poll(&mut self, process: usize, woken: bool) -> Result<(), Broken> {
+    /// Polls until there is nothing more, or as much as the shell takes at once. `woken`: when the
+    /// core asked to be, where it was.
+    pub(super) fn poll(&mut self, process: usize, woken: Option<Instant>) -> Result<(), Broken> {
         let now = Instant::from_micros(self.now);
         let due = std::mem::take(&mut self.processes[process].poll_due);
-        let woken = woken && !due;
+        let woken = woken.filter(|_| !due);
         let mut moved = self.let_time_pass(process);
         for _ in 0..self.plan.pace.polls {
             let Some(core) = &mut self.processes[process].core else { return Ok(()) };
@@ -112,7 +113,7 @@ impl World {
                     core.check();
                 }
                 let fact = Fact::Idle { process, wakeup, woken, moved, view: &view };
-                if woken && !moved {
+                if woken.is_some() && !moved {
                     self.note(|| format!("process {process} was woken for nothing"));
                 }
                 self.note(|| format!("process {process} sleeps until {wakeup:?}"));
@@ -136,9 +137,9 @@ impl World {
         let it = &mut self.processes[process];
         it.alarm += 1;
         let (life, alarm) = (it.life, it.alarm);
-        if let Some(wakeup) = wakeup {
-            let at = wakeup.as_micros().saturating_add(self.rng.below(self.plan.pace.shell + 1));
-            self.agenda.enter(at, Event::Wake { process, life, alarm });
+        if let Some(at) = wakeup {
+            let late = at.as_micros().saturating_add(self.rng.below(self.plan.pace.shell + 1));
+            self.agenda.enter(late, Event::Wake { process, life, alarm, at });
         }
     }
 
