@@ -1,6 +1,6 @@
 //! Who is measured. A peer is a file here and a line in [`all`].
 
-mod gateway;
+pub(crate) mod gateway;
 pub(crate) mod raw;
 mod wrk;
 

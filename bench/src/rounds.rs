@@ -2,7 +2,7 @@
 //! falls on all of them alike.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::peers::{self, Peer, Round};
@@ -44,6 +44,21 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// One turn of the canonical workload.
+    pub(crate) fn of(seconds: u64, forebay: &Path) -> Self {
+        Self {
+            rounds: 1,
+            seconds,
+            in_flight: 256,
+            delay_ms: 0,
+            keys: KEYS,
+            backlog: None,
+            forebay: Some(forebay.to_owned()),
+            only: Vec::new(),
+            other: None,
+        }
+    }
+
     pub(crate) fn forebay(&self) -> anyhow::Result<PathBuf> {
         Ok(match &self.forebay {
             Some(path) => path.clone(),
@@ -78,7 +93,7 @@ pub(crate) struct Turn {
 }
 
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Vec<Turns>> {
-    let service = Service::start(Duration::from_millis(plan.delay_ms))?;
+    let service = Service::start(Duration::from_millis(plan.delay_ms), false)?;
     let Plan { seconds, in_flight, keys, .. } = *plan;
     let round = Round { service: &service, seconds, in_flight, keys };
     let mut peers = peers::all(plan)?;

@@ -45,6 +45,38 @@ fn a_run_ends_with_one_line_of_json_that_has_every_peer() {
     assert_eq!(report["peers"]["raw"]["ratio_to"], "wrk");
 }
 
+#[test]
+fn latency_is_told_for_every_way_of_a_record() {
+    build_forebay();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_forebay-bench"));
+    run.args(["latency", "--rounds", "1", "--seconds", "1", "--rate", "200"]);
+    let output = run.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    for way in ["raw", "kafka", "gateway"] {
+        let found = &report["ways"][way];
+        assert_eq!(found["rounds"][0]["records"], 200, "{way}: {text}");
+        assert!(found["p50"].as_u64() <= found["p99"].as_u64(), "{way}: {text}");
+        assert!(found["p99"].as_u64() > Some(0), "{way}: {text}");
+    }
+}
+
+#[test]
+fn what_the_map_costs_is_told_with_its_bytes() {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_forebay-bench"));
+    let output = run.args(["map", "--rounds", "1"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let commits = report["commits"].as_array().unwrap();
+    let figure = |name: &str| commits.iter().map(|it| it[name].as_u64().unwrap()).collect();
+    let (open, bytes): (Vec<u64>, Vec<u64>) = (figure("open"), figure("bytes"));
+    assert_eq!(open, [1, 10, 100, 313, 1_000]);
+    assert!(bytes.is_sorted() && bytes[4] < 4_096, "{bytes:?}");
+}
+
 const SCENARIOS: [&str; 11] = [
     "isolation",
     "outage-refused",
