@@ -156,7 +156,7 @@ fn a_group_is_taken_over_in_mid_stream_and_nothing_recorded_is_delivered_again()
         Recorded::read(&kafka, topic)
     });
     let gateway = gateway(directory.path(), &kafka, &[by_key, unordered], &service.url());
-    eventually("it delivers", || (journal.len() > 0).then_some(()));
+    eventually("it delivers", || (!journal.is_empty()).then_some(()));
     Recorded::assert_read_as_by_itself(&recorded);
     for ((topic, stream), recorded) in [by_key, unordered].into_iter().zip(streams).zip(recorded) {
         let input = stream.end();
