@@ -45,7 +45,7 @@ fn a_run_ends_with_one_line_of_json_that_has_every_peer() {
     assert_eq!(report["peers"]["raw"]["ratio_to"], "wrk");
 }
 
-const SCENARIOS: [&str; 11] = [
+const SCENARIOS: [&str; 12] = [
     "isolation",
     "outage-refused",
     "outage-hang",
@@ -57,6 +57,7 @@ const SCENARIOS: [&str; 11] = [
     "uneven-slow",
     "uneven-500",
     "overload",
+    "footprint-20-topics",
 ];
 
 /// Side by side, for each only waits most of the time.
