@@ -28,14 +28,18 @@ impl Process {
         cpu::of(self.child.id())
     }
 
-    /// Bytes of memory that it has now (`VmRSS`, proc(5)).
+    /// Bytes of memory that it has now.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        Ok(self.status("VmRSS")? << 10)
+    }
+
+    /// A number of `/proc/<pid>/status` (proc(5)), in the unit that it has there.
+    pub(crate) fn status(&self, name: &str) -> anyhow::Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = kilobytes.with_context(|| format!("{path} has no VmRSS"))?.parse()?;
-        Ok(kilobytes << 10)
+        let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = rest.and_then(|rest| rest.split_whitespace().next());
+        Ok(number.with_context(|| format!("{path} has no {name}"))?.parse()?)
     }
 
     /// Errs once it has ended by itself.

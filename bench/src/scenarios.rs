@@ -1,4 +1,5 @@
-//! Whatever the service does: how the gateway fares while it is slow, broken, overloaded or gone.
+//! Whatever the service does: how the gateway fares while it is slow, broken, overloaded or gone;
+//! and what a crowd of partitions takes.
 //!
 //! A scenario is a file in `scenarios/` and lines of [`ALL`]. It runs a gateway of its own against
 //! a service in this process that is told what to do, and gives figures; some have a wanted value,
@@ -16,6 +17,7 @@ use crate::cpu;
 use crate::forebay::Broker;
 
 mod figures;
+mod footprint;
 mod isolation;
 mod outage;
 mod overload;
@@ -42,6 +44,8 @@ const ALL: &[Scenario] = &[
     ("uneven-slow", uneven::slow),
     ("uneven-500", uneven::failing),
     ("overload", overload::run),
+    ("footprint-20-topics", footprint::of_topics),
+    ("footprint-1-topic", footprint::of_one_topic),
 ];
 
 #[derive(clap::Args)]

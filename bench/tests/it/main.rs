@@ -77,7 +77,7 @@ fn what_the_map_costs_is_told_with_its_bytes() {
     assert!(bytes.is_sorted() && bytes[4] < 4_096, "{bytes:?}");
 }
 
-const SCENARIOS: [&str; 11] = [
+const SCENARIOS: [&str; 12] = [
     "isolation",
     "outage-refused",
     "outage-hang",
@@ -89,6 +89,7 @@ const SCENARIOS: [&str; 11] = [
     "uneven-slow",
     "uneven-500",
     "overload",
+    "footprint-20-topics",
 ];
 
 /// Side by side, for each only waits most of the time.

@@ -479,7 +479,11 @@ impl Runner {
         let seat = &mut seats[id.0 as usize];
         let Some(seated) = &mut seat.assigned else { return };
         let limit = self.metadata_limit.get();
-        let metadata = metadata::write(point, &state, seated.topic_id.as_deref(), limit);
+        let of = metadata::Of {
+            topic_id: seated.topic_id.as_deref(),
+            leader_epoch: seated.queue.leader_epoch(point.0),
+        };
+        let metadata = metadata::write(point, &state, of, limit);
         seated.committing = Some((state.tenure, point));
         seated.parked = state.parked;
         let partition = seat.partition.clone();

@@ -232,6 +232,16 @@ impl std::fmt::Display for Hold {
                 "no offset is committed and start is \"none\": `forebay subscriptions seek` says where \
                  to begin",
             ),
+            Self::OutOfRange { offset, log_start, log_end }
+                if (log_start..=log_end).contains(&offset) =>
+            {
+                write!(
+                    f,
+                    "the log, which holds {log_start} to {log_end}, was cut off below offset {offset} \
+                     and written anew: what is there now is not what was read; `forebay \
+                     subscriptions seek` says where to go on"
+                )
+            }
             Self::OutOfRange { offset, log_start, log_end } => write!(
                 f,
                 "offset {offset} is not in the log, which holds {log_start} to {log_end}: records were \

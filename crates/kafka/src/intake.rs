@@ -15,6 +15,7 @@
 //! It leaves out what a record means, which offsets to commit, and when.
 
 mod book;
+mod epochs;
 mod events;
 mod lookup;
 mod member;

@@ -28,7 +28,20 @@ pub(crate) struct Row {
     /// As librdkafka has it: logical offsets are negative.
     pub(crate) offset: i64,
     pub(crate) metadata: Option<String>,
+    /// Of the leader that wrote what is before the offset (KIP-320), where that is known.
+    pub(crate) leader_epoch: Option<i32>,
     pub(crate) error: Option<Code>,
+}
+
+/// Says of the row that was added last which leader wrote what is before its offset.
+pub(crate) fn set_leader_epoch(list: &mut TopicPartitionList, epoch: i32) {
+    // SAFETY: the list is alive and borrowed by us alone; the element is one of its `cnt`.
+    unsafe {
+        let native = list.ptr();
+        if let Some(last) = usize::try_from((*native).cnt).ok().and_then(|cnt| cnt.checked_sub(1)) {
+            sys::rd_kafka_topic_partition_set_leader_epoch((*native).elems.add(last), epoch);
+        }
+    }
 }
 
 pub(crate) fn rows(list: &TopicPartitionList) -> Vec<Row> {
@@ -66,9 +79,15 @@ unsafe fn native_row(row: *const sys::rd_kafka_topic_partition_t) -> Row {
                 let bytes = std::slice::from_raw_parts(metadata, (*row).metadata_size);
                 String::from_utf8_lossy(bytes).into_owned()
             }),
+            leader_epoch: known(sys::rd_kafka_topic_partition_get_leader_epoch(row)),
             error: failure(error),
         }
     }
+}
+
+/// An epoch as librdkafka has it: below 0 where it is not known.
+fn known(epoch: i32) -> Option<i32> {
+    (epoch >= 0).then_some(epoch)
 }
 
 /// The error behind a native number, if it is one.
@@ -94,8 +113,10 @@ mod tests {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset("t", 3, Offset::Offset(7)).expect("a valid offset");
         list.find_partition("t", 3).expect("just added").set_metadata("m");
+        set_leader_epoch(&mut list, 5);
         list.add_partition("u", 1);
         let rows = rows(&list);
+        assert_eq!((rows[0].leader_epoch, rows[1].leader_epoch), (Some(5), None));
         assert_eq!((rows[0].topic.as_str(), rows[0].partition, rows[0].offset), ("t", 3, 7));
         assert_eq!(rows[0].metadata.as_deref(), Some("m"));
         assert_eq!((rows[1].topic.as_str(), rows[1].metadata.as_deref()), ("u", None));

@@ -3,6 +3,7 @@
 mod demo;
 mod faults;
 mod harness;
+mod parallel_consumer;
 mod secure;
 mod system;
 mod tools;

@@ -22,6 +22,15 @@ pub(super) struct Found {
     pub(super) doubt: Option<String>,
 }
 
+/// The log that a commit is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Of<'a> {
+    /// None where the broker has no topic ids.
+    pub(super) topic_id: Option<&'a str>,
+    /// Of the leader that wrote what is before the commit point, where that is known.
+    pub(super) leader_epoch: Option<i32>,
+}
+
 /// Reads what is stored for a partition of a topic with this id.
 pub(super) fn read(stored: &Stored, topic_id: Option<&str>) -> Found {
     let metadata = match CommitMetadata::decode(&stored.metadata) {
@@ -56,18 +65,13 @@ fn foreign(stored: &Stored) -> Found {
 }
 
 /// The metadata of a commit, in at most `limit` bytes if it can be.
-pub(super) fn write(
-    point: CommitPoint,
-    state: &CommitState,
-    topic_id: Option<&str>,
-    limit: usize,
-) -> String {
+pub(super) fn write(point: CommitPoint, state: &CommitState, of: Of<'_>, limit: usize) -> String {
     let Completion { open, end } = &state.completion;
     let metadata = CommitMetadata {
         tenure: state.tenure.0,
         base: Some(point.0),
-        topic_id: topic_id.map(str::to_owned),
-        leader_epoch: None,
+        topic_id: of.topic_id.map(str::to_owned),
+        leader_epoch: of.leader_epoch,
         quiet: state.quiet,
         parked: state.parked.iter().map(row_of).collect(),
         completion: completion::Completion { open: open.clone(), end: *end },
@@ -127,7 +131,12 @@ mod tests {
     }
 
     fn stored(offset: i64) -> Stored {
-        Stored { offset, metadata: write(POINT, &state(), Some("one"), 4_096) }
+        let of = Of { topic_id: Some("one"), leader_epoch: Some(5) };
+        foreign(offset, &write(POINT, &state(), of, 4_096))
+    }
+
+    fn foreign(offset: i64, metadata: &str) -> Stored {
+        Stored { offset, metadata: metadata.to_owned(), leader_epoch: None }
     }
 
     #[test]
@@ -156,20 +165,17 @@ mod tests {
 
     #[test]
     fn a_damaged_string_is_doubted_and_a_foreign_one_is_not() {
-        let damaged = Stored { offset: 100, metadata: "fb3;t=5".to_owned() };
-        let found = read(&damaged, None);
+        let found = read(&foreign(100, "fb3;t=5"), None);
         assert!(found.state.is_none() && found.doubt.is_some());
         for metadata in ["", "written by somebody"] {
-            let foreign = Stored { offset: 100, metadata: metadata.to_owned() };
-            let found = read(&foreign, None);
+            let found = read(&foreign(100, metadata), None);
             assert!(found.state.is_none() && found.doubt.is_none());
         }
     }
 
     #[test]
     fn what_parallel_consumer_had_completed_is_known() {
-        let stored = Stored { offset: 100, metadata: "bAAGNgA=".to_owned() };
-        let found = read(&stored, Some("one"));
+        let found = read(&foreign(100, "bAAGNgA="), Some("one"));
         assert_eq!(found.state.unwrap().completion, state().completion);
     }
 
@@ -178,7 +184,8 @@ mod tests {
         let mut large = state();
         large.completion.open = (100..50_000).step_by(2).map(|at| at..at + 1).collect();
         large.completion.end = 50_000;
-        let text = write(POINT, &large, Some("one"), LIMIT_MIN);
+        let text =
+            write(POINT, &large, Of { topic_id: Some("one"), leader_epoch: Some(5) }, LIMIT_MIN);
         assert!(text.len() <= LIMIT_MIN, "{text}");
         assert!(CommitMetadata::decode(&text).is_ok());
     }

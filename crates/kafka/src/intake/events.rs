@@ -130,4 +130,6 @@ pub struct Stored {
     pub offset: i64,
     /// Bytes that are not UTF-8 come as replacement characters: they were not written by us.
     pub metadata: String,
+    /// Of the leader that wrote what is before the offset (KIP-320), where its committer said it.
+    pub leader_epoch: Option<i32>,
 }

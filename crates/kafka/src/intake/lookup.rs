@@ -377,8 +377,9 @@ impl Lookup {
                 return Err(asked.failed(code, None));
             }
             if row.offset >= 0 {
-                let stored =
-                    Stored { offset: row.offset, metadata: row.metadata.unwrap_or_default() };
+                let (offset, leader_epoch) = (row.offset, row.leader_epoch);
+                let metadata = row.metadata.unwrap_or_default();
+                let stored = Stored { offset, metadata, leader_epoch };
                 committed.insert(TopicPartition::new(row.topic, row.partition), stored);
             }
         }

@@ -39,8 +39,8 @@ use super::slots::{Phase, Share, Slots};
 use super::{IntakeConfig, member};
 use crate::commit::CommitLine;
 use crate::error::KafkaError;
-use crate::native::Row;
 use crate::native::client::{EventConsumer, EventHandler, Place};
+use crate::native::{Row, set_leader_epoch};
 use crate::record::{Record, TopicPartition};
 
 /// Timers' grain.
@@ -344,12 +344,21 @@ impl Poller {
         }
     }
 
-    fn start_fetching(&self, starts: &[(TopicPartition, i64)]) {
+    /// Where it is known which leader wrote what is before an offset, librdkafka asks the present one
+    /// whether its log still has that, and tells of a position that is gone where it has not.
+    fn start_fetching(&mut self, starts: &[(TopicPartition, i64)]) {
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
-            let offset = Offset::Offset(*offset);
-            list.add_partition_offset(&partition.topic, partition.partition, offset)
-                .expect("a plain offset");
+            list.add_partition_offset(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(*offset),
+            )
+            .expect("a plain offset");
+            let slot = self.slots.of(partition);
+            if let Some(epoch) = slot.and_then(|slot| slot.queue.leader_epoch(*offset)) {
+                set_leader_epoch(&mut list, epoch);
+            }
         }
         if let Err(error) = self.fetcher.base().incremental_assign(&list) {
             tracing::error!(group = self.config.group, %error, "could not start fetching");

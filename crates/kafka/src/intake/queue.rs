@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::epochs::Epochs;
 use crate::record::{Record, TopicPartition};
 
 /// One partition's queue. `take` is for one worker; the poll thread is the only one that fills.
@@ -26,6 +27,7 @@ pub struct PartitionQueue {
 struct Inner {
     records: VecDeque<Record>,
     bytes: usize,
+    epochs: Epochs,
     low: Mark,
     closed: bool,
 }
@@ -98,6 +100,17 @@ impl PartitionQueue {
         self.lock().closed
     }
 
+    /// Of the leader that wrote what is before a commit point, or at it (KIP-320); none where that
+    /// is not known.
+    pub fn leader_epoch(&self, point: i64) -> Option<i32> {
+        self.lock().epochs.of(point)
+    }
+
+    /// What comes from this offset on was written in this leader's epoch.
+    pub(super) fn note_epoch(&self, offset: i64, epoch: Option<i32>) {
+        self.lock().epochs.note(offset, epoch);
+    }
+
     /// Adds records; says whether the worker waits for them, and whether `high` is reached.
     pub(super) fn fill(&self, records: &mut Vec<Record>, high: Mark) -> Filled {
         let mut inner = self.lock();
@@ -144,6 +157,7 @@ impl PartitionQueue {
         let mut inner = self.lock();
         inner.records.clear();
         inner.bytes = 0;
+        inner.epochs.clear();
         self.wanted.store(true, Ordering::Relaxed);
         self.choked.store(false, Ordering::Relaxed);
     }

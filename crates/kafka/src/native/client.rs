@@ -11,7 +11,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use rdkafka_sys as sys;
 
 use super::token::WithToken;
-use super::{Row, failure, native_row, native_rows, text};
+use super::{Row, failure, known, native_row, native_rows, text};
 use crate::logs::Logs;
 use crate::record::Record;
 use crate::token::TokenFile;
@@ -20,6 +20,8 @@ use crate::token::TokenFile;
 pub(crate) struct Place {
     topic: NonNull<sys::rd_kafka_topic_t>,
     pub(crate) partition: i32,
+    /// Of the leader that wrote the record (KIP-320), where that is known.
+    pub(crate) leader_epoch: Option<i32>,
 }
 
 impl Place {
@@ -209,7 +211,10 @@ impl Event {
             let Some(topic) = NonNull::new(message.rkt) else { continue };
             // SAFETY: parts of a message have the lengths beside them and live with the event.
             let record = unsafe { native_record(message) };
-            handler.record(&Place { topic, partition: message.partition }, record);
+            // SAFETY: the message belongs to the living event.
+            let leader_epoch = known(unsafe { sys::rd_kafka_message_leader_epoch(message) });
+            let place = Place { topic, partition: message.partition, leader_epoch };
+            handler.record(&place, record);
         }
     }
 

@@ -37,7 +37,7 @@ fn records_come_in_order_and_commits_come_back_with_their_metadata() {
 
     let mut worker = Worker::start(config(&topic, &group));
     worker.until_assigned(2);
-    let stored = Stored { offset: 321, metadata: metadata.to_owned() };
+    let stored = Stored { offset: 321, metadata: metadata.to_owned(), leader_epoch: Some(0) };
     assert_eq!(worker.owned[&0].assigned.stored, Some(stored));
     assert_eq!(worker.owned[&0].assigned.start, Some(321));
     worker.until_taken(0, 179);

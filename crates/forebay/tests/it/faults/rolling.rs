@@ -5,6 +5,10 @@ use std::time::Duration;
 use super::fleet::Protocol;
 use super::trial::{Setting, Trial};
 
+/// No partition stands still for longer than its drain (`commit.drain`, 10 s) and this.
+const BEYOND_DRAIN: f64 = 3.0;
+const DRAIN: f64 = 10.0;
+
 fn roll(protocol: Protocol) {
     let setting = Setting { protocol, gateways: 3, rate: 300, seed: 2, reborn: false };
     let mut trial = Trial::start(&setting);
@@ -18,6 +22,7 @@ fn roll(protocol: Protocol) {
     assert_eq!(outcome.broken(), Vec::<String>::new());
     let (stood, end) = (outcome.longest_standstill(), end.as_secs_f64());
     eprintln!("a gateway's end took {end:.2} s at most, the longest standstill {stood:.2} s");
+    assert!(stood <= DRAIN + BEYOND_DRAIN, "a partition stood still for {stood:.2} s");
 }
 
 #[test]

@@ -85,6 +85,18 @@ impl Sending {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) {
+        self.send_to(producer, topic, None, key, value);
+    }
+
+    /// As above, to this partition.
+    pub(crate) fn send_to(
+        &self,
+        producer: &Producer,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) {
         let (into, topic_name) = (self.0.clone(), topic.to_owned());
         let key_text = key.map(|key| String::from_utf8_lossy(key).into_owned());
         let digest = digest(value.unwrap_or_default());
@@ -97,8 +109,7 @@ impl Sending {
             }
         });
         loop {
-            let record =
-                Send { topic, partition: None, key, value, headers: &[], timestamp_ms: None };
+            let record = Send { topic, partition, key, value, headers: &[], timestamp_ms: None };
             match producer.send(record, delivery) {
                 Ok(()) => return,
                 Err(SendError::Full(again)) => delivery = again,

@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use forebay_kafka::TopicPartition;
 use forebay_trial::{Journal, Rule, Script, Service};
+use forebay_wire::CommitMetadata;
 use serde_json::{Value, json};
 
 use super::deliver::gateway;
+use super::input::Input;
 use super::kafka::Kafka;
 use super::process::{Forebay, SOON, eventually};
 
@@ -22,7 +24,7 @@ fn make_anew(kafka: &Kafka, topic: &str, partitions: i32) {
     kafka.create(topic, partitions);
 }
 
-fn await_accepted(input: &super::input::Input, journal: &Journal) {
+fn await_accepted(input: &Input, journal: &Journal) {
     eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
 }
 
@@ -208,6 +210,52 @@ fn an_offset_that_retention_took_is_shouted_about_and_a_seek_mends_it() {
     let left: Vec<_> = rest.places().into_iter().filter(|(_, offset)| *offset >= 70).collect();
     assert!(left.iter().all(|place| journal.accepted().contains(place)));
     assert_eq!(journal.accepted().len(), 70);
+    eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
+    assert_eq!(gateway.terminate(), 0);
+}
+
+/// The log is shorter after a crash than what was committed, and grows past that again: the same
+/// offsets hold other records. Only the leader's epoch in the commit tells (KIP-320).
+#[test]
+fn a_log_that_was_cut_off_below_the_commit_point_and_written_anew_is_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::embedded(directory.path(), "127.0.0.1:0"), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("cut", 1);
+    let start = |kafka: &Kafka| gateway(directory.path(), kafka, "cut", &[service.url()], "");
+    let fill = |kafka: &Kafka, tens: std::ops::Range<usize>| {
+        let mut input = Input::default();
+        // Ten batches, so that some are left.
+        tens.for_each(|ten| input.extend(kafka.fill("cut", 10 * ten..10 * ten + 10, 10)));
+        input
+    };
+    let input = fill(&kafka, 0..10);
+    let first = start(&kafka);
+    kafka.await_committed("cut", &input);
+    assert_eq!(first.terminate(), 0);
+    let offsets = kafka.admin().group_offsets("cut").expect("the group's offsets");
+    let metadata = CommitMetadata::decode(&offsets[0].metadata).expect("written by us");
+    assert_eq!(metadata.leader_epoch, Some(0));
+
+    let address = kafka.address.clone();
+    kafka.broker.expect("it runs").kill();
+    let log = directory.path().join("kafka/cut-0/00000000000000000000.log");
+    let log = std::fs::File::options().write(true).open(log).expect("the partition's log");
+    log.set_len(log.metadata().unwrap().len() / 2).expect("it is cut");
+    let kafka = Kafka::embedded(directory.path(), &address);
+    fill(&kafka, 0..10);
+
+    let gateway = start(&kafka);
+    let held = eventually("it stands still, and says so", || {
+        partition(&gateway)["hold"].as_str().map(str::to_owned)
+    });
+    assert!(held.contains("was cut off below offset 100 and written anew"), "{held}");
+    assert_eq!(gateway.get("/readyz").0, 503);
+    assert_eq!(journal.len(), 100, "nothing is delivered meanwhile");
+    let body = json!({ "to": "beginning" }).to_string();
+    assert_eq!(gateway.post("/api/v1/subscriptions/cut/seek", &body).0, 200);
+    let more = fill(&kafka, 10..11);
+    kafka.await_committed("cut", &more);
     eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
     assert_eq!(gateway.terminate(), 0);
 }

@@ -7,7 +7,7 @@ use super::{NAP, Poller};
 use crate::commit::Commit;
 use crate::error::{Asked, KafkaError, may_pass};
 use crate::intake::events::IntakeEvent;
-use crate::native::{Row, rows};
+use crate::native::{Row, rows, set_leader_epoch};
 use crate::record::TopicPartition;
 
 impl Poller {
@@ -38,6 +38,10 @@ impl Poller {
             row.set_offset(Offset::Offset(commit.offset)).expect("a plain offset");
             if !commit.metadata.is_empty() {
                 row.set_metadata(&commit.metadata);
+            }
+            let slot = self.slots.of(&commit.partition);
+            if let Some(epoch) = slot.and_then(|slot| slot.queue.leader_epoch(commit.offset)) {
+                set_leader_epoch(&mut list, epoch);
             }
         }
         if let Some(code) = self.member.commit(&list) {

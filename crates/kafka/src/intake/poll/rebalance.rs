@@ -13,7 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::identity::Refusal;
 use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
-use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause};
+use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause, Stored};
 use crate::intake::lookup::{Found, Question};
 use crate::intake::slots::{Phase, Share, Slot};
 use crate::native::rows;
@@ -114,6 +114,11 @@ impl Poller {
             if let Some(id) = &topic_id {
                 let known = self.fetched.insert(ends.partition.topic.clone(), id.clone());
                 made_anew |= known.is_some_and(|known| known != *id);
+            }
+            if let Some(Stored { offset, leader_epoch, .. }) = &stored
+                && start == Some(*offset)
+            {
+                slot.queue.note_epoch(*offset, *leader_epoch);
             }
             starts.extend(start.map(|start| (ends.partition.clone(), start)));
             let queue = slot.queue.clone();

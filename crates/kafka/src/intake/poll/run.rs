@@ -14,6 +14,8 @@ pub(super) struct Run {
     shared: Arc<Shared>,
     /// Whose run it is, by its cheap name and its real one.
     of: Option<((usize, i32), TopicPartition)>,
+    /// All of its records were written in.
+    leader_epoch: Option<i32>,
     records: Vec<Record>,
     bytes: usize,
     full: Option<TopicPartition>,
@@ -21,7 +23,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, of: None, records: Vec::new(), bytes: 0, full: None }
+        Self { shared, of: None, leader_epoch: None, records: Vec::new(), bytes: 0, full: None }
     }
 
     pub(super) fn add(&mut self, place: &Place, record: Record, slots: &mut Slots, share: Share) {
@@ -29,6 +31,11 @@ impl Run {
             self.flush(slots, share);
             let Some(slot) = slots.get_mut(place.topic(), place.partition) else { return };
             self.of = Some((place.key(), slot.partition.clone()));
+        }
+        if self.leader_epoch != place.leader_epoch {
+            let of = self.of.clone();
+            self.flush(slots, share);
+            (self.of, self.leader_epoch) = (of, place.leader_epoch);
         }
         self.bytes += record.size();
         self.records.push(record);
@@ -57,9 +64,8 @@ impl Run {
             }
             fresh
         });
-        if self.records.is_empty() {
-            return;
-        }
+        let Some(first) = self.records.first() else { return };
+        slot.queue.note_epoch(first.offset, self.leader_epoch);
         slot.arrived = std::time::Instant::now();
         slot.stalls = 0;
         let filled = slot.queue.fill(&mut self.records, share.high);
