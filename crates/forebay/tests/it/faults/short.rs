@@ -46,7 +46,7 @@ fn each(faults: &[Fault]) -> Outcome {
 fn each_fault_loses_nothing_and_keeps_the_order() {
     let outcome = each(&EACH);
     assert!(outcome.verdict.excused > 0, "records were dead-lettered");
-    assert!(outcome.reborn.is_some_and(|reborn| reborn.delivered > 0));
+    assert!(outcome.reborn.is_some_and(|reborn| reborn.verdict.delivered > 0));
 }
 
 #[test]

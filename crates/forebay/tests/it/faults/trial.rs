@@ -91,7 +91,14 @@ pub(super) struct Outcome {
     /// The longest time without progress of a partition, in seconds, by the fault it belongs to.
     pub(super) standstills: BTreeMap<Option<Fault>, f64>,
     /// Of the topic that was deleted and created again.
-    pub(super) reborn: Option<Verdict>,
+    pub(super) reborn: Option<OfReborn>,
+}
+
+/// Each life of the topic that was deleted and created again counts as a topic of its own.
+pub(super) struct OfReborn {
+    pub(super) verdict: Verdict,
+    /// In words, with examples.
+    pub(super) told: String,
 }
 
 impl Trial {
@@ -354,7 +361,11 @@ impl Trial {
             commits: commits.len(),
             refused,
             standstills: self.standstills(&sent, &deliveries),
-            reborn: self.reborn.as_ref().map(|of| Evidence::new(&of.sent, &reborn).judge()),
+            reborn: self.reborn.as_ref().map(|of| {
+                let evidence = Evidence::new(&of.sent, &reborn);
+                let verdict = evidence.judge();
+                OfReborn { told: evidence.told(&verdict).to_string(), verdict }
+            }),
             done: std::mem::take(&mut self.done),
             verdict,
         }
