@@ -20,7 +20,7 @@ impl Outcome {
             broken.push(format!("{} acknowledged records are not in Kafka", self.missing));
         }
         if let Some(reborn) = &self.reborn {
-            // Of each life the beginning may come twice: that it was accepted is of no account.
+            // Of what repeats here no commits tell why; the other topic shows that.
             let kept = reborn.verdict.lost.is_empty()
                 && reborn.verdict.out_of_order.is_empty()
                 && reborn.verdict.foreign.is_empty();

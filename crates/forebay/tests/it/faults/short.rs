@@ -7,7 +7,7 @@ use super::fleet::Protocol;
 use super::trial::{Outcome, Setting, Trial};
 
 /// A topic is created again after leaders moved: its epochs then are lower than the former one's.
-const EACH: [Fault; 14] = [
+const EACH: [Fault; 15] = [
     Fault::KillGateway,
     Fault::CutAllBrokers,
     Fault::KillCoordinator,
@@ -16,6 +16,7 @@ const EACH: [Fault; 14] = [
     Fault::FreezeGateway,
     Fault::KillLeader,
     Fault::RecreateTopic,
+    Fault::RecreateTopicUnseen,
     Fault::TearConnections,
     Fault::SlowBrokers,
     Fault::TwoBrokersDown,
