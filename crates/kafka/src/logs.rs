@@ -16,6 +16,10 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::trouble::Trouble;
 
+pub(crate) use changed_id::changed_id;
+
+mod changed_id;
+
 const QUIET: Duration = Duration::from_secs(30);
 /// Different lines that are remembered; there are few, unless a broker invents names.
 const REMEMBERED: usize = 256;

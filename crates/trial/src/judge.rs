@@ -328,13 +328,25 @@ impl fmt::Display for Told<'_> {
         let Self { evidence, verdict } = self;
         let (sent, deliveries) = (evidence.sent, evidence.deliveries);
         writeln!(f, "{} records, {} delivered", sent.len(), verdict.delivered)?;
-        for (what, records) in [("lost", &verdict.lost), ("out of order", &verdict.out_of_order)] {
-            let all = records.iter().map(|record| {
-                let key = sent[*record].key.as_deref().unwrap_or("none");
-                format!("{}, key {key}", sent[*record].place)
-            });
-            list(f, what, all)?;
-        }
+        let named = |record: usize| {
+            let key = sent[record].key.as_deref().unwrap_or("none");
+            format!("{}, key {key}", sent[record].place)
+        };
+        list(f, "lost", verdict.lost.iter().map(|record| named(*record)))?;
+        let sorted = evidence.sort();
+        let first = |record: usize| {
+            let all = sorted.of[record].iter().map(|number| &deliveries[*number]);
+            all.filter_map(|one| Some((one.accepted()?, one))).min_by_key(|(at, _)| *at)
+        };
+        // Beside it the one that it should have come after.
+        let disordered = verdict.out_of_order.iter().map(|record| {
+            let earlier = (0..*record).filter(|one| sent[*one].key == sent[*record].key);
+            let latest = earlier.filter_map(first).max_by_key(|(at, _)| *at);
+            let one =
+                |found: Option<(u64, &Delivery)>| found.map_or("none".into(), |it| told(it.1));
+            format!("{}: {}; before it: {}", named(*record), one(first(*record)), one(latest))
+        });
+        list(f, "out of order", disordered)?;
         for (what, numbers) in
             [("overlapping", &verdict.overlapping), ("foreign", &verdict.foreign)]
         {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::Consumer;
 
 use super::IntakeConfig;
@@ -55,6 +56,9 @@ pub(super) fn fetcher(
     let whole = asked("fetch.max.bytes").unwrap_or(usize::MAX).min(config.bytes_max.max(FETCH_MIN));
     let partition = asked("fetch.message.max.bytes").unwrap_or(PARTITION_FETCH).min(whole);
     client
+        // Has it say which topic it reads, before it does; see `poll/topic_id.rs`.
+        .set("debug", "metadata")
+        .set_log_level(RDKafkaLogLevel::Debug)
         .set("fetch.max.bytes", whole.to_string())
         .set("fetch.message.max.bytes", partition.to_string())
         .set("queued.min.messages", config.records_max.clamp(1, MESSAGES_MAX).to_string())

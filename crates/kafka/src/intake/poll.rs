@@ -13,6 +13,7 @@ mod identity;
 mod rebalance;
 mod run;
 mod survey;
+mod topic_id;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,7 @@ pub(super) fn spawn(
         member,
         fetcher,
         fetched: BTreeMap::new(),
+        reads: BTreeMap::new(),
         questions,
         slots: Slots::default(),
         commits: CommitLine::default(),
@@ -104,6 +106,8 @@ struct Poller {
     fetcher: EventConsumer,
     /// Which topic of its name the fetcher was given last.
     fetched: BTreeMap<Arc<str>, Arc<str>>,
+    /// Which topic of its name the fetcher reads, as far as it said.
+    reads: BTreeMap<Arc<str>, Arc<str>>,
     questions: Sender<Question>,
     slots: Slots,
     share: Share,
@@ -140,6 +144,7 @@ enum Heard {
     Rebalance { assign: bool, list: TopicPartitionList },
     Committed { error: Option<Code>, rows: Vec<Row> },
     Failed { code: Code, fatal: bool, reason: String, about: Option<Row> },
+    ChangedId { topic: String, id: String },
 }
 
 /// Hears the member; it fetches nothing, and what slips through before it is paused is not ours
@@ -182,6 +187,10 @@ impl EventHandler for FetcherEar<'_> {
 
     fn failed(&mut self, code: Code, fatal: bool, reason: &str, about: Option<Row>) {
         self.heard.push(Heard::Failed { code, fatal, reason: reason.to_owned(), about });
+    }
+
+    fn changed_id(&mut self, topic: &str, id: &str) {
+        self.heard.push(Heard::ChangedId { topic: topic.to_owned(), id: id.to_owned() });
     }
 }
 
@@ -269,6 +278,7 @@ impl Poller {
                 self.fatal(code, reason);
             }
             Heard::Failed { code, reason, about, .. } => self.failed(code, &reason, about),
+            Heard::ChangedId { topic, id } => self.changed_id(&topic, &id),
         }
     }
 
@@ -372,11 +382,13 @@ impl Poller {
     /// (KIP-320) were higher, and never asks them.
     fn renew_fetcher(&mut self) -> Result<(), KafkaError> {
         self.fetcher = member::fetcher(&self.config, &self.shared)?;
+        self.reads.clear();
         self.block = None;
         let now = Instant::now();
         let mut starts = Vec::new();
         for slot in self.slots.iter_mut().filter(|slot| slot.is_fetched()) {
             slot.phase = Phase::Flowing;
+            slot.astray = false;
             slot.arrived = now;
             starts.push((slot.partition.clone(), slot.next));
         }

@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) stalls: u32,
     /// Which topic it is of, once its start is known.
     pub(super) topic_id: Option<Arc<str>>,
+    /// The fetcher reads another topic of this name: what it brings is not of this partition.
+    pub(super) astray: bool,
     /// Its topic was made anew while it was ours: what is committed is not of this one.
     pub(super) afresh: bool,
 }
@@ -58,6 +60,7 @@ impl Slot {
             arrived: Instant::now(),
             stalls: 0,
             topic_id: None,
+            astray: false,
             afresh: false,
         }
     }

@@ -12,9 +12,12 @@ use rdkafka_sys as sys;
 
 use super::token::WithToken;
 use super::{Row, failure, known, native_row, native_rows, text};
-use crate::logs::Logs;
+use crate::logs::{Logs, changed_id};
 use crate::record::Record;
 use crate::token::TokenFile;
+
+/// A syslog level; what is logged at it is for this program alone.
+const DEBUG: i32 = 7;
 
 /// The partition of the record that is being handled. It is lent for that time only.
 pub(crate) struct Place {
@@ -48,6 +51,9 @@ pub(crate) trait EventHandler {
     fn committed(&mut self, error: Option<Code>, rows: Vec<Row>);
     /// `about`: the partition it concerns, with the offset that failed.
     fn failed(&mut self, code: Code, fatal: bool, reason: &str, about: Option<Row>);
+    /// From now on the client means this topic by that name; said before it asks anything of it,
+    /// by clients that were made to tell (`debug=metadata`).
+    fn changed_id(&mut self, _topic: &str, _id: &str) {}
 }
 
 /// A consumer and its queue.
@@ -101,7 +107,7 @@ impl EventConsumer {
             sys::RD_KAFKA_EVENT_REBALANCE => event.rebalance(handler),
             sys::RD_KAFKA_EVENT_OFFSET_COMMIT => event.committed(handler),
             sys::RD_KAFKA_EVENT_ERROR => event.failed(handler),
-            sys::RD_KAFKA_EVENT_LOG => event.log(self.base.client().context()),
+            sys::RD_KAFKA_EVENT_LOG => event.log(self.base.client().context(), handler),
             _ => {}
         }
         true
@@ -252,7 +258,7 @@ impl Event {
         handler.failed(code, fatal, &reason, about);
     }
 
-    fn log(&self, logs: &Logs) {
+    fn log(&self, logs: &Logs, handler: &mut impl EventHandler) {
         let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the event is alive and of the log kind; the texts are the event's.
         let (facility, line) = unsafe {
@@ -261,7 +267,11 @@ impl Event {
             }
             (text(facility).unwrap_or_default(), text(line).unwrap_or_default())
         };
-        logs.line(level, &facility, &line);
+        if level < DEBUG {
+            logs.line(level, &facility, &line);
+        } else if let Some((topic, id)) = changed_id(&line) {
+            handler.changed_id(topic, &id);
+        }
     }
 }
 

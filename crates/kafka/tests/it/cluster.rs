@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use forebay_kafka::{Admin, Delivery, NewTopic, Producer, Properties, Send, SendError};
+use forebay_trial::Proxy;
 
 /// No single wait of a test is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,17 +44,37 @@ impl Broker {
         Self::start_in(&directory, port, Some(temporary))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "another process can only be asked again")]
+    /// Clients that come in through the proxy are told of no other way; `servers` is one beside it.
+    pub(crate) fn behind(proxy: &Proxy) -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let mut plan = Command::new(script());
+        plan.args(["plan", "--nodes", "1", "--advertise", &proxy.address().to_string(), "--dir"]);
+        let planned = plan.arg(temporary.path()).output().expect("the script can be run");
+        assert!(planned.status.success(), "{}", String::from_utf8_lossy(&planned.stderr));
+        let planned: serde_json::Value = serde_json::from_slice(&planned.stdout).expect("JSON");
+        let address =
+            |name: &str| planned["nodes"][0][name].as_str().expect("an address").to_owned();
+        proxy.lead_to(address("kafka").parse().expect("host:port"));
+        let directory = temporary.path().to_owned();
+        let mut broker = Self::run(&directory, &["--node", "1"], Some(temporary));
+        broker.servers = address("direct");
+        broker
+    }
+
     fn start_in(directory: &Path, port: Option<u16>, temporary: Option<tempfile::TempDir>) -> Self {
+        match port {
+            Some(port) => Self::run(directory, &["--port", &port.to_string()], temporary),
+            None => Self::run(directory, &[], temporary),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "another process can only be asked again")]
+    fn run(directory: &Path, more: &[&str], temporary: Option<tempfile::TempDir>) -> Self {
         let ready = directory.join("ready.json");
         let _ = std::fs::remove_file(&ready);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka");
-        let mut command = Command::new(script);
+        let mut command = Command::new(script());
         command.args(["start", "--until-stdin-closes", "--dir"]).arg(directory);
-        command.arg("--ready-file").arg(&ready);
-        if let Some(port) = port {
-            command.args(["--port", &port.to_string()]);
-        }
+        command.arg("--ready-file").arg(&ready).args(more);
         let mut process = command.stdin(Stdio::piped()).spawn().expect("the script can be run");
         let started = Instant::now();
         // The first run fetches the jars.
@@ -98,6 +119,10 @@ impl Broker {
         let placeholder = Command::new("true").spawn().expect("true(1)");
         std::mem::replace(&mut self.process, placeholder)
     }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka")
 }
 
 impl Drop for Broker {

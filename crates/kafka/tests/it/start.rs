@@ -47,7 +47,7 @@ fn entries(group: &str) -> Vec<(String, String)> {
 }
 
 /// Deletes a topic and makes one of the same name.
-fn make_anew(admin: &Admin, topic: &str, partitions: i32) {
+pub(crate) fn make_anew(admin: &Admin, topic: &str, partitions: i32) {
     admin.delete_topic(topic).expect("deleted");
     let began = Instant::now();
     while admin.describe_topic(topic).expect("described").is_some() {

@@ -433,6 +433,8 @@ fn a_broken_verdict_tells_what_is_wrong_and_where() {
         "5 records, 3 delivered",
         "lost: 2\n  offset 0 of partition 0 of flights, key N1\n",
         "out of order: 1\n  offset 4 of partition 0",
+        "; before it: offset",
+        "answered 200 at 31",
         "foreign: 1\n  offset 77 of partition 0",
         "repeated without a reason: 1\n  offset 3 of partition 0",
     ] {

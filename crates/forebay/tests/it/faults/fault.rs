@@ -38,10 +38,11 @@ pub(super) enum Fault {
     FreezeGateway,
     CrashService,
     RecreateTopic,
+    RecreateTopicUnseen,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::KillEachBroker,
         Self::KillLeader,
         Self::KillCoordinator,
@@ -61,6 +62,7 @@ impl Fault {
         Self::FreezeGateway,
         Self::CrashService,
         Self::RecreateTopic,
+        Self::RecreateTopicUnseen,
     ];
 
     pub(super) fn what(self) -> &'static str {
@@ -84,6 +86,7 @@ impl Fault {
             Self::FreezeGateway => "a gateway frozen until another took over",
             Self::CrashService => "one of two services down for 2 s",
             Self::RecreateTopic => "a topic deleted and created again",
+            Self::RecreateTopicUnseen => "a topic deleted and created again unseen by gateways",
         }
     }
 
@@ -159,6 +162,7 @@ impl Fault {
                 trial.services[service].up();
             }
             Self::RecreateTopic => trial.recreate_topic(),
+            Self::RecreateTopicUnseen => trial.recreate_topic_unseen(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::fleet::Protocol;
 use super::trial::{Outcome, Setting, Trial};
 
 /// A topic is created again after leaders moved: its epochs then are lower than the former one's.
-const EACH: [Fault; 14] = [
+const EACH: [Fault; 15] = [
     Fault::KillGateway,
     Fault::CutAllBrokers,
     Fault::KillCoordinator,
@@ -16,6 +16,7 @@ const EACH: [Fault; 14] = [
     Fault::FreezeGateway,
     Fault::KillLeader,
     Fault::RecreateTopic,
+    Fault::RecreateTopicUnseen,
     Fault::TearConnections,
     Fault::SlowBrokers,
     Fault::TwoBrokersDown,
@@ -46,7 +47,7 @@ fn each(faults: &[Fault]) -> Outcome {
 fn each_fault_loses_nothing_and_keeps_the_order() {
     let outcome = each(&EACH);
     assert!(outcome.verdict.excused > 0, "records were dead-lettered");
-    assert!(outcome.reborn.is_some_and(|reborn| reborn.delivered > 0));
+    assert!(outcome.reborn.is_some_and(|reborn| reborn.verdict.delivered > 0));
 }
 
 #[test]

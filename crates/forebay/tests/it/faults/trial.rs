@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use forebay_kafka::{Admin, NewTopic, OffsetSpec, Producer, TopicPartition};
 use forebay_trial::{
-    Act, Answer, Answered, Delivery, Evidence, Journal, Kill, Place, Rule, Script, Sent, Service,
-    Verdict, clock, figures,
+    Act, Answer, Answered, Delivery, Evidence, Journal, Kill, Link, Place, Rule, Script, Sent,
+    Service, Verdict, clock, figures,
 };
 
 use super::cluster::Cluster;
@@ -91,7 +91,14 @@ pub(super) struct Outcome {
     /// The longest time without progress of a partition, in seconds, by the fault it belongs to.
     pub(super) standstills: BTreeMap<Option<Fault>, f64>,
     /// Of the topic that was deleted and created again.
-    pub(super) reborn: Option<Verdict>,
+    pub(super) reborn: Option<OfReborn>,
+}
+
+/// Each life of the topic that was deleted and created again counts as a topic of its own.
+pub(super) struct OfReborn {
+    pub(super) verdict: Verdict,
+    /// In words, with examples.
+    pub(super) told: String,
 }
 
 impl Trial {
@@ -147,6 +154,7 @@ impl Trial {
         trial.await_level();
         trial.await_shared();
         trial.live();
+        trial.await_life();
         trial
     }
 
@@ -228,6 +236,19 @@ impl Trial {
 
     /// Deletes the second topic and creates it again, with other records at the same offsets.
     pub(super) fn recreate_topic(&mut self) {
+        self.begin_anew();
+        self.await_life();
+    }
+
+    /// As above, while gateways hear nothing: when they do, their old positions are in the new logs.
+    pub(super) fn recreate_topic_unseen(&mut self) {
+        self.cluster.set_links(Link::Silent);
+        self.begin_anew();
+        self.cluster.set_links(Link::Open);
+        self.await_life();
+    }
+
+    fn begin_anew(&mut self) {
         let Some(reborn) = &self.reborn else { return };
         let (topic, admin) = (reborn.topic.clone(), &self.admin);
         within(RECOVERY, "the topic is deleted", || admin.delete_topic(&topic).ok());
@@ -238,7 +259,7 @@ impl Trial {
         self.live();
     }
 
-    /// Fills the second topic, and waits until all of it is accepted.
+    /// Fills the second topic.
     fn live(&mut self) {
         let Some(reborn) = &mut self.reborn else { return };
         reborn.lives += 1;
@@ -259,9 +280,14 @@ impl Trial {
             sent
         };
         reborn.sent.extend(input.into_records().map(named));
+    }
+
+    /// Waits until all of the second topic is accepted.
+    fn await_life(&self) {
+        let Some(Reborn { topic, lives: life, .. }) = &self.reborn else { return };
         self.journal.wait_for(RECOVERY, "the new topic's records are accepted", |all| {
             let accepted = all.iter().rev().filter(|one| {
-                one.what.topic == topic
+                one.what.topic == *topic
                     && one.accepted().is_some()
                     && life_of(one).is_some_and(|of| of == life.to_string())
             });
@@ -354,7 +380,11 @@ impl Trial {
             commits: commits.len(),
             refused,
             standstills: self.standstills(&sent, &deliveries),
-            reborn: self.reborn.as_ref().map(|of| Evidence::new(&of.sent, &reborn).judge()),
+            reborn: self.reborn.as_ref().map(|of| {
+                let evidence = Evidence::new(&of.sent, &reborn);
+                let verdict = evidence.judge();
+                OfReborn { told: evidence.told(&verdict).to_string(), verdict }
+            }),
             done: std::mem::take(&mut self.done),
             verdict,
         }

@@ -101,7 +101,7 @@ impl Poller {
         self.no_starts = None;
         self.run.flush(&mut self.slots, self.share);
         let mut starts = Vec::new();
-        let mut made_anew = false;
+        let (mut made_anew, mut astray) = (false, false);
         for Found { ends, topic_id, stored, start } in found {
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
@@ -110,6 +110,9 @@ impl Poller {
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);
             slot.topic_id = topic_id.clone();
+            let read = self.reads.get(&ends.partition.topic);
+            slot.astray = topic_id.is_some() && read.is_some() && topic_id.as_ref() != read;
+            astray |= slot.astray;
             slot.arrived = Instant::now();
             if let Some(id) = &topic_id {
                 let known = self.fetched.insert(ends.partition.topic.clone(), id.clone());
@@ -142,6 +145,9 @@ impl Poller {
                     tracing::warn!(group = self.config.group, %error, "fetching as before")
                 }
             }
+        }
+        if astray {
+            self.survey.hurry();
         }
         if !starts.is_empty() {
             self.start_fetching(&starts);
@@ -345,7 +351,9 @@ impl Poller {
             for heard in std::mem::take(&mut ear.0) {
                 match heard {
                     super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
-                    super::Heard::Rebalance { .. } | super::Heard::Failed { .. } => {}
+                    super::Heard::Rebalance { .. }
+                    | super::Heard::Failed { .. }
+                    | super::Heard::ChangedId { .. } => {}
                     super::Heard::Committed { error, rows } => self.committed(error, rows),
                 }
             }

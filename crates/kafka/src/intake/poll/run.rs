@@ -52,7 +52,7 @@ impl Run {
             self.records.clear();
             return;
         };
-        if !slot.is_fetched() {
+        if !slot.is_fetched() || slot.astray {
             self.records.clear();
             return;
         }

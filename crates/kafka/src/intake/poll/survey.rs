@@ -68,13 +68,13 @@ impl Poller {
             return;
         }
         self.survey.asked = true;
+        self.survey.due = now + EACH;
         let topics = self.config.topics.iter().map(|topic| Arc::from(&**topic)).collect();
         self.ask(Question::Survey(topics));
     }
 
     pub(super) fn surveyed(&mut self, seen: Vec<Seen>) {
         self.survey.asked = false;
-        self.survey.due = Instant::now() + EACH;
         let mut look = false;
         for Seen { topic, id, partitions } in seen {
             if let Some(id) = &id {
@@ -90,6 +90,10 @@ impl Poller {
                 self.survey.changed = true;
                 look |= partitions > before;
             }
+        }
+        if self.slots.iter_mut().any(|slot| slot.astray) {
+            // Whoever answered may be behind.
+            self.survey.hurry();
         }
         if look {
             self.ask(Question::Refresh);
