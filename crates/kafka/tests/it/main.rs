@@ -2,6 +2,7 @@
 //! Apache Kafka of our own, started once for the run and ended with it.
 
 mod admin;
+mod announcements;
 mod cluster;
 mod epochs;
 mod handover;
