@@ -66,68 +66,62 @@ pub(crate) async fn everywhere(
 fn outcome(
     command: &str,
     instance: &str,
-    own: Result<Value, Refusal>,
+    mut own: Result<Value, Refusal>,
     told: Vec<(Peer, Told)>,
 ) -> Result<Value, Refusal> {
     if told.is_empty() {
         return own;
     }
-    let (mut done, mut undone, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-    let mut row = |name: &str, why: Option<&str>| {
-        rows.push(json!({ "instance": name, "done": why.is_none(), "error": why }));
-    };
-    let mut merged = match own {
-        Ok(shown) => {
-            done.push(instance.to_owned());
-            row(instance, None);
-            Some(shown)
-        }
+    let (mut done, mut undone) = (Vec::new(), Vec::new());
+    match &own {
+        Ok(_) => done.push(instance.to_owned()),
         Err(refusal) => {
-            undone.push(format!("{instance}: {refusal}"));
-            row(instance, Some(&refusal.to_string()));
-            None
-        }
-    };
-    for (peer, told) in told {
-        match told {
-            Told::Answered(StatusCode::OK, more) => {
-                done.push(peer.instance.clone());
-                row(&peer.instance, None);
-                match &mut merged {
-                    Some(shown) => merge::add(shown, &more),
-                    None => merged = Some(more),
-                }
-            }
-            // What has ended needs no telling.
-            Told::Unsent(why) if peer.at == At::Ended => {
-                if let Some(shown) = &mut merged {
-                    merge::add_silent(shown, &peer, &peer.ask(&why));
-                }
-            }
-            Told::Answered(status, body) => {
-                let why = refusal(status, &body);
-                undone.push(peer.ask(&why));
-                row(&peer.instance, Some(&why));
-            }
-            Told::Unsent(why) => {
-                undone.push(peer.ask(&why));
-                row(&peer.instance, Some(&why));
-            }
-            Told::Unknown(why) => {
-                let why = format!("{why}; it may be done there");
-                undone.push(peer.ask(&why));
-                row(&peer.instance, Some(&why));
-            }
+            let why = refusal.to_string();
+            undone.push((instance.to_owned(), format!("{instance}: {why}"), why));
         }
     }
-    match merged.filter(|_| undone.is_empty()) {
-        Some(shown) => Ok(shown),
-        None => {
-            let done = if done.is_empty() { "nowhere".to_owned() } else { done.join(", ") };
-            let error = format!("`{command}`: done in {done}; not in {}", undone.join("; nor in "))
-                .replace("done in nowhere; not in", "done nowhere:");
-            Err(Refusal::Unfinished { error, processes: json!(rows) })
+    for (peer, told) in told {
+        match (ended(told), &mut own) {
+            (Ok(more), own) => {
+                if let Ok(shown) = own {
+                    merge::add(shown, &more);
+                }
+                done.push(peer.instance);
+            }
+            // What has ended needs no telling.
+            (Err(why), Ok(shown)) if peer.at == At::Ended => {
+                merge::add_silent(shown, &peer, &peer.ask(&why));
+            }
+            (Err(why), _) => undone.push((peer.instance.clone(), peer.ask(&why), why)),
         }
+    }
+    if undone.is_empty() {
+        return own;
+    }
+    let whom: Vec<&str> = undone.iter().map(|(_, ask, _)| ask.as_str()).collect();
+    let error = match done.is_empty() {
+        true => format!("`{command}`: done nowhere: {}", whom.join("; nor in ")),
+        false => {
+            format!("`{command}`: done in {}; not in {}", done.join(", "), whom.join("; nor in "))
+        }
+    };
+    let mut processes: Vec<Value> =
+        done.iter().map(|name| json!({ "instance": name, "done": true })).collect();
+    processes.extend(
+        undone
+            .iter()
+            .map(|(name, _, why)| json!({ "instance": name, "done": false, "error": why })),
+    );
+    Err(Refusal::Unfinished { error, processes: json!(processes) })
+}
+
+/// What a process shows after it did what it was told, or why it did not, as far as is known.
+fn ended(told: Told) -> Result<Value, String> {
+    match told {
+        Told::Answered(StatusCode::OK, shown) => Ok(shown),
+        Told::Answered(status, body) => Err(refusal(status, &body)),
+        Told::Unsent(why) => Err(why),
+        Told::Unknown(why) => Err(format!("{why}; it may be done there")),
     }
 }
 

@@ -180,7 +180,8 @@ async fn peer_seeks(
     let body = Seek { dry_run, ..seek.clone() };
     let body = serde_json::to_value(body).expect("names and numbers");
     let mut answer = group::forward(app, handle, peer, "/seek", body).await?;
-    let rows: Result<Vec<Moved>, _> = serde_json::from_value(answer["partitions"].take());
+    let rows = answer.get_mut("partitions").map(Value::take).unwrap_or_default();
+    let rows: Result<Vec<Moved>, _> = serde_json::from_value(rows);
     rows.map_err(|_| Refusal::ByPeer {
         status: axum::http::StatusCode::BAD_GATEWAY,
         error: format!("{}: its answer can't be read", peer.instance),

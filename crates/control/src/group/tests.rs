@@ -69,3 +69,17 @@ fn one_that_has_ended_needs_no_telling_and_is_shown() {
     assert_eq!(shown["processes"][1]["instance"], "b");
     assert!(shown["processes"][1]["error"].as_str().unwrap().contains("has ended"));
 }
+
+#[test]
+fn an_answer_that_makes_no_sense_is_an_answer() {
+    for nonsense in [json!(null), json!(7), json!([])] {
+        let told = || {
+            let answered =
+                |name: &str| (at(name), Told::Answered(StatusCode::OK, nonsense.clone()));
+            vec![answered("b"), answered("c")]
+        };
+        assert_eq!(outcome("pause s", "a", Ok(done("a")), told()).unwrap()["lag"], 1);
+        let (error, _) = error(outcome("pause s", "a", Err(Refusal::Stopped), told()));
+        assert!(error.contains("done in b, c; not in a"), "{error}");
+    }
+}
