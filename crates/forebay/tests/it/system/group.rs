@@ -15,8 +15,13 @@ struct Group<'a> {
     kafka: &'a Kafka,
     topic: &'static str,
     url: String,
+    /// Of `[kafka]`, and of the subscription.
+    protocol: &'static str,
     more: &'static str,
 }
+
+/// What is lost and gained is known soon.
+const CLASSIC: &str = "\"heartbeat.interval.ms\" = 200";
 
 impl Group<'_> {
     /// `control`: more lines about its control API.
@@ -24,10 +29,9 @@ impl Group<'_> {
         let directory = self.directory.join(instance);
         std::fs::create_dir_all(&directory).unwrap();
         let text = format!(
-            "[kafka]\n\"bootstrap.servers\" = {:?}\n\"heartbeat.interval.ms\" = 200\n\
-             [control]\nlisten = \"127.0.0.1:0\"\ninstance = {instance:?}\n{control}\n\
-             [[subscription]]\nname = {:?}\ntopics = [{:?}]\n{}\n[subscription.target]\nurl = {:?}\n",
-            self.kafka.address, self.topic, self.topic, self.more, self.url
+            "[kafka]\n\"bootstrap.servers\" = {:?}\n{}\n[control]\n\
+             listen = \"127.0.0.1:0\"\ninstance = {instance:?}\n{control}\n[[subscription]]\nname = {:?}\ntopics = [{:?}]\n{}\n[subscription.target]\nurl = {:?}\n",
+            self.kafka.address, self.protocol, self.topic, self.topic, self.more, self.url
         );
         let config = file(&directory, &text);
         Forebay::start(&directory, &["run", "-c", config.to_str().unwrap()])
@@ -100,8 +104,8 @@ fn any_of_three_answers_for_the_group_and_passes_commands_on() {
     let mut input = kafka.fill("whole", 0..300, 60);
     // Nothing else need come that could show whose fault a failure is.
     let more = "takeover = \"fast\"\nevidence = { wait = \"0s\" }";
-    let (url, topic) = (service.url(), "whole");
-    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, more };
+    let (url, topic, protocol) = (service.url(), "whole", CLASSIC);
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
     let mut gateways: Vec<Forebay> = NAMES.iter().map(|name| group.start(name, "")).collect();
 
     // Each answers for all, and says whose each partition is and where its owner answers.
@@ -265,8 +269,8 @@ fn the_token_of_one_process_opens_those_of_its_group_that_have_the_same() {
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting(), &journal);
     kafka.create("tokens", 3);
-    let (url, topic, more) = (service.url(), "tokens", "");
-    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, more };
+    let (url, topic, protocol, more) = (service.url(), "tokens", CLASSIC, "");
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
     let tokens = ["open sesame", "open sesame", "open barley"];
     let start = |(name, token): (&&str, &str)| {
         let path = directory.path().join(format!("token-{name}"));
@@ -303,8 +307,8 @@ fn a_process_that_is_alone_announces_nothing_and_refuses_what_is_anothers() {
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting(), &journal);
     kafka.create("lonely", 1);
-    let (url, topic, more) = (service.url(), "lonely", "");
-    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, more };
+    let (url, topic, protocol, more) = (service.url(), "lonely", CLASSIC, "");
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
     let gateway = group.start("host-a", "");
     let input = kafka.fill("lonely", 0..10, 10);
     kafka.await_committed("lonely", &input);
@@ -325,4 +329,30 @@ fn a_process_that_is_alone_announces_nothing_and_refuses_what_is_anothers() {
     let (status, refused) = group.command(&gateway, "/records/skip", record);
     assert!(status == 409 && refused["error"].as_str().unwrap().contains("lonely-9"), "{refused}");
     assert_eq!(gateway.terminate(), 0);
+}
+
+/// Only Apache Kafka has groups as KIP-848 says; the embedded broker refuses them.
+#[test]
+fn a_group_that_joins_by_epochs_is_answered_for_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    if kafka.broker.is_some() {
+        return;
+    }
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("epochal", 4);
+    let (url, topic, more) = (service.url(), "epochal", "");
+    let protocol = "\"group.protocol\" = \"consumer\"";
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        group.await_whole(gateway, 4, 2);
+    }
+    group.done(&gateways[0], "/pause", json!({}));
+    assert_eq!(group.own(&gateways[1])["paused"], true);
+    group.done(&gateways[1], "/resume", json!({}));
+    assert_eq!(group.own(&gateways[0])["paused"], false);
+    for gateway in gateways {
+        assert_eq!(gateway.terminate(), 0);
+    }
 }
