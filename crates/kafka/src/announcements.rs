@@ -24,16 +24,19 @@ const DOING: &str = "find in __forebay where the group's members answer";
 pub fn announce(properties: &Properties, all: &[Announcement]) -> Result<(), KafkaError> {
     let keep = Keep { properties, doing: "say in __forebay where this process answers" };
     keep.make(&Admin::new(properties, PATIENCE)?.native())?;
-    let row =
-        |it: &Announcement| (Announcement::key(&it.group, &it.instance_id), Some(it.encode()));
-    keep.write(all.iter().map(row)).map(drop)
+    let rows: Vec<_> = all.iter().map(|it| (key(it), Some(it.encode()))).collect();
+    keep.write(&rows).map(drop)
 }
 
 /// Takes back what these members announced.
 pub fn take_back(properties: &Properties, all: &[Announcement]) -> Result<(), KafkaError> {
     let keep = Keep { properties, doing: "say in __forebay that this process has left" };
-    let row = |it: &Announcement| (Announcement::key(&it.group, &it.instance_id), None);
-    keep.write(all.iter().map(row)).map(drop)
+    let rows: Vec<_> = all.iter().map(|it| (key(it), None)).collect();
+    keep.write(&rows).map(drop)
+}
+
+fn key(it: &Announcement) -> String {
+    Announcement::key(&it.group, &it.instance_id)
 }
 
 /// What the members of a group announced last, by their instance ids; none of those who took it

@@ -64,11 +64,10 @@ impl Keep<'_> {
     /// Writes these, and gives the highest offset at which one was acknowledged.
     pub(crate) fn write(
         &self,
-        rows: impl IntoIterator<Item = (String, Option<Vec<u8>>)>,
+        rows: &[(String, Option<Vec<u8>>)],
     ) -> Result<Option<i64>, KafkaError> {
         let producer = Producer::impatient(self.properties, "keep", PATIENCE)?;
-        let (told, heard) = std::sync::mpsc::channel();
-        let mut count = 0;
+        let (told, heard) = std::sync::mpsc::sync_channel(rows.len());
         for (key, value) in rows {
             let record = Send {
                 topic: TOPIC,
@@ -78,13 +77,13 @@ impl Keep<'_> {
                 headers: &[],
                 timestamp_ms: None,
             };
-            let told = std::sync::Mutex::new(told.clone());
+            let told = told.clone();
             let delivery = Box::new(move |outcome| {
                 // Whoever waited may have given up.
-                let _ = told.lock().expect("nobody else has it").send(outcome);
+                let _ = told.try_send(outcome);
             });
             match producer.send(record, delivery) {
-                Ok(()) => count += 1,
+                Ok(()) => {}
                 Err(SendError::Refused(error)) => return Err(error),
                 Err(SendError::Full(_)) => {
                     return Err(self.refused("the producer's queue is full"));
@@ -92,7 +91,7 @@ impl Keep<'_> {
             }
         }
         let mut last = None;
-        for _ in 0..count {
+        for _ in rows {
             let outcome = heard.recv_timeout(PATIENCE + Duration::from_secs(1));
             last = last.max(Some(outcome.map_err(|_| self.timeout())??.offset));
         }

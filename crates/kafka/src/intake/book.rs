@@ -59,7 +59,7 @@ impl Book {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let key = Starts::key(&self.group, topic, &nonce);
         keep(&self.properties).make(admin)?;
-        let own = keep(&self.properties).write([(key, Some(starts.encode()))])?;
+        let own = keep(&self.properties).write(&[(key, Some(starts.encode()))])?;
         self.read(own)?;
         let found = self.known.get(topic);
         found.ok_or_else(|| {
