@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use forebay_gateway::{ENDPOINTS_MAX, Gone, Handle, Handles, KafkaState, Snapshot};
 use forebay_push::Endpoint;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::command::Record;
+use crate::group;
+use crate::peers::whom;
+use crate::peers::{Peers, merge};
 use crate::shown::Shown;
 
 /// What requests are answered from.
@@ -23,6 +26,52 @@ pub(crate) struct App {
     pub(crate) handles: Handles,
     pub(crate) record: Arc<Record>,
     pub(crate) reloads: mpsc::Sender<Reload>,
+    pub(crate) peers: Peers,
+}
+
+/// Whom a request is for: `?scope=group`, which is so where nothing is said, or `?scope=process`,
+/// and with that the member that is meant, so that nobody answers for another who had its address
+/// before.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scope {
+    #[serde(default)]
+    scope: Reach,
+    /// A `group.instance.id`.
+    instance: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reach {
+    #[default]
+    Group,
+    Process,
+}
+
+/// A request's query.
+pub(crate) type Scoped = Result<Query<Scope>, QueryRejection>;
+
+impl Scope {
+    pub(crate) fn of(scoped: Scoped) -> Result<Self, Refusal> {
+        let Query(scope) = scoped.map_err(|error| Refusal::Invalid(error.body_text()))?;
+        Ok(scope)
+    }
+
+    pub(crate) fn is_process(&self) -> bool {
+        self.scope == Reach::Process
+    }
+
+    /// Refuses what is for another member.
+    pub(crate) fn check(&self, handle: &Handle) -> Result<(), Refusal> {
+        match &self.instance {
+            Some(meant) if meant != handle.instance_id() => Err(Refusal::Misdirected {
+                meant: meant.clone(),
+                here: handle.instance_id().to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A wish to have the configuration read again; answered with what changed, or what is wrong.
@@ -35,6 +84,13 @@ impl App {
                 self.handles.all().iter().map(|handle| handle.name().to_owned()).collect();
             Refusal::NoSuchSubscription { name: name.to_owned(), known: known.join(", ") }
         })
+    }
+
+    /// A subscription as this process alone has it.
+    pub(crate) fn own(&self, handle: &Handle, snapshot: &Snapshot) -> Value {
+        let shown = serde_json::to_value(Shown::from(snapshot)).expect("names and numbers");
+        let instance = whom::instance(handle.instance_id(), handle.name());
+        merge::own(shown, &instance, self.peers.address(handle).as_deref())
     }
 
     pub(crate) async fn reload(&self) -> Result<Vec<String>, String> {
@@ -57,6 +113,14 @@ pub(crate) enum Refusal {
     /// Well said, and not possible as things are.
     #[error("{0}")]
     Conflict(String),
+    #[error("this is `{here}`, and not `{meant}`")]
+    Misdirected { meant: String, here: String },
+    /// Another process was asked, and refused.
+    #[error("{error}")]
+    ByPeer { status: StatusCode, error: String },
+    /// Who has to do it could not be asked, or not all could; what was done, and where, is said.
+    #[error("{error}")]
+    Unfinished { error: String, processes: Value },
     #[error("no valid token: send `authorization: Bearer TOKEN` (control.token)")]
     Unauthorized,
 }
@@ -81,8 +145,15 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Misdirected { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::ByPeer { status, .. } => status,
+            Self::Unfinished { .. } => StatusCode::BAD_GATEWAY,
         };
-        (status, Json(json!({ "error": self.to_string() }))).into_response()
+        let mut body = json!({ "error": self.to_string() });
+        if let Self::Unfinished { processes, .. } = self {
+            body["processes"] = processes;
+        }
+        (status, Json(body)).into_response()
     }
 }
 
@@ -115,21 +186,31 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     (status, Json(json!({ "ready": waits.is_empty(), "waits_for": waits }))).into_response()
 }
 
-pub(crate) async fn subscriptions(State(app): State<App>) -> Json<List> {
-    Json(List { subscriptions: snapshots(&app).await.iter().map(Shown::from).collect() })
-}
-
-#[derive(Serialize)]
-pub(crate) struct List {
-    subscriptions: Vec<Shown>,
+pub(crate) async fn subscriptions(
+    State(app): State<App>,
+    scope: Scoped,
+) -> Result<Json<Value>, Refusal> {
+    let scope = Scope::of(scope)?;
+    let mut asked = tokio::task::JoinSet::new();
+    for (index, handle) in app.handles.all().into_iter().enumerate() {
+        let (app, alone) = (app.clone(), scope.is_process());
+        asked.spawn(async move { (index, group::shown(&app, &handle, alone).await) });
+    }
+    let mut shown = asked.join_all().await;
+    shown.sort_by_key(|(index, _)| *index);
+    // One that has stopped has nothing to show.
+    let shown: Vec<Value> = shown.into_iter().filter_map(|(_, shown)| shown.ok()).collect();
+    Ok(Json(json!({ "subscriptions": shown })))
 }
 
 pub(crate) async fn subscription(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<Shown>, Refusal> {
-    let snapshot = app.find(&name)?.snapshot().await?;
-    Ok(Json(Shown::from(&snapshot)))
+    scope: Scoped,
+) -> Result<Json<Value>, Refusal> {
+    let (scope, handle) = (Scope::of(scope)?, app.find(&name)?);
+    scope.check(&handle)?;
+    group::shown(&app, &handle, scope.is_process()).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -143,9 +224,11 @@ pub(crate) async fn set_endpoints(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(name): Path<String>,
+    scope: Scoped,
     body: Result<Json<NewEndpoints>, JsonRejection>,
-) -> Result<Json<Shown>, Refusal> {
-    let handle = app.find(&name)?;
+) -> Result<Json<Value>, Refusal> {
+    let (scope, handle) = (Scope::of(scope)?, app.find(&name)?);
+    scope.check(&handle)?;
     let Json(NewEndpoints { endpoints }) = body?;
     if !(1..=ENDPOINTS_MAX).contains(&endpoints.len()) {
         let count = endpoints.len();
@@ -155,9 +238,16 @@ pub(crate) async fn set_endpoints(
     let parsed = endpoints.iter().map(|url| Endpoint::parse(url, forebay_gateway::REVISION));
     let parsed: Result<Vec<_>, _> = parsed.collect();
     let parsed = parsed.map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let outcome = handle.endpoints(parsed).await.map_err(Refusal::from);
-    app.record.keep(from, format!("endpoints {name}: {}", endpoints.join(" ")), outcome)?;
-    Ok(Json(Shown::from(&handle.snapshot().await?)))
+    let own = async {
+        handle.endpoints(parsed).await?;
+        Ok(app.own(&handle, &handle.snapshot().await?))
+    };
+    let own = own.await;
+    let command = format!("endpoints {name}: {}", endpoints.join(" "));
+    let body = json!({ "endpoints": endpoints });
+    group::everywhere(&app, &handle, &scope, own, (from, command), ("/endpoints", body))
+        .await
+        .map(Json)
 }
 
 pub(crate) async fn snapshots(app: &App) -> Vec<Snapshot> {

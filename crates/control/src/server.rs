@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::api::{App, Refusal, Reload};
-use crate::{api, command, metrics, rebalances};
+use crate::peers::Peers;
+use crate::{api, command, metrics, rebalances, seek};
 
 /// A bound control API.
 #[derive(Debug)]
@@ -57,8 +58,9 @@ impl Control {
 
     /// Serves until the future is dropped.
     pub async fn serve(self, serving: Serving) -> std::io::Result<()> {
-        let Serving { handles, token, reloads } = serving;
-        let app = App { handles, record: Arc::default(), reloads };
+        let Serving { handles, token, reloads, peers } = serving;
+        let announcing = peers.announce(handles.clone());
+        let app = App { handles, record: Arc::default(), reloads, peers: peers.clone() };
         let open =
             Router::new().route("/livez", get(api::livez)).route("/readyz", get(api::readyz));
         let guarded = Router::new()
@@ -71,12 +73,15 @@ impl Control {
             .route("/api/v1/subscriptions/{name}/endpoints", post(api::set_endpoints))
             .route("/api/v1/subscriptions/{name}/pause", post(command::pause))
             .route("/api/v1/subscriptions/{name}/resume", post(command::resume))
-            .route("/api/v1/subscriptions/{name}/seek", post(command::seek))
+            .route("/api/v1/subscriptions/{name}/seek", post(seek::seek))
             .route("/api/v1/subscriptions/{name}/records/{what}", post(command::decide))
             .layer(axum::middleware::from_fn_with_state(token.map(Arc::from), authorize));
         let routes = open.merge(guarded).with_state(app);
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(self.listener, service).await
+        tokio::select! {
+            served = async { axum::serve(self.listener, service).await } => served,
+            () = announcing => Ok(()),
+        }
     }
 }
 
@@ -87,6 +92,8 @@ pub struct Serving {
     pub token: Option<String>,
     /// Where wishes to have the configuration read again go.
     pub reloads: mpsc::Sender<Reload>,
+    /// The other processes of its groups.
+    pub peers: Peers,
 }
 
 /// Lets a request through that carries the token.

@@ -65,6 +65,9 @@ pub(crate) struct Control {
     pub(crate) token: Option<Spanned<Property>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<Spanned<String>>,
+    /// Where other processes of a group ask this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advertise: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -282,7 +285,8 @@ impl Default for Broker {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { listen: unplaced("127.0.0.1:8080".into()), token: None, instance: None }
+        let listen = unplaced("127.0.0.1:8080".into());
+        Self { listen, token: None, instance: None, advertise: None }
     }
 }
 

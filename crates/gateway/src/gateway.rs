@@ -3,9 +3,9 @@
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use forebay_kafka::{KafkaError, Properties, TopicPartition};
+use forebay_kafka::{Fellow, KafkaError, Properties, TopicPartition};
 use forebay_push::Endpoint;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::plan::Plan;
@@ -86,6 +86,9 @@ pub struct Handle {
     name: Arc<str>,
     commands: mpsc::Sender<Command>,
     properties: Arc<Properties>,
+    group: Arc<str>,
+    instance_id: Arc<str>,
+    fellows: watch::Receiver<Option<Arc<[Fellow]>>>,
 }
 
 /// The subscription has ended.
@@ -128,6 +131,7 @@ struct Worker {
 struct New {
     plan: Plan,
     commands: mpsc::Receiver<Command>,
+    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
     /// To a process that runs already.
     added: bool,
     started: oneshot::Sender<Result<(), StartError>>,
@@ -149,16 +153,20 @@ impl Gateway {
     /// Starts one more subscription, which none of the others notices.
     pub async fn add(&mut self, plan: Plan) -> Result<(), StartError> {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (told_fellows, fellows) = watch::channel(None);
         let handle = Handle {
             name: plan.name.as_str().into(),
             commands: sender,
             properties: Arc::new(plan.intake.properties.clone()),
+            group: plan.intake.group.as_str().into(),
+            instance_id: plan.intake.instance_id.as_deref().unwrap_or_default().into(),
+            fellows,
         };
         let (started, told) = oneshot::channel();
         let worker = &self.workers[self.next % self.workers.len()];
         self.next += 1;
         let gone = |name: &str| StartError::Gone { name: name.to_owned() };
-        let new = New { plan, commands, added: self.begun, started };
+        let new = New { plan, commands, fellows: told_fellows, added: self.begun, started };
         worker.inbox.send(new).await.map_err(|_| gone(&handle.name))?;
         told.await.map_err(|_| gone(&handle.name))??;
         self.handles.lock_mut().push(handle);
@@ -241,6 +249,21 @@ impl Handle {
         &self.properties
     }
 
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// This process as a member of the group; empty where it is no static one.
+    pub fn instance_id(&self) -> &str {
+        &self.instance_id
+    }
+
+    /// Who is in the group, ourselves too, as Kafka said at most half a minute ago. None before it
+    /// said anything, and where it never does: not every broker describes groups of KIP-848.
+    pub fn fellows(&self) -> Option<Arc<[Fellow]>> {
+        self.fellows.borrow().clone()
+    }
+
     /// Goes on at these places; answered when draining has begun.
     pub async fn seek(&self, places: Vec<Place>) -> Result<Result<(), OperatorError>, Gone> {
         self.ask(|answer| Command::Seek(places, answer)).await
@@ -282,8 +305,8 @@ async fn work(mut inbox: mpsc::Receiver<New>) {
     while open || !running.is_empty() {
         tokio::select! {
             new = inbox.recv(), if open => match new {
-                Some(New { plan, commands, added, started }) => {
-                    let outcome = runner::start(plan, added, commands).map(|run| {
+                Some(New { plan, commands, fellows, added, started }) => {
+                    let outcome = runner::start(plan, added, commands, fellows).map(|run| {
                         running.spawn_local(run);
                     });
                     // Whoever waits for it is gone only if the whole start was given up.

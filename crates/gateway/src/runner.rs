@@ -13,12 +13,12 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Intake, IntakeEvent, LossCause, PartitionQueue, Record as KafkaRecord,
-    TopicPartition,
+    Assigned, Commit, Fellow, Intake, IntakeEvent, LossCause, PartitionQueue,
+    Record as KafkaRecord, TopicPartition,
 };
 use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::discovery::Names;
@@ -80,6 +80,8 @@ pub(crate) struct Runner {
     rebalances: RefCell<Rebalances>,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
+    /// Where it is told who is in the group.
+    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
     rate: Cell<Rate>,
     stopping: RefCell<Option<oneshot::Sender<()>>>,
     caps: RefCell<CapShares>,
@@ -128,6 +130,7 @@ pub(crate) fn start(
     plan: Plan,
     added: bool,
     inbox: mpsc::Receiver<Command>,
+    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
     let waker = news.clone();
@@ -167,6 +170,7 @@ pub(crate) fn start(
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
+        fellows,
         metadata_limit: Cell::new(commit_metadata::MAX_LEN),
         rate: Cell::default(),
         stopping: RefCell::default(),
@@ -315,6 +319,9 @@ impl Runner {
                 }
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
+                IntakeEvent::Members(fellows) => {
+                    self.fellows.send_replace(Some(fellows.into()));
+                }
                 IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
                     let reason = standing::refused_id(&instance_id, taken_by, &reason);
                     tracing::warn!(subscription = self.name, "{reason}");

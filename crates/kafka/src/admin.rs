@@ -335,23 +335,12 @@ impl Admin {
             }
             None => group.state,
         };
-        let member = |member: NativeMember| Member {
-            member_id: member.member_id,
-            client_id: member.client_id,
-            host: member.host,
-            instance_id: member.instance_id,
-            assignment: member
-                .assignment
-                .into_iter()
-                .map(|row| TopicPartition::new(row.topic, row.partition))
-                .collect(),
-        };
         Ok(GroupDescription {
             group: group.group,
             state,
             assignor: group.assignor,
             coordinator: group.coordinator,
-            members: group.members.into_iter().map(member).collect(),
+            members: group.members.into_iter().map(Member::from).collect(),
         })
     }
 
@@ -485,7 +474,7 @@ impl Admin {
             .collect())
     }
 
-    fn native(&self) -> AdminClient<'_> {
+    pub(crate) fn native(&self) -> AdminClient<'_> {
         AdminClient::new(self.client.client().native_client(), self.timeout)
     }
 
@@ -495,6 +484,19 @@ impl Admin {
 
     fn failed(&self, doing: &str, (code, reason): (Code, String)) -> KafkaError {
         self.asked(doing).failed(code, Some(reason)).because(self.logs.trouble())
+    }
+}
+
+impl From<NativeMember> for Member {
+    fn from(member: NativeMember) -> Self {
+        let rows = member.assignment.into_iter();
+        Self {
+            member_id: member.member_id,
+            client_id: member.client_id,
+            host: member.host,
+            instance_id: member.instance_id,
+            assignment: rows.map(|row| TopicPartition::new(row.topic, row.partition)).collect(),
+        }
     }
 }
 

@@ -35,7 +35,9 @@ use crate::error::KafkaError;
 use crate::properties::Properties;
 use crate::record::TopicPartition;
 
-pub use events::{Assigned, IntakeEvent, LossCause, Rebalance, RebalanceCause, Stored, TakenBy};
+pub use events::{
+    Assigned, Fellow, IntakeEvent, LossCause, Rebalance, RebalanceCause, Stored, TakenBy,
+};
 pub use queue::PartitionQueue;
 pub use shared::Watermarks;
 

@@ -7,14 +7,17 @@
 //! | [`Producer`] | idempotent producing with back-pressure |
 //! | [`Admin`] | topics, groups and offsets of a cluster |
 //! | [`Reader`] | reads partitions without a group |
+//! | [`announce`], [`announced`] | where the processes of a group answer |
 //!
 //! Nothing here knows what is done with a record. librdkafka's types stay inside, and so do its
 //! logs, which go to `tracing`. Unsafe code lives in `native` alone.
 
 mod admin;
+mod announcements;
 mod commit;
 mod error;
 mod intake;
+mod keep;
 mod logs;
 mod native;
 mod produce;
@@ -28,10 +31,11 @@ pub use admin::{
     Admin, ConfigEntry, GroupDescription, GroupListing, GroupOffset, ListedOffset, Member,
     NewTopic, OffsetSpec, Rights, TopicDescription, TopicLayout,
 };
+pub use announcements::{ANNOUNCED_MAX, announce, announced, take_back};
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
     RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};

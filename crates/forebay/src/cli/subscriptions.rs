@@ -29,7 +29,7 @@ pub(crate) struct Subscriptions {
 /// Where the gateway is.
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
-    /// The gateway's control address
+    /// Control address of the gateway; of several processes in a group, any of them
     #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) control: String,
     /// File with the token that the gateway asks for [env: FOREBAY_TOKEN holds the token itself]
@@ -42,7 +42,7 @@ pub(crate) struct Gateway {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Lists the subscriptions of a gateway, with lag, rate and what caps them
+    /// Lists the subscriptions of a gateway's groups, with lag, rate and what caps them
     List,
     /// Shows one: partitions, endpoints, and records that are in trouble
     Show { name: String },

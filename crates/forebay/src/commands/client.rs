@@ -1,19 +1,16 @@
-//! A client of the control API: one request, one connection.
+//! A client of the control API, for commands that block.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use forebay_control::{Question, exchange};
+use hyper::Method;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 use crate::cli::subscriptions::Gateway;
 use crate::exit::{Exit, Failure};
 
-/// A drain is not waited for, but Kafka may be.
+/// A drain is not waited for, but Kafka may be, and other processes of the group.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_MAX: usize = 64 << 20;
 
@@ -45,52 +42,28 @@ impl Client {
     fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Failure::of(Exit::Usage))?;
+        let question = Question { method, path: path.to_owned(), body };
         let answer = runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await
+            let asked = exchange(&self.address, self.token.as_deref(), question, ANSWER_MAX);
+            tokio::time::timeout(PATIENCE, asked).await
         });
         let address = &self.address;
-        let (status, body) = answer
-            .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
-            .map_err(|error| {
-                refused(format!(
-                    "the gateway's control API at {address}: {error}; is it running, and is \
-                     --control its address?"
-                ))
-            })?;
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+        };
+        let (status, body) = answer.map_err(|error| {
+            refused(format!(
+                "the gateway's control API at {address}: {error}; is it running, and is --control \
+                 its address?"
+            ))
+        })?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(answer);
         }
         let why = answer["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
         Err(refused(format!("the gateway at {address} refuses: {why}")))
-    }
-
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<(StatusCode, Bytes), String> {
-        let words = |error: &dyn std::error::Error| error.to_string();
-        let stream = TcpStream::connect(&self.address).await.map_err(|error| words(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| words(&error))?;
-        // It ends with the runtime.
-        tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.address)
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(body)).map_err(|error| words(&error))?;
-        let answer = sender.send_request(request).await.map_err(|error| words(&error))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
     }
 }
 

@@ -1,9 +1,12 @@
 //! `forebay run`: the gateway, with the embedded broker beside it where the file asks for one.
 
+use std::time::Duration;
+
 use forebay_broker::BrokerHandle;
-use forebay_control::{Control, ListenError, Reload, Serving};
+use forebay_control::{Control, ListenError, Peers, Reload, Serving};
 use forebay_gateway::Gateway;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::cli::Run;
 use crate::commands::broker;
@@ -50,7 +53,10 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let (reloads, mut wishes) = mpsc::channel(1);
     let mut reloading = Reloading::new(args.config.clone(), listen.unwrap_or_default(), &config);
     tracing::info!("reading from {servers}; health, metrics and control on http://{address}");
-    let serving = Serving { handles: gateway.handles().clone(), token, reloads };
+    let advertise = config.control.advertise.as_ref().map(|address| address.get_ref().clone());
+    let peers = Peers::new(address, advertise, token.clone());
+    let handles = gateway.handles().clone();
+    let serving = Serving { handles, token, reloads, peers: peers.clone() };
     let serving = tokio::spawn(control.serve(serving));
     if let Some(path) = &args.ready.path {
         let pid = std::process::id();
@@ -75,14 +81,25 @@ pub(crate) async fn run(args: Run) -> Outcome {
     };
     tracing::info!("draining; a second signal does not wait");
     tokio::select! {
-        () = gateway.stop() => {}
+        () = stop(gateway, serving, peers) => {}
         _ = signals.next() => return Ok(Exit::Interrupted),
     }
-    serving.abort();
     if let Some(broker) = embedded {
         broker.shutdown().await.map_err(Failure::of(Exit::DataInUse))?;
     }
     Ok(exit)
+}
+
+/// How long it may take to tell others that this process can't be asked any more.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Answers while it drains, and takes its leave when nobody is answered any more.
+async fn stop(gateway: Gateway, serving: JoinHandle<std::io::Result<()>>, peers: Peers) {
+    gateway.stop().await;
+    serving.abort();
+    // Aborted or not, nothing is announced after its end.
+    let _ = serving.await;
+    let _ = tokio::time::timeout(FAREWELL, peers.leave()).await;
 }
 
 async fn disk_failed(embedded: Option<&BrokerHandle>) {

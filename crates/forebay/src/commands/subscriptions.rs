@@ -94,9 +94,9 @@ fn seek(client: &Client, args: &Seek, output: Output) -> Outcome {
     if output == Output::Json {
         return print_json(&answer);
     }
-    let mut table = Table::new(&["TOPIC", "PARTITION", "FROM", "TO"]);
+    let mut table = Table::new(&["TOPIC", "PARTITION", "FROM", "TO", "INSTANCE"]);
     for moved in answer["partitions"].as_array().into_iter().flatten() {
-        table.row(["topic", "partition", "from", "to"].map(|name| text(&moved[name])));
+        table.row(["topic", "partition", "from", "to", "instance"].map(|name| text(&moved[name])));
     }
     let end = if args.dry_run { "nothing was changed: this was a dry run\n" } else { "" };
     print(&format!("{}{end}", table.render()))
@@ -121,7 +121,22 @@ fn list(client: &Client, output: Output) -> Outcome {
             held_by(one),
         ]);
     }
-    print(&table.render())
+    let all = answer["subscriptions"].as_array().into_iter().flatten();
+    let unheard: String =
+        all.map(|one| unheard(one, &format!("{}: ", text(&one["name"])))).collect();
+    print(&format!("{}{unheard}", table.render()))
+}
+
+/// Processes of the group that are not in what is shown, and why; a line for each.
+fn unheard(shown: &Value, before: &str) -> String {
+    let silent = shown["processes"].as_array().into_iter().flatten();
+    let silent = silent.filter_map(|one| {
+        let count = one["partitions"].as_array().map_or(0, Vec::len);
+        Some(format!("{before}not shown: {count} partitions of {}\n", one["error"].as_str()?))
+    });
+    let unknown = shown["processes_unknown"].as_str();
+    let unknown = unknown.map(|why| format!("{before}other processes are not shown: {why}\n"));
+    silent.chain(unknown).collect()
 }
 
 /// Who holds it, in a word each.
@@ -142,6 +157,7 @@ fn story(shown: &Value) -> String {
         shown["in_flight_limit"],
         text(&shown["bottleneck"]["words"]),
     );
+    story.push_str(&unheard(shown, ""));
     if let Some(held) = shown["held"].as_str() {
         story.push_str(&format!("held: {held}\n"));
     }
@@ -163,14 +179,34 @@ fn story(shown: &Value) -> String {
         if empty { String::new() } else { format!("\n{}", table.render()) }
     };
     story.push_str(&part(
-        &["TOPIC", "PARTITION", "STAGE", "COMMIT-POINT", "LOG-END", "LAG", "HELD", "HOLD"],
+        &[
+            "TOPIC",
+            "PARTITION",
+            "INSTANCE",
+            "STAGE",
+            "COMMIT-POINT",
+            "LOG-END",
+            "LAG",
+            "HELD",
+            "HOLD",
+        ],
         &shown["partitions"],
-        &["topic", "partition", "stage", "commit_point", "log_end", "lag", "held", "hold"],
+        &[
+            "topic",
+            "partition",
+            "instance",
+            "stage",
+            "commit_point",
+            "log_end",
+            "lag",
+            "held",
+            "hold",
+        ],
     ));
     story.push_str(&part(
-        &["ENDPOINT", "STATE", "IN-FLIGHT", "LIMIT", "LATENCY-MS", "FAULT"],
+        &["ENDPOINT", "INSTANCE", "STATE", "IN-FLIGHT", "LIMIT", "LATENCY-MS", "FAULT"],
         &shown["endpoints"],
-        &["url", "state", "in_flight", "limit", "latency_ms", "fault"],
+        &["url", "instance", "state", "in_flight", "limit", "latency_ms", "fault"],
     ));
     story.push_str(&part(
         &["TROUBLE", "PARTITION", "OFFSET", "STORY"],

@@ -1,7 +1,7 @@
 //! What no single value shows: contradictions between values, and names that must be unique.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use forebay_gateway::ENDPOINTS_MAX;
 use toml::Spanned;
@@ -49,6 +49,32 @@ fn control(config: &Config, problems: &mut Vec<Problem>) {
         }
         Ok(_) => {}
     }
+    advertise(config, problems);
+}
+
+/// An address that others can go to, as it is written: it need not mean anything here.
+fn advertise(config: &Config, problems: &mut Vec<Problem>) {
+    let Some(advertise) = &config.control.advertise else { return };
+    let address = advertise.get_ref();
+    let parts = address.rsplit_once(':').and_then(|(host, port)| {
+        Some((host.trim_start_matches('[').trim_end_matches(']'), port.parse::<u16>().ok()?))
+    });
+    let message = match parts {
+        None | Some(("", _)) => format!("`{address}` is no address; write host:port"),
+        Some((_, 0)) => {
+            "others need to know the port: give control.listen one, and say it here".into()
+        }
+        Some((host, _)) => match host.parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => {
+                format!("nobody can go to {host}; say an address or a name of this machine")
+            }
+            Err(_) if host.contains(|c: char| c.is_whitespace() || "/:@".contains(c)) => {
+                format!("`{address}` is no address; write host:port")
+            }
+            _ => return,
+        },
+    };
+    problems.push(Problem::at(advertise.span(), message));
 }
 
 fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {

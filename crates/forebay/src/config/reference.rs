@@ -49,6 +49,14 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "Name of this process: `<instance>-<subscription>` is its `group.instance.id`, so it must \
          differ between processes of one group and stay the same over restarts.",
     ),
+    option(
+        "control.advertise",
+        "where it listens",
+        "`host:port` at which other processes of a group ask this one, for the answers and commands \
+         that are about the whole group. A process that is not alone in its group announces it in \
+         `__forebay`. Where the control API listens on all addresses it is the one that Kafka sees; \
+         where it listens on loopback, only processes on the same machine can ask.",
+    ),
     option("subscription.name", "", "Name of the subscription, in logs, metrics and commands."),
     option("subscription.topics", "", "Topics that are read; plain names."),
     option(

@@ -189,6 +189,25 @@ fn the_control_api_stays_on_loopback() {
 }
 
 #[test]
+fn an_address_that_nobody_can_go_to_is_not_advertised() {
+    let advertise = |address: &str| format!("[control]\nadvertise = {address:?}\n[kafka]");
+    for (address, said) in [
+        ("0.0.0.0:8080", "nobody can go to 0.0.0.0"),
+        ("[::]:8080", "nobody can go to ::"),
+        ("host-a:0", "others need to know the port"),
+        ("host-a", "write host:port"),
+        (":8080", "write host:port"),
+        ("http://host-a:8080", "write host:port"),
+    ] {
+        let error = refused("[kafka]", &advertise(address));
+        assert!(error.contains(said), "{address}: {error}");
+    }
+    for address in ["host-a.example:8080", "10.0.0.1:8080", "[2001:db8::1]:8080"] {
+        assert!(parse(&WHOLE.replace("[kafka]", &advertise(address))).is_ok(), "{address}");
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let error = refused("url = \"http://payments:8080/records\"", "in_flight = 9999");
     assert!(error.contains("needs `url` or `endpoints`") && error.contains("4096"), "{error}");
@@ -241,7 +260,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         }
     }
     let whole = WHOLE
-        .replace("[kafka]", "[control]\ninstance = \"a\"\n[kafka]")
+        .replace("[kafka]", "[control]\ninstance = \"a\"\nadvertise = \"a:1\"\n[kafka]")
         .replace("name =", "group = \"g\"\nname =")
         .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
         + "[subscription.dead_letter]\ntopic = \"dead\"\nnames = \"spring\"\n"

@@ -134,6 +134,15 @@ pub(super) const RULES: &[Rule] = &[
                  and kept with the code",
         find: secret_in_file,
     },
+    Rule {
+        name: "advertised-elsewhere",
+        severity: Severity::Warning,
+        cluster: false,
+        when: "`control.advertise` and `control.listen` are not both on loopback, or both off it",
+        advice: "listen where others are told to ask, or say where it listens: other processes of the \
+                 group can't ask this one, unless something between passes their requests on",
+        find: advertised_elsewhere,
+    },
 ];
 
 fn millis(time: i64) -> Duration {
@@ -300,4 +309,18 @@ fn secret_in_file(seen: &Seen<'_>) -> Vec<Hit> {
         hits.push(Hit::at(token.span(), "the token of the control API"));
     }
     hits
+}
+
+fn advertised_elsewhere(seen: &Seen<'_>) -> Vec<Hit> {
+    let control = &seen.config.control;
+    let is_near = |address: &str| {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let ip = host.parse::<std::net::IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    };
+    let Some(advertise) = &control.advertise else { return Vec::new() };
+    let (listens, said) = (control.listen.get_ref(), advertise.get_ref());
+    let hit = || Hit::at(advertise.span(), format!("it listens on {listens}, and says {said}"));
+    (is_near(listens) != is_near(said)).then(hit).into_iter().collect()
 }

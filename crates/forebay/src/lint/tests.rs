@@ -203,6 +203,14 @@ const CASES: &[Case] = &[
     Case { rule: "token-unsigned", finds: kafka(UNSIGNED), silent: kafka(FROM_FILE) },
     Case { rule: "secret-in-file", finds: kafka(WRITTEN_OUT), silent: kafka(PLAIN_OVER_TLS) },
     Case {
+        rule: "advertised-elsewhere",
+        finds: kafka("[control]\nadvertise = \"gateway-1.example:8080\""),
+        silent: kafka(
+            "[control]\nlisten = \"0.0.0.0:8080\"\nadvertise = \"gateway-1.example:8080\"\n\
+             token = { env = \"TOKEN\" }",
+        ),
+    },
+    Case {
         rule: "session-is-the-brokers",
         finds: kafka("\"group.protocol\" = \"consumer\"\n\"session.timeout.ms\" = 30000"),
         silent: kafka("\"group.protocol\" = \"consumer\""),

@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod deliver;
 mod discovery;
+mod group;
 mod guarantee;
 pub(crate) mod input;
 pub(crate) mod kafka;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::queue::PartitionQueue;
+use crate::admin::Member;
 use crate::error::KafkaError;
 use crate::record::TopicPartition;
 
@@ -37,6 +38,9 @@ pub enum IntakeEvent {
     Rebalanced(Rebalance),
     /// Members of the group that are no intakes of our kind, in words; told when that changes.
     Foreign(Vec<String>),
+    /// Who is in the group and what each has, ourselves too, as Kafka said a moment ago; told when
+    /// that changes. Kafka is asked soon after each rebalance of ours, and every half minute.
+    Members(Vec<Fellow>),
     /// The group refuses this member its instance id, or has taken it away. All its partitions were
     /// told as [`IntakeEvent::Lost`] before. It joins again, and tells of each refusal, until the
     /// group takes it in: the next [`IntakeEvent::Rebalanced`].
@@ -48,6 +52,14 @@ pub enum IntakeEvent {
     /// This member is finished: the group refuses it for good. All its partitions were told as
     /// [`IntakeEvent::Lost`] before.
     Fatal(KafkaError),
+}
+
+/// A member of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fellow {
+    pub member: Member,
+    /// Whether it is an intake of our kind.
+    pub is_kin: bool,
 }
 
 /// Whose our instance id is when the group refuses it, as far as a member can know it.

@@ -3,6 +3,7 @@
 
 mod admin;
 mod anew;
+mod announcements;
 mod cluster;
 mod epochs;
 mod handover;

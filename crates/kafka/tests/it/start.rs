@@ -32,11 +32,12 @@ fn entries(group: &str) -> Vec<(String, String)> {
         match reader.next(cluster::PATIENCE).expect("there is more") {
             ReaderItem::Record(_, record) => {
                 let text = |bytes: Option<&[u8]>| {
-                    String::from_utf8(bytes.expect("both are there").to_vec()).unwrap()
+                    String::from_utf8(bytes.expect("it is there").to_vec()).unwrap()
                 };
-                let (key, value) = (text(record.key()), text(record.value()));
+                let key = text(record.key());
+                // What others keep there may be taken back.
                 if key.starts_with(&format!("start/{group}/")) {
-                    found.push((key, value));
+                    found.push((key, text(record.value())));
                 }
             }
             ReaderItem::End(_) => {}

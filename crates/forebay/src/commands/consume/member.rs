@@ -165,7 +165,8 @@ impl Member<'_> {
             | IntakeEvent::Reachable
             | IntakeEvent::Available { .. }
             | IntakeEvent::Rebalanced(_)
-            | IntakeEvent::Foreign(_) => {}
+            | IntakeEvent::Foreign(_)
+            | IntakeEvent::Members(_) => {}
         }
         Ok(())
     }

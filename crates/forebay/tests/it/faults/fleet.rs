@@ -94,7 +94,8 @@ impl Fleet {
 
     /// Partitions of a subscription that a gateway says are its own.
     pub(super) fn owned(&self, gateway: usize, name: &str) -> Vec<i32> {
-        let (_, body) = self.one(gateway).get(&format!("/api/v1/subscriptions/{name}"));
+        let (_, body) =
+            self.one(gateway).get(&format!("/api/v1/subscriptions/{name}?scope=process"));
         let shown: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
         let partitions = shown["partitions"].as_array().cloned().unwrap_or_default();
         let number = |one: &Value| i32::try_from(one["partition"].as_i64()?).ok();

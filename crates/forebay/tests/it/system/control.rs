@@ -45,7 +45,8 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
     let fields: BTreeSet<String> = fields.into_iter().collect();
     let known: BTreeSet<String> = shown.as_object().unwrap().keys().cloned().collect();
     let lists =
-        BTreeSet::from(["partitions", "endpoints", "held", "dead_letters"].map(str::to_owned));
+        ["partitions", "endpoints", "processes", "processes_unknown", "held", "dead_letters"];
+    let lists = BTreeSet::from(lists.map(str::to_owned));
     let shown_fields: BTreeSet<_> = known.difference(&lists).cloned().collect();
     // What is shown at times only.
     let at_times = [
@@ -56,13 +57,16 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
         "dead_letters",
         "park",
         "discovery_error",
+        "processes_unknown",
+        "processes[]",
         "partitions[].hold",
         "partitions[].blocked",
         "partitions[]",
     ];
     let at_times = at_times.into_iter().chain(["endpoints[]"]).map(str::to_owned).collect();
     assert_eq!(fields.difference(&at_times).cloned().collect::<BTreeSet<_>>(), shown_fields);
-    for part in ["/partitions/0", "/partitions/0/blocked", "/endpoints/0", "/deliveries"] {
+    let parts = ["/partitions/0", "/partitions/0/blocked", "/endpoints/0", "/deliveries"];
+    for part in parts.into_iter().chain(["/processes/0"]) {
         for name in shown.pointer(part).and_then(Value::as_object).unwrap().keys() {
             assert!(PAGE.contains(&format!("`{name}`")) || name == "blocked", "{part}/{name}");
         }

@@ -125,6 +125,11 @@ impl Forebay {
         http(&self.address("control"), "POST", path, "", body)
     }
 
+    /// The same with a header of the test's.
+    pub(crate) fn post_with(&self, path: &str, header: &str, body: &str) -> (u16, String) {
+        http(&self.address("control"), "POST", path, &format!("{header}\r\n"), body)
+    }
+
     /// The one subscription that it runs.
     pub(crate) fn subscription(&self) -> Value {
         let (_, body) = self.get("/api/v1/subscriptions");

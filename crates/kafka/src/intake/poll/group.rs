@@ -14,8 +14,9 @@ use rdkafka::consumer::Consumer;
 
 use super::Poller;
 use super::identity::Refusal;
+use crate::admin::Member;
 use crate::commit::CommitLine;
-use crate::intake::events::{IntakeEvent, Rebalance, RebalanceCause};
+use crate::intake::events::{Fellow, IntakeEvent, Rebalance, RebalanceCause};
 use crate::intake::lookup::Question;
 use crate::intake::member;
 use crate::native::admin::NativeMember;
@@ -48,6 +49,8 @@ pub(super) struct Group {
     /// When to look who is in the group; none while that is asked.
     look: Option<Instant>,
     foreign: Vec<String>,
+    /// As it was told last.
+    fellows: Vec<Fellow>,
 }
 
 impl Group {
@@ -62,6 +65,7 @@ impl Group {
             open: false,
             look: Some(now + LOOK),
             foreign: Vec::new(),
+            fellows: Vec::new(),
         }
     }
 }
@@ -153,6 +157,22 @@ impl Poller {
         if foreign != self.group.foreign {
             self.group.foreign = foreign.clone();
             self.tell([IntakeEvent::Foreign(foreign)]);
+        }
+        self.tell_fellows(members);
+    }
+
+    fn tell_fellows(&mut self, members: Vec<NativeMember>) {
+        let fellow = |member: NativeMember| {
+            let is_kin = self.is_kin(&member);
+            let mut member = Member::from(member);
+            member.assignment.sort();
+            Fellow { member, is_kin }
+        };
+        let mut fellows: Vec<Fellow> = members.into_iter().map(fellow).collect();
+        fellows.sort_by(|one, other| one.member.member_id.cmp(&other.member.member_id));
+        if fellows != self.group.fellows {
+            self.group.fellows = fellows.clone();
+            self.tell([IntakeEvent::Members(fellows)]);
         }
     }
 
