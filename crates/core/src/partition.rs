@@ -480,11 +480,6 @@ impl<P> Partition<P> {
         self.load.plus(self.fetching.unwrap_or_default())
     }
 
-    /// Whether so little is ready to be sent that more is of use, and none is on its way.
-    pub(crate) fn is_hungry(&self, credit: Credit) -> bool {
-        self.fetching.is_none() && credit.appetite(self.ready()).is_some()
-    }
-
     /// Records that only wait to be sent, or for room to be entered.
     fn ready(&self) -> usize {
         self.lanes.fresh() + self.withheld.len()
@@ -493,7 +488,8 @@ impl<P> Partition<P> {
     /// Whether it would fetch if others did not hold more than their share.
     pub(crate) fn is_short(&self, credit: Credit) -> bool {
         self.stage == Stage::Active
-            && self.is_hungry(credit)
+            && self.fetching.is_none()
+            && credit.appetite(self.ready()).is_some()
             && credit.own_room(self.load).is_some()
     }
 

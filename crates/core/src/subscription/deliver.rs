@@ -61,6 +61,9 @@ impl<P: Clone> Subscription<P> {
         reopening: Option<Instant>,
         now: Instant,
     ) -> Option<Instant> {
+        if self.is_full() {
+            return None;
+        }
         let gate = self.gate_at(now)?;
         let held = matches!(self.hold.gate(), Gate::Probe(_));
         let probes = held || !self.pool.has_well();
@@ -76,9 +79,6 @@ impl<P: Clone> Subscription<P> {
                 waiting.into_iter().chain(reopening.map(again)).min()
             }
         };
-        if self.is_full() {
-            return None;
-        }
         let pick = if held { self.pool.next_probe_pick() } else { self.pool.next_pick() };
         let at = lane?.max(gate).max(pick?);
         // What has its turn may not be ours any more by then; a renewal comes before that.
@@ -226,7 +226,7 @@ impl<P: Clone> Subscription<P> {
         };
         let slot = slot.expect("it has a ready lane");
         partition.in_flight += 1;
-        let hungry = partition.is_hungry(credit);
+        let is_short = partition.is_short(credit);
         let tenure = partition.tenure;
         let lane = lane_name(partition, slot);
         let held = partition.lanes.get_mut(slot);
@@ -244,7 +244,7 @@ impl<P: Clone> Subscription<P> {
         let later = self.deadlines.iter().rev().take_while(|(at, _)| *at > deadline).count();
         self.deadlines.insert(self.deadlines.len() - later, (deadline, id));
         self.drop_answered_deadlines();
-        if hungry {
+        if is_short {
             self.consider(id.partition);
         }
         Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }

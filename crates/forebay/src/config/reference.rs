@@ -204,8 +204,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.hold.records",
         "20000",
-        "Records in memory: half of them in delivery, a quarter in queues, a quarter in \
-         librdkafka.",
+        "Records in memory, at most: half of them in delivery, a quarter in queues, a quarter in \
+         librdkafka. Those in delivery are no more than keep the service busy, unless keys are few \
+         or stuck.",
     ),
     option("subscription.hold.bytes", "\"64MiB\"", "Bytes in memory, shared out likewise."),
     option(
