@@ -143,7 +143,7 @@ impl<'a> Crowd<'a> {
         for (group, _) in self.groups() {
             for gateway in gateways {
                 loop {
-                    let shown = gateway.ask("GET", &group)?;
+                    let shown = gateway.ask("GET", &format!("{group}?scope=process"))?;
                     let owned = shown["partitions"].as_array().map_or(0, Vec::len);
                     if owned == self.partitions / gateways.len() {
                         break;
