@@ -95,8 +95,9 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
     }
-    if *hold.records.get_ref() > 10_000_000 {
-        problems.push(Problem::at(hold.records.span(), "`hold.records` is at most 10000000"));
+    if !(4..=10_000_000).contains(hold.records.get_ref()) {
+        let message = "`hold.records` is at least 4, and at most 10000000";
+        problems.push(Problem::at(hold.records.span(), message));
     }
     if !(*hold.records.get_ref()..=100_000_000).contains(hold.window.get_ref()) {
         let message = "`hold.window` is at least `hold.records`, and at most 100000000";

@@ -204,7 +204,7 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.hold.records",
         "20000",
-        "Records in memory, at most: half of them in delivery, a quarter in queues, a quarter in \
+        "Records in memory, at most, and no fewer than `in_flight`: half of them in delivery, a quarter in queues, a quarter in \
          librdkafka. Those in delivery are no more than keep the service busy, unless keys are few \
          or stuck.",
     ),

@@ -160,6 +160,7 @@ fn bounds_on_memory_are_themselves_bounded() {
     assert!(hold("records = 9223372036854775807").contains("at most 10000000"));
     assert!(hold("bytes = \"8000000GiB\"").contains("64GiB"));
     assert!(hold("window = 5").contains("at least `hold.records`"));
+    assert!(hold("records = 1").contains("`hold.records` is at least 4"));
 }
 
 #[test]
