@@ -81,7 +81,7 @@ fn outcome(
         }
     }
     for (peer, told) in told {
-        match (ended(told), &mut own) {
+        match (ended(&peer, told), &mut own) {
             (Ok(more), own) => {
                 if let Ok(shown) = own {
                     merge::add(shown, &more);
@@ -116,9 +116,9 @@ fn outcome(
 }
 
 /// What a process shows after it did what it was told, or why it did not, as far as is known.
-fn ended(told: Told) -> Result<Value, String> {
+fn ended(peer: &Peer, told: Told) -> Result<Value, String> {
     match told {
-        Told::Answered(StatusCode::OK, shown) => Ok(shown),
+        Told::Answered(StatusCode::OK, shown) => merge::shown_by(peer, shown),
         Told::Answered(status, body) => Err(refusal(status, &body)),
         Told::Unsent(why) => Err(why),
         Told::Unknown(why) => Err(format!("{why}; it may be done there")),

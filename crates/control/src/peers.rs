@@ -139,13 +139,14 @@ impl Peers {
 
     /// What every other process of the group shows of this subscription, all asked at once.
     pub(crate) async fn ask_all(&self, handle: &Handle) -> Vec<(Peer, Said)> {
-        let said = |told: Told| match told {
-            Told::Answered(StatusCode::OK, shown) if shown.is_object() => Ok(shown),
+        let said = |peer: &Peer, told: Told| match told {
+            Told::Answered(StatusCode::OK, shown) => merge::shown_by(peer, shown),
             Told::Answered(status, body) => Err(refusal(status, &body)),
             Told::Unsent(why) | Told::Unknown(why) => Err(why),
         };
         let all = self.tell_all(handle, Asked::shown()).await;
-        all.into_iter().map(|(peer, told)| (peer, said(told))).collect()
+        let all = all.into_iter().map(|(peer, told)| (said(&peer, told), peer));
+        all.map(|(said, peer)| (peer, said)).collect()
     }
 
     /// Tells every other process of the group, all at once, and gives what each says to it.

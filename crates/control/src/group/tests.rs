@@ -53,6 +53,16 @@ fn what_is_half_done_says_where_and_whom_to_ask() {
 }
 
 #[test]
+fn a_stranger_at_a_process_s_address_has_done_nothing() {
+    let stranger = Told::Answered(StatusCode::OK, Value::Null);
+    let other = Told::Answered(StatusCode::OK, done("x"));
+    let told = vec![(at("b"), stranger), (at("c"), other)];
+    let (error, _) = error(outcome("pause s", "a", Ok(done("a")), told));
+    assert!(error.contains("not in b at http://b:1: what answers there is no process"), "{error}");
+    assert!(error.contains("nor in c at http://c:1"), "{error}");
+}
+
+#[test]
 fn what_is_done_nowhere_says_so() {
     let told = vec![(at("b"), Told::Unsent("connection refused".to_owned()))];
     let (error, _) = error(outcome("pause s", "a", Err(Refusal::Stopped), told));
@@ -71,15 +81,12 @@ fn one_that_has_ended_needs_no_telling_and_is_shown() {
 }
 
 #[test]
-fn an_answer_that_makes_no_sense_is_an_answer() {
-    for nonsense in [json!(null), json!(7), json!([])] {
-        let told = || {
-            let answered =
-                |name: &str| (at(name), Told::Answered(StatusCode::OK, nonsense.clone()));
-            vec![answered("b"), answered("c")]
-        };
-        assert_eq!(outcome("pause s", "a", Ok(done("a")), told()).unwrap()["lag"], 1);
-        let (error, _) = error(outcome("pause s", "a", Err(Refusal::Stopped), told()));
-        assert!(error.contains("done in b, c; not in a"), "{error}");
+fn an_answer_that_makes_no_sense_is_no_word_that_it_was_done() {
+    for nonsense in [json!(null), json!(7), json!([]), json!({ "processes": 7 })] {
+        let told = || vec![(at("b"), Told::Answered(StatusCode::OK, nonsense.clone()))];
+        let (half, _) = error(outcome("pause s", "a", Ok(done("a")), told()));
+        assert!(half.contains("done in a; not in b"), "{half}");
+        let (nowhere, _) = error(outcome("pause s", "a", Err(Refusal::Stopped), told()));
+        assert!(nowhere.contains("done nowhere"), "{nowhere}");
     }
 }

@@ -56,6 +56,15 @@ pub(crate) fn own(mut shown: Value, instance: &str, address: Option<&str>) -> Va
     shown
 }
 
+/// What a process shows of itself, unless it is somebody else who answers at its address.
+pub(crate) fn shown_by(peer: &Peer, shown: Value) -> Result<Value, String> {
+    let mut processes = list(&shown["processes"]).iter();
+    match processes.any(|process| process["instance"] == peer.instance) {
+        true => Ok(shown),
+        false => Err("what answers there is no process of this group".to_owned()),
+    }
+}
+
 /// Adds what another process shows of itself.
 pub(crate) fn add(into: &mut Value, from: &Value) {
     // Before the sums: whoever is further behind says what caps throughput.
