@@ -117,10 +117,11 @@ fn a_paused_subscription_waits_and_goes_on() {
     assert_ne!(shown(&gateway, "pauses")["bottleneck"]["cap"], "operator", "it was resumed");
     let (code, out) = subscriptions(&gateway, &["resume", "pauses"]);
     assert!(code == 0 && out.contains("was not paused"), "{out}");
-    let commands = gateway.log().lines().filter(|line| line.contains("resume pauses")).count();
-    assert_eq!(commands, 2, "each command is logged once: {}", gateway.log());
+    let logged = || gateway.log().lines().filter(|line| line.contains("resume pauses")).count();
+    eventually("the log has caught up", || (logged() >= 2).then_some(()));
     kafka.await_committed("pauses", &input);
     input.assert_once(&journal);
+    assert_eq!(logged(), 2, "each command is logged once: {}", gateway.log());
     let (_, commands) = gateway.get("/api/v1/commands");
     assert!(commands.contains("pause pauses") && commands.contains("resume pauses"), "{commands}");
 }
