@@ -109,7 +109,7 @@ impl Plan {
             trouble: trouble(60, 8),
             overload: trouble(300, 30),
             after: seconds(20, 10, self.seconds),
-            deadline: seconds(30, 2, None),
+            deadline: seconds(30, 2, self.seconds),
         }
     }
 
