@@ -138,7 +138,9 @@ impl Connection {
                 None => Stream::Plain(socket),
                 Some(certified) => {
                     wire.begin(false, MAX_RESPONSE);
-                    let secured = timeout_at(deadline, tls.secure(socket, certified)).await;
+                    // Apart, so that no delivery slot keeps room for a handshake.
+                    let handshake = Box::pin(tls.secure(socket, certified));
+                    let secured = timeout_at(deadline, handshake).await;
                     let secured = secured.unwrap_or_else(|_| Err(tls::Refused::silent()));
                     let secured = secured.map_err(|tls::Refused { fault, reason }| {
                         OpenError::Tls { endpoint: endpoint.to_string(), fault, reason }

@@ -4,6 +4,7 @@
 //! certificate, and remembers whom its clients asked for. It carries bytes and knows no HTTP.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -16,7 +17,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, version};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -147,7 +148,7 @@ pub struct Front {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     /// To cut what is connected off, and say when that is done. It ends with this.
-    cuts: Option<UnboundedSender<std::sync::mpsc::Sender<()>>>,
+    cuts: Option<Sender<SyncSender<()>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -179,7 +180,7 @@ impl Front {
         let server = Arc::new(manners.server());
         let state = State { service, server, seen: Vec::new(), refused: 0, carried: 0 };
         let state = Arc::new(Mutex::new(state));
-        let (cuts, wanted) = unbounded_channel();
+        let (cuts, wanted) = channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let (runtime, run) =
             (runtime.expect("a runtime"), run(Arc::clone(&state), listener, wanted));
@@ -191,9 +192,9 @@ impl Front {
     /// Goes on with other manners. Returns once what was connected is cut off.
     pub fn restart(&self, manners: &Manners) {
         lock(&self.state).server = Arc::new(manners.server());
-        let (cut, done) = std::sync::mpsc::channel();
+        let (cut, done) = sync_channel(1);
         let cuts = self.cuts.as_ref().expect("it is there until it is dropped");
-        cuts.send(cut).expect("it listens until it is dropped");
+        cuts.try_send(cut).expect("one restart is waited for before the next");
         done.recv().expect("it answers");
     }
 
@@ -244,7 +245,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 async fn run(
     state: Arc<Mutex<State>>,
     listener: std::net::TcpListener,
-    mut cuts: UnboundedReceiver<std::sync::mpsc::Sender<()>>,
+    mut cuts: Receiver<SyncSender<()>>,
 ) {
     let listener = TcpListener::from_std(listener).expect("a listener that does not block");
     let mut connections = JoinSet::new();

@@ -161,6 +161,9 @@ fn one_record_that_crashes_the_service_each_time_is_given_up_after_its_attempts(
     assert_eq!((&letter["why"], &letter["status"]), (&"exhausted".into(), &Value::Null));
 }
 
+/// Name, and value or null.
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+
 #[test]
 fn a_dead_letter_keeps_its_record_and_tells_its_story() {
     let directory = tempfile::tempdir().unwrap();
@@ -174,7 +177,7 @@ fn a_dead_letter_keeps_its_record_and_tells_its_story() {
     let service = Service::start(script, &journal);
     // No retention takes what is of the year 2100.
     let (written, long) = (4_102_444_800_000, [b'x'; 9_000]);
-    let own: [&[(&str, Option<&[u8]>)]; 2] =
+    let own: [&[Header<'_>]; 2] =
         [&[("kind", Some(b"payment")), ("Odd", None)], &[("long", Some(&long))]];
     let (producer, sending) = (kafka.producer(), Sending::default());
     for (offset, headers) in (0..).zip(own) {

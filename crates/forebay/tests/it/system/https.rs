@@ -79,7 +79,7 @@ fn a_wrong_certificate_charges_no_record_and_delivery_goes_on_when_it_is_right()
     front.restart(&renewed);
     kafka.await_committed("secured", &input);
 
-    front.restart(&renewed.clone().asking(&other));
+    front.restart(&renewed.asking(&other));
     input.extend(kafka.fill("secured", 400..600, 20));
     await_held(&gateway, &front, "does not take our certificate", "look at `certificate`");
     // A file that is wrong changes nothing, one that is right is taken without a restart.
