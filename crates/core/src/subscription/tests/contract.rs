@@ -77,7 +77,7 @@ fn five_target_faults_in_a_row_charge_nothing() {
     let fault = Verdict::TargetFault(TargetFault::Status);
     let mut it = among(5_000, Rules { rate_max: Some(20), attempts: 1, ..rules() });
     let (_, letter) = given_up(&mut it, fault, Duration::from_secs(200)).expect("it is poison");
-    assert!(letter.deliveries >= 5 + 1, "{letter:?}");
+    assert!(letter.deliveries > 5, "{letter:?}");
 }
 
 #[test]
