@@ -43,6 +43,7 @@ pub use park::{PARKED_MAX, ParkPlace, ParkedKey, ParkedLast};
 pub use partition::{Stuck, Why};
 pub use pool::Ejection;
 pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past, Record, Tenure};
+pub use rng::Rng;
 pub use route::RevisionId;
 pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules, Takeover};
 pub use subscription::{
