@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use forebay_gateway::{Handle, Handles};
-use forebay_kafka::Properties;
 use forebay_wire::Announcement;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::blocking::blocking;
 use crate::exchange::{ExchangeError, Question, exchange};
 
 mod announce;
@@ -162,9 +162,7 @@ impl Peers {
         let again = self.peers(handle, &announced);
         let moved = |peer: &Peer| {
             let before = told.iter().find(|(before, _)| before.instance_id == peer.instance_id);
-            before.is_none_or(|(before, told)| {
-                matches!(told, Told::Unsent(_)) && before.at != peer.at
-            })
+            before.is_none_or(|(before, told)| matches!(told, Told::Unsent(_)) && before.at != peer.at)
         };
         let again: Vec<Peer> = again.into_iter().filter(moved).collect();
         let ids: Vec<String> = again.iter().map(|peer| peer.instance_id.clone()).collect();
@@ -228,7 +226,7 @@ impl Peers {
             if let Some(found) = known(&book) {
                 return found;
             }
-            let found = read(properties, group).await;
+            let found = blocking(move || forebay_kafka::announced(&properties, &group)).await;
             *lock(&book.read) = Some((Instant::now(), found.clone()));
             found
         });
@@ -241,14 +239,6 @@ impl Peers {
 
     fn book(&self, group: &str) -> Arc<Book> {
         lock(&self.0.books).entry(group.to_owned()).or_default().clone()
-    }
-}
-
-async fn read(properties: Arc<Properties>, group: String) -> Announced {
-    let read = move || forebay_kafka::announced(&properties, &group);
-    match tokio::task::spawn_blocking(read).await {
-        Ok(found) => found.map_err(|error| error.to_string()),
-        Err(_) => Err("the process is about to end".to_owned()),
     }
 }
 
@@ -299,12 +289,12 @@ pub(crate) fn refusal(status: StatusCode, body: &Value) -> String {
     }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

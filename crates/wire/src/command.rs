@@ -98,7 +98,8 @@ mod tests {
                 assert!(keys.insert(key.clone()), "{key} is two members'");
             }
         }
-        let foreign = ["command/g/a", "command/g/a/", "command/g//1", "command/g/a/x", "peer/g/a/1"];
+        let foreign =
+            ["command/g/a", "command/g/a/", "command/g//1", "command/g/a/x", "peer/g/a/1"];
         for foreign in foreign.into_iter().chain(["command/g/a/1000", "command/g/a/-1"]) {
             assert_eq!(Command::place_of(foreign.as_bytes(), "g"), None, "{foreign}");
         }

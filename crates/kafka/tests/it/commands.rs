@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use forebay_kafka::{
-    CommandRings, Membership, Properties, ReadFrom, Reader, ReaderItem, commands,
-};
+use forebay_kafka::{CommandRings, Membership, Properties, ReadFrom, Reader, ReaderItem, commands};
 use forebay_wire::Command;
 use forebay_wire::command::SLOTS;
 use forebay_wire::keep::TOPIC;
