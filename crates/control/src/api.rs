@@ -120,6 +120,9 @@ pub(crate) enum Refusal {
     /// Who has to do it could not be asked, or not all could; what was done, and where, is said.
     #[error("{error}")]
     Unfinished { error: String, processes: Value },
+    /// It was not said in time that it is still meant.
+    #[error("nothing was done: the command was not confirmed in time")]
+    Unconfirmed,
     #[error("no valid token: send `authorization: Bearer TOKEN` (control.token)")]
     Unauthorized,
 }
@@ -144,6 +147,7 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unconfirmed => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::ByPeer { status, .. } => status,
             Self::Unfinished { .. } => StatusCode::BAD_GATEWAY,

@@ -48,7 +48,7 @@ async fn turn(
     let word = if order == Order::Pause { "pause" } else { "resume" };
     let own = obey(&handle, order).await.map(|snapshot| app.own(&handle, &snapshot));
     let (command, rest) = ((from, format!("{word} {name}")), format!("/{word}"));
-    let sent = (rest.as_str(), Value::Null);
+    let sent = (rest.as_str(), json!({}));
     group::everywhere(app, &handle, &scope, own, command, sent).await.map(Json)
 }
 

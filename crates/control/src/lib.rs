@@ -11,6 +11,7 @@ mod api;
 mod blocking;
 mod command;
 mod commands;
+mod confirm;
 mod exchange;
 mod group;
 mod metrics;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::api::{App, Refusal, Reload};
 use crate::commands::Commands;
+use crate::confirm::confirmed;
 use crate::peers::Peers;
 use crate::{api, command, commands, metrics, rebalances, seek};
 
@@ -78,6 +79,7 @@ impl Control {
             .route("/api/v1/subscriptions/{name}/resume", post(command::resume))
             .route("/api/v1/subscriptions/{name}/seek", post(seek::seek))
             .route("/api/v1/subscriptions/{name}/records/{what}", post(command::decide))
+            .layer(axum::middleware::from_fn(confirmed))
             .layer(axum::middleware::from_fn_with_state(token.map(Arc::from), authorize));
         let routes = open.merge(guarded).with_state(app);
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
