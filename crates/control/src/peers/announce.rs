@@ -10,6 +10,7 @@ use forebay_kafka::Properties;
 use forebay_wire::Announcement;
 
 use super::{Peers, announcement, lock, whom};
+use crate::blocking::blocking;
 
 /// How often to look whether there is something to say.
 const LOOK: Duration = Duration::from_secs(1);
@@ -106,14 +107,5 @@ async fn take_back_these(gone: Vec<Stated>) {
         if let Err(error) = taken {
             tracing::debug!("others will ask this process in vain for a while: {error}");
         }
-    }
-}
-
-async fn blocking(
-    write: impl FnOnce() -> Result<(), forebay_kafka::KafkaError> + Send + 'static,
-) -> Result<(), String> {
-    match tokio::task::spawn_blocking(write).await {
-        Ok(written) => written.map_err(|error| error.to_string()),
-        Err(_) => Err("the process is about to end".to_owned()),
     }
 }

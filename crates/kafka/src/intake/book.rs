@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_wire::Starts;
-use forebay_wire::starts::TOPIC;
+use forebay_wire::keep::{Kept, TOPIC};
 
 use crate::error::KafkaError;
 use crate::keep::Keep;
