@@ -13,7 +13,7 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Fellow, Intake, IntakeEvent, LossCause, PartitionQueue,
+    Assigned, Commit, Fellow, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
     Record as KafkaRecord, TopicPartition,
 };
 use forebay_push::{Connections, Origin};
@@ -106,6 +106,8 @@ struct Seated {
     committing: Option<(Tenure, CommitPoint)>,
     origin: Option<(Tenure, Rc<Origin>)>,
     /// The keys that are parked, by the last commit that was wanted.
+    /// Why the last commit failed, until one does not.
+    commit_fails: Option<String>,
     parked: Vec<forebay_core::ParkedKey>,
     hold: Option<Hold>,
 }
@@ -294,10 +296,7 @@ impl Runner {
                     self.commit_answered(&partition, offset, true);
                 }
                 IntakeEvent::CommitFailed { partition, offset, error, .. } => {
-                    tracing::warn!(
-                        subscription = self.name,
-                        "committing {offset} of {partition}: {error}"
-                    );
+                    self.say_commit_fails(&partition, offset, &error);
                     if error.is_metadata_too_large() {
                         self.say_less();
                     }
@@ -320,6 +319,14 @@ impl Runner {
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
                 IntakeEvent::Members(fellows) => {
+                IntakeEvent::StartsUnknown { reason } => {
+                    tracing::warn!(subscription = self.name, "not all is read yet: {reason}");
+                    self.kafka.borrow_mut().starts_unknown(reason);
+                }
+                IntakeEvent::StartsKnown => {
+                    tracing::info!(subscription = self.name, "all starts are known");
+                    self.kafka.borrow_mut().starts_known();
+                }
                     self.fellows.send_replace(Some(fellows.into()));
                 }
                 IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
@@ -399,6 +406,7 @@ impl Runner {
                     assigned.partition,
                     parked.len()
                 );
+            commit_fails: None,
                 parked.clear();
             }
             self.handle(Input::Assigned {
@@ -468,6 +476,7 @@ impl Runner {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         seat.assigned = None;
+            LossCause::Gone => "is gone, and its topic has no such partition any more",
         self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
         if self.stopping.borrow().is_none() {
             self.intake.release(seat.partition.clone());
@@ -515,6 +524,18 @@ impl Runner {
     /// The broker takes less beside an offset than it does by default: less of what is settled
     /// beyond the commit point is said from now on.
     fn say_less(&self) {
+    /// Says it once for each reason: it is tried again for as long as it fails.
+    fn say_commit_fails(&self, partition: &TopicPartition, offset: i64, error: &KafkaError) {
+        let id = self.seat(partition);
+        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
+            let before = seated.commit_fails.replace(error.reason().to_owned());
+            if before.as_deref() == Some(error.reason()) {
+                return;
+            }
+        }
+        tracing::warn!(subscription = self.name, "committing {offset} of {partition}: {error}");
+    }
+
         let limit = (self.metadata_limit.get() / 2).max(metadata::LIMIT_MIN);
         tracing::warn!(
             subscription = self.name,
@@ -522,6 +543,9 @@ impl Runner {
              now on, so more is delivered again after a crash",
             self.metadata_limit.replace(limit),
         );
+        if acknowledged {
+            seated.commit_fails = None;
+        }
     }
 
     /// Answers every open fetch whose queue has records.

@@ -77,7 +77,7 @@ pub enum KafkaState {
     Unreachable {
         reason: String,
     },
-    /// The topic does not exist or may not be read.
+    /// A topic does not exist or may not be read, or partitions have no start yet.
     Unavailable {
         reason: String,
     },

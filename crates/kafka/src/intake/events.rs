@@ -35,6 +35,12 @@ pub enum IntakeEvent {
     /// A topic that was unavailable is there.
     Available { topic: Arc<str> },
     /// The group's assignment changed, as far as this member sees it. Told before what it moves is.
+    /// Partitions are ours and it is not known where they start, or they are not there: nothing of
+    /// them is read. Finding out goes on; told once for each change, until
+    /// [`IntakeEvent::StartsKnown`].
+    StartsUnknown { reason: String },
+    /// All that is ours has its start.
+    StartsKnown,
     Rebalanced(Rebalance),
     /// Members of the group that are no intakes of our kind, in words; told when that changes.
     Foreign(Vec<String>),
@@ -86,6 +92,8 @@ pub struct Rebalance {
     pub cause: RebalanceCause,
     /// The group's generation, or the member's epoch (KIP-848), where it is known.
     pub generation: Option<i32>,
+    /// There is no such partition any more: its topic was deleted, or made anew with fewer.
+    Gone,
     pub lost: Vec<TopicPartition>,
     pub gained: Vec<TopicPartition>,
     /// Whether another step follows: what was lost is drained, then the group assigns anew.

@@ -5,6 +5,7 @@
 //! by a queue with room again, or by an answer of the lookup thread. The short nap's end is there
 //! for timers, and in case a nudge was lost.
 
+mod absent;
 mod block;
 mod commits;
 mod faults;
@@ -27,6 +28,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use self::block::Block;
+use self::absent::Absent;
 use self::group::Group;
 use self::identity::Identity;
 use self::rebalance::Drain;
@@ -88,6 +90,7 @@ pub(super) fn spawn(
         watched: now,
         closing: None,
     };
+        absent: Absent::default(),
     std::thread::Builder::new()
         .name("kafka-intake".to_owned())
         .spawn(move || {
@@ -118,7 +121,7 @@ struct Poller {
     drains: Vec<Drain>,
     /// Numbers the questions about starts, so that an answer to an old assignment is known.
     tickets: u64,
-    /// The latest reason why starts could not be looked up, so that it is logged once.
+    /// Why partitions have no start, as it was last told.
     no_starts: Option<String>,
     /// Questions about starts to be asked again, and when.
     asked_again: Vec<(Instant, Vec<TopicPartition>)>,
@@ -137,6 +140,7 @@ struct Poller {
     watched: Instant,
     /// Until when to try to commit what waits.
     closing: Option<Instant>,
+    absent: Absent,
 }
 
 /// What a client's queue said, kept until its event is over: its answer needs the client itself.
@@ -293,7 +297,7 @@ impl Poller {
                 }
             }
             Command::Seek(partition, offset) => self.seek(&partition, offset),
-            Command::Answer(Answer::Start(ticket, found)) => self.looked_up(ticket, found),
+            Command::Answer(Answer::Start(ticket, answers)) => self.looked_up(ticket, answers),
             Command::Answer(Answer::Ends(ends)) => {
                 self.asked_ends = false;
                 for ends in ends {

@@ -147,6 +147,9 @@ impl Member<'_> {
             IntakeEvent::Unavailable { error, .. } => {
                 tracing::warn!("{error}; trying on");
             }
+            IntakeEvent::StartsUnknown { reason } => {
+                tracing::warn!("{reason}; trying on");
+            }
             IntakeEvent::Unreachable { reason } => {
                 tracing::warn!("Kafka can't be reached: {reason}; trying on");
             }

@@ -14,7 +14,7 @@ use super::identity::Refusal;
 use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
 use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause, Stored};
-use crate::intake::lookup::{Found, Question};
+use crate::intake::lookup::{Found, NoStart, Question, Starting};
 use crate::intake::slots::{Phase, Share, Slot};
 use crate::native::rows;
 use crate::record::TopicPartition;
@@ -62,6 +62,8 @@ impl Poller {
         if partitions.is_empty() {
             return;
         }
+        // Answered first, so that nothing is handed over before it is known for how long it is ours.
+        self.ask_session(Instant::now());
         self.tickets += 1;
         let mut afresh = std::collections::BTreeSet::new();
         for partition in &partitions {
@@ -93,17 +95,12 @@ impl Poller {
         let _ = self.questions.send(question);
     }
 
-    pub(super) fn looked_up(&mut self, ticket: u64, found: Result<Vec<Found>, KafkaError>) {
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return self.ask_later(ticket, error),
-        };
-        self.no_starts = None;
+    /// What was found out about those that are still looked up.
+    pub(super) fn looked_up(&mut self, ticket: u64, answers: Starting) {
         self.run.flush(&mut self.slots, self.share);
-        let mut starts = Vec::new();
-        let (mut made_anew, mut astray) = (false, false);
-        for Found { ends, topic_id, stored, start } in found {
-            let Some(slot) = self.slots.of(&ends.partition) else { continue };
+        let (mut found, mut absent, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for (partition, answer) in answers {
+            let Some(slot) = self.slots.of(&partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
                 continue;
             }
@@ -138,6 +135,7 @@ impl Poller {
             })]);
         }
         self.share_out();
+            slot.no_start = None;
         if made_anew {
             match self.renew_fetcher() {
                 Ok(()) => return,
@@ -154,20 +152,13 @@ impl Poller {
         }
     }
 
-    fn ask_later(&mut self, ticket: u64, error: KafkaError) {
-        let reason = error.to_string();
-        if self.no_starts.as_ref() != Some(&reason) {
-            tracing::warn!(group = self.config.group, reason, "no start offsets, asking again");
-            self.no_starts = Some(reason);
-        }
-        let waiting: Vec<TopicPartition> = self
-            .slots
-            .iter_mut()
-            .filter(|slot| slot.phase == Phase::LookingUp(ticket))
-            .map(|slot| slot.partition.clone())
-            .collect();
-        if !waiting.is_empty() {
-            self.asked_again.push((Instant::now() + ASK_AGAIN, waiting));
+    /// Tells why partitions have no start, if that has changed.
+    pub(super) fn tell_starts(&mut self) {
+        let without = self.slots.iter_mut().filter(|slot| !slot.is_announced());
+        let without = without.filter_map(|slot| Some((&slot.partition, slot.no_start.as_ref()?)));
+        let reason = without.min().map(|(_, reason)| reason.clone());
+        if reason == self.no_starts {
+            return;
         }
     }
 
@@ -183,10 +174,16 @@ impl Poller {
         }
         let revoked: Vec<TopicPartition> =
             rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
-        if self.closing_now() || self.member.base().assignment_lost() {
+        if self.closing_now() || self.is_lost(&revoked) {
+            let (cause, why) = match revoked.iter().all(|partition| self.survey.is_gone(partition))
+            {
+                // librdkafka takes what is not there any more from its assignment by itself.
+                true => (RebalanceCause::Partitions, LossCause::Gone),
+                false => (RebalanceCause::SessionLost, LossCause::Session),
+            };
             let ours = |partition: &TopicPartition| self.slots.of(partition).is_some();
             if revoked.iter().any(ours) {
-                self.tell_lost(RebalanceCause::SessionLost, &revoked, true);
+                self.tell_lost(cause, &revoked, true);
             }
             self.lose(revoked, LossCause::Session);
             self.let_go(&list);
@@ -199,6 +196,11 @@ impl Poller {
             let Some(slot) = self.slots.of(partition) else { continue };
             if slot.is_fetched() {
                 fetched.push(partition.clone());
+        self.no_starts = reason.clone();
+        self.tell([match reason {
+            Some(reason) => IntakeEvent::StartsUnknown { reason },
+            None => IntakeEvent::StartsKnown,
+        }]);
             }
             if slot.is_announced() {
                 announced.push(partition.clone());
@@ -221,9 +223,8 @@ impl Poller {
         if self.drains.is_empty() {
             return;
         }
-        let lost = self.member.base().assignment_lost();
         for drain in std::mem::take(&mut self.drains) {
-            if lost {
+            if self.is_lost(&drain.partitions) {
                 self.lose(drain.partitions, LossCause::Session);
                 self.let_go(&drain.list);
                 continue;
@@ -238,6 +239,7 @@ impl Poller {
             let released = drain.partitions.iter().all(|partition| {
                 self.slots.of(partition).is_none_or(|slot| slot.phase == Phase::Released)
             });
+        self.tell_starts();
             let committed =
                 drain.partitions.iter().all(|partition| !self.commits.concerns(partition));
             if released && (committed || now >= drain.deadline + LAST_COMMIT) {
@@ -246,6 +248,12 @@ impl Poller {
             } else {
                 self.drains.push(drain);
             }
+    /// Whether the group has given these away. librdkafka takes it so as well where the member no
+    /// longer wants their topic; then they are ours until they are let go.
+    fn is_lost(&self, partitions: &[TopicPartition]) -> bool {
+        self.member.base().assignment_lost() && !self.has_given_up(partitions)
+    }
+
         }
     }
 
@@ -308,6 +316,7 @@ impl Poller {
         if refusal != Some(Refusal::Unreleased) || !all.is_empty() {
             self.tell_lost(RebalanceCause::Fenced, &all, false);
         }
+        self.tell_starts();
         self.lose(all, LossCause::Session);
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
