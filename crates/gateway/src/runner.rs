@@ -376,7 +376,11 @@ impl Runner {
             assigned.log_start,
             assigned.log_end
         );
-        let hold = assigned.start.is_none().then_some(Hold::NoOffset);
+        let held = assigned.start.is_none();
+        let hold = held.then_some(match assigned.start_lost {
+            Some(reason) => Hold::StartLost { reason },
+            None => Hold::NoOffset,
+        });
         if let Some(hold) = &hold {
             tracing::error!(
                 subscription = self.name,
@@ -451,7 +455,8 @@ impl Runner {
     fn is_held_back(&self, id: PartitionId) -> bool {
         let seats = self.seats.borrow();
         let seated = seats[id.0 as usize].assigned.as_ref();
-        seated.is_some_and(|seated| seated.hold == Some(Hold::NoOffset))
+        let hold = seated.and_then(|seated| seated.hold.as_ref());
+        matches!(hold, Some(Hold::NoOffset | Hold::StartLost { .. }))
     }
 
     fn lost(&self, partitions: &[TopicPartition], why: LossCause) {

@@ -134,6 +134,9 @@ pub struct Assigned {
 
 impl fmt::Debug for Assigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Why it is held back though the policy has a start: what was kept of it in `__forebay` can't
+    /// be read.
+    pub start_lost: Option<String>,
         f.debug_struct("Assigned")
             .field("partition", &self.partition)
             .field("stored", &self.stored)

@@ -194,6 +194,24 @@ pub(crate) fn put(producer: &Producer, topic: &str, partition: i32, value: &[u8]
         value: Some(value),
         headers: &[],
         timestamp_ms: None,
+/// One record with a key, in a topic of one partition, as soon as it is there.
+pub(crate) fn put_keyed(topic: &str, key: &str, value: &[u8]) {
+    let producer = producer(servers());
+    let record = Send {
+        topic,
+        partition: Some(0),
+        key: Some(key.as_bytes()),
+        value: Some(value),
+        headers: &[],
+        timestamp_ms: None,
+    };
+    let delivered = Box::new(|result: Result<_, _>| {
+        result.expect("delivered");
+    });
+    assert!(producer.send(record, delivered).is_ok());
+    producer.flush(PATIENCE).expect("it is acknowledged");
+}
+
     };
     let mut delivery: Delivery = Box::new(|result| {
         result.expect("delivered");

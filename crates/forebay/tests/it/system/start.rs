@@ -10,7 +10,7 @@ use forebay_wire::CommitMetadata;
 use serde_json::{Value, json};
 
 use super::deliver::gateway;
-use super::input::Input;
+use super::input::{Input, Sending};
 use super::kafka::Kafka;
 use super::process::{Forebay, SOON, eventually};
 
@@ -199,6 +199,42 @@ fn with_start_none_a_partition_waits_for_a_seek() {
     assert_eq!(status, 200, "{answer}");
     kafka.await_committed("nowhere", &input);
     assert_eq!(journal.accepted().len(), 15);
+    assert_eq!(gateway.terminate(), 0);
+}
+
+/// With `latest`, to begin at the beginning would be a flood, and at the end a loss.
+#[test]
+fn where_the_record_of_the_start_is_damaged_a_partition_waits_for_a_seek() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("damaged", 1);
+    kafka.fill("damaged", 0..20, 5);
+    if kafka.admin().describe_topic("__forebay").expect("topics are listed").is_none() {
+        kafka.create("__forebay", 1);
+    }
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    let key = "start/damaged/damaged/0";
+    sending.send(&producer, "__forebay", Some(key.as_bytes()), Some(b"{\"v\":1,\"offs"));
+    producer.flush(SOON).expect("it is acknowledged");
+    let more = "start = \"latest\"";
+    let gateway = gateway(directory.path(), &kafka, "damaged", &[service.url()], more);
+    let held = eventually("it stands still, and says so", || {
+        partition(&gateway)["hold"].as_str().map(str::to_owned)
+    });
+    for word in ["damaged", key, "subscriptions seek"] {
+        assert!(held.contains(word), "{held}");
+    }
+    let (status, body) = gateway.get("/readyz");
+    assert!(status == 503 && body.contains(key), "{status} {body}");
+    assert!(gateway.log().contains(key), "{}", gateway.log());
+    let input = kafka.fill("damaged", 20..30, 5);
+    assert_eq!(journal.len(), 0, "nothing is delivered meanwhile");
+    let body = json!({ "to": { "offset": 20 } }).to_string();
+    assert_eq!(gateway.post("/api/v1/subscriptions/damaged/seek", &body).0, 200);
+    kafka.await_committed("damaged", &input);
+    input.assert_once(&journal);
+    eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
     assert_eq!(gateway.terminate(), 0);
 }
 

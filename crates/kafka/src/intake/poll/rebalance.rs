@@ -104,6 +104,35 @@ impl Poller {
             if slot.phase != Phase::LookingUp(ticket) {
                 continue;
             }
+            match answer {
+                Ok(start) => found.push(start),
+                Err(NoStart::Absent(there)) => absent.push((partition, there)),
+                Err(NoStart::Unknown(error)) => {
+                    slot.no_start = Some(error.to_string());
+                    unknown.push(partition);
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            self.asked_again.push((Instant::now() + ASK_AGAIN, unknown));
+        }
+        if !absent.is_empty() {
+            let lost: Vec<_> = absent.iter().map(|(partition, _)| partition.clone()).collect();
+            self.tell_step(RebalanceCause::Partitions, lost, Vec::new(), false);
+            for (partition, there) in absent {
+                self.set_absent(&partition, there);
+            }
+        }
+        self.begin(found);
+        self.tell_starts();
+    }
+
+    /// Their starts are known: the worker is told, and reading begins.
+    fn begin(&mut self, found: Vec<Found>) {
+        let mut starts = Vec::new();
+        let (mut made_anew, mut astray) = (false, false);
+        for Found { ends, topic_id, stored, start, start_lost } in found {
+            let Some(slot) = self.slots.of(&ends.partition) else { continue };
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);
             slot.topic_id = topic_id.clone();
@@ -131,6 +160,7 @@ impl Poller {
                 stored,
                 start,
                 log_start: ends.log_start,
+                start_lost,
                 log_end: ends.log_end,
             })]);
         }
