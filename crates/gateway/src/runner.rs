@@ -80,6 +80,8 @@ pub(crate) struct Runner {
     rebalances: RefCell<Rebalances>,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
+    /// How long the broker takes a silent member for alive, where it has the say and told.
+    session: Cell<Option<Duration>>,
     /// Where it is told who is in the group.
     fellows: watch::Sender<Option<Arc<[Fellow]>>>,
     rate: Cell<Rate>,
@@ -104,10 +106,10 @@ struct Seated {
     wanted: Option<Wanted>,
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
-    origin: Option<(Tenure, Rc<Origin>)>,
-    /// The keys that are parked, by the last commit that was wanted.
     /// Why the last commit failed, until one does not.
     commit_fails: Option<String>,
+    origin: Option<(Tenure, Rc<Origin>)>,
+    /// The keys that are parked, by the last commit that was wanted.
     parked: Vec<forebay_core::ParkedKey>,
     hold: Option<Hold>,
 }
@@ -172,6 +174,7 @@ pub(crate) fn start(
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
+        session: Cell::new(None),
         fellows,
         metadata_limit: Cell::new(commit_metadata::MAX_LEN),
         rate: Cell::default(),
@@ -316,9 +319,6 @@ impl Runner {
                     tracing::info!(subscription = self.name, "topic `{topic}` can be read");
                     self.kafka.borrow_mut().available(&topic);
                 }
-                IntakeEvent::Rebalanced(step) => self.rebalanced(step),
-                IntakeEvent::Foreign(members) => self.foreign_members(members),
-                IntakeEvent::Members(fellows) => {
                 IntakeEvent::StartsUnknown { reason } => {
                     tracing::warn!(subscription = self.name, "not all is read yet: {reason}");
                     self.kafka.borrow_mut().starts_unknown(reason);
@@ -327,6 +327,19 @@ impl Runner {
                     tracing::info!(subscription = self.name, "all starts are known");
                     self.kafka.borrow_mut().starts_known();
                 }
+                IntakeEvent::Rebalanced(step) => self.rebalanced(step),
+                IntakeEvent::Session(session) => self.take_session(session),
+                IntakeEvent::SessionUnknown { reason } => {
+                    let session = self.rules().session.as_millis();
+                    tracing::warn!(
+                        subscription = self.name,
+                        "it is not known how long the group's session is, and what it acknowledged is \
+                         believed for {session} ms; where that is too long, a process that was frozen may \
+                         go on for too long: {reason}"
+                    );
+                }
+                IntakeEvent::Foreign(members) => self.foreign_members(members),
+                IntakeEvent::Members(fellows) => {
                     self.fellows.send_replace(Some(fellows.into()));
                 }
                 IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
@@ -393,6 +406,7 @@ impl Runner {
             topic_id: assigned.topic_id,
             wanted: None,
             committing: None,
+            commit_fails: None,
             origin: None,
             parked: Vec::new(),
             hold,
@@ -410,7 +424,6 @@ impl Runner {
                     assigned.partition,
                     parked.len()
                 );
-            commit_fails: None,
                 parked.clear();
             }
             self.handle(Input::Assigned {
@@ -463,6 +476,7 @@ impl Runner {
         let why = match why {
             LossCause::Session => "is lost to another member",
             LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
+            LossCause::Gone => "is gone, and its topic has no such partition any more",
         };
         for partition in partitions {
             tracing::warn!(subscription = self.name, "{partition} {why}");
@@ -481,7 +495,6 @@ impl Runner {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         seat.assigned = None;
-            LossCause::Gone => "is gone, and its topic has no such partition any more",
         self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
         if self.stopping.borrow().is_none() {
             self.intake.release(seat.partition.clone());
@@ -511,24 +524,6 @@ impl Runner {
         self.intake.commit([Commit { partition, offset: point.0, metadata }]);
     }
 
-    fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
-        let id = self.seat(partition);
-        let mut seats = self.seats.borrow_mut();
-        let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
-        let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
-            return;
-        };
-        drop(seats);
-        self.handle(if acknowledged {
-            Input::Committed { partition: id, tenure, point }
-        } else {
-            Input::CommitFailed { partition: id, tenure }
-        });
-    }
-
-    /// The broker takes less beside an offset than it does by default: less of what is settled
-    /// beyond the commit point is said from now on.
-    fn say_less(&self) {
     /// Says it once for each reason: it is tried again for as long as it fails.
     fn say_commit_fails(&self, partition: &TopicPartition, offset: i64, error: &KafkaError) {
         let id = self.seat(partition);
@@ -541,6 +536,27 @@ impl Runner {
         tracing::warn!(subscription = self.name, "committing {offset} of {partition}: {error}");
     }
 
+    fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
+        let id = self.seat(partition);
+        let mut seats = self.seats.borrow_mut();
+        let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
+        let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
+            return;
+        };
+        if acknowledged {
+            seated.commit_fails = None;
+        }
+        drop(seats);
+        self.handle(if acknowledged {
+            Input::Committed { partition: id, tenure, point }
+        } else {
+            Input::CommitFailed { partition: id, tenure }
+        });
+    }
+
+    /// The broker takes less beside an offset than it does by default: less of what is settled
+    /// beyond the commit point is said from now on.
+    fn say_less(&self) {
         let limit = (self.metadata_limit.get() / 2).max(metadata::LIMIT_MIN);
         tracing::warn!(
             subscription = self.name,
@@ -548,9 +564,6 @@ impl Runner {
              now on, so more is delivered again after a crash",
             self.metadata_limit.replace(limit),
         );
-        if acknowledged {
-            seated.commit_fails = None;
-        }
     }
 
     /// Answers every open fetch whose queue has records.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -16,8 +16,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::book::Book;
 use super::shared::{Command, Shared};
 use super::{IntakeConfig, StartPolicy};
-use crate::error::{Asked, KafkaError};
-use crate::native::admin::{AdminClient, NativeMember};
+use crate::error::{Asked, KafkaError, may_pass};
+use crate::native::admin::{AdminClient, NativeMember, Setting};
 use crate::native::client::EventConsumer;
 use crate::native::rows;
 use crate::record::TopicPartition;
@@ -42,6 +42,8 @@ pub(super) enum Question {
     Refresh,
     /// Who is in the group?
     Members,
+    /// For how long does the broker take a member for alive that commits, and then says nothing?
+    Session,
     /// From now on this is the member.
     Member(Arc<EventConsumer>),
 }
@@ -53,6 +55,7 @@ pub(super) enum Answer {
     Probe(Result<(), String>),
     /// Empty where nobody answered.
     Survey(Vec<Seen>),
+    Session(Result<Duration, KafkaError>),
     /// None where nobody answered, or the group is being rebalanced.
     Members(Option<Vec<NativeMember>>),
 }
@@ -139,6 +142,7 @@ impl Lookup {
                 }
                 return None;
             }
+            Question::Session => Answer::Session(self.session()),
             Question::Members => Answer::Members(self.members()),
             Question::Member(member) => {
                 self.member = member;
@@ -171,38 +175,29 @@ impl Lookup {
         settled.then_some(group.members)
     }
 
-    fn admin(&self) -> AdminClient<'_> {
-        AdminClient::new(self.member.base().client().native_client(), PATIENCE)
-    }
-
-    fn committed(
-        &self,
-        topics: &BTreeMap<Arc<str>, Topic>,
-    ) -> Result<BTreeMap<TopicPartition, Stored>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for (name, topic) in topics {
-            for partition in 0..topic.partitions {
-                list.add_partition(name, partition);
-            }
-        }
-        let doing = format!("read the committed offsets of group {}", self.group);
+    /// The group's own setting, which brokers since Kafka 3.8 tell, theirs where it has none; or the
+    /// shortest of all brokers, for any may come to coordinate the group.
+    fn session(&self) -> Result<Duration, KafkaError> {
+        let doing = format!("ask how long a session of group {} is", self.group);
         let asked = self.asked(&doing);
-        let list = self
-            .member
-            .base()
-            .committed_offsets(list, PATIENCE)
-            .map_err(|error| asked.error(&error))?;
-        let mut committed = BTreeMap::new();
-        for row in rows(&list) {
-            if let Some(code) = row.error {
-                return Err(asked.failed(code, None));
+        let failed = |(code, reason)| asked.failed(code, Some(reason));
+        let told = self.admin().group_configs(&self.group);
+        match told.map(|settings| session_in(&settings, "consumer")) {
+            Ok(Some(session)) => return Ok(session),
+            Err((Code::GroupAuthorizationFailed, reason)) => {
+                return Err(failed((Code::GroupAuthorizationFailed, reason)));
             }
-            if row.offset >= 0 {
-                let (offset, leader_epoch) = (row.offset, row.leader_epoch);
-                let metadata = row.metadata.unwrap_or_default();
-                let stored = Stored { offset, metadata, leader_epoch };
-                committed.insert(TopicPartition::new(row.topic, row.partition), stored);
-            }
+            Err((code, reason)) if may_pass(code) => return Err(failed((code, reason))),
+            // Such a group has no settings of its own there.
+            Ok(None) | Err(_) => {}
+        }
+        let known = self.member.base().fetch_metadata(None, PATIENCE);
+        let known = known.map_err(|error| asked.error(&error))?;
+        let mut shortest = None;
+        for broker in known.brokers() {
+            let settings = self.admin().broker_configs(broker.id()).map_err(failed)?;
+            let session = session_in(&settings, "group.consumer");
+            shortest = shortest.into_iter().chain(session).min();
         }
         shortest.ok_or_else(|| {
             failed((Code::UnsupportedFeature, "there is no such setting".to_owned()))
@@ -260,4 +255,14 @@ impl Lookup {
     fn asked<'a>(&'a self, doing: &'a str) -> Asked<'a> {
         Asked { doing, servers: &self.servers, waited: PATIENCE }
     }
+}
+
+/// A session counts from the last heartbeat, which may be an interval older than a commit.
+fn session_in(settings: &[Setting], of: &str) -> Option<Duration> {
+    let told = |what: &str| {
+        let (_, value, _) =
+            settings.iter().find(|(name, ..)| *name == format!("{of}.{what}.ms"))?;
+        value.as_ref()?.parse().ok().map(Duration::from_millis)
+    };
+    Some(told("session.timeout")?.saturating_sub(told("heartbeat.interval")?))
 }

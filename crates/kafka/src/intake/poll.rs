@@ -13,6 +13,7 @@ mod group;
 mod identity;
 mod rebalance;
 mod run;
+mod session;
 mod survey;
 mod topic_id;
 mod watch;
@@ -27,12 +28,13 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use self::block::Block;
 use self::absent::Absent;
+use self::block::Block;
 use self::group::Group;
 use self::identity::Identity;
 use self::rebalance::Drain;
 use self::run::Run;
+use self::session::Session;
 use self::survey::Survey;
 use super::events::IntakeEvent;
 use super::lookup::{self, Answer, Question};
@@ -65,6 +67,7 @@ pub(super) fn spawn(
     let poller = Poller {
         servers: config.properties.servers().to_owned(),
         share: Share::new(config.records_max, config.bytes_max, 1),
+        session: Session::new(config.properties.joins_by_epochs(), now),
         run: Run::new(shared.clone()),
         shared: shared.clone(),
         config,
@@ -87,10 +90,10 @@ pub(super) fn spawn(
         group: Group::new(now),
         identity: Identity::new(),
         survey: Survey::new(now),
+        absent: Absent::default(),
         watched: now,
         closing: None,
     };
-        absent: Absent::default(),
     std::thread::Builder::new()
         .name("kafka-intake".to_owned())
         .spawn(move || {
@@ -135,12 +138,13 @@ struct Poller {
     /// What is known of the group beside our own part in it.
     group: Group,
     identity: Identity,
+    session: Session,
     survey: Survey,
+    absent: Absent,
     /// When the watch last looked.
     watched: Instant,
     /// Until when to try to commit what waits.
     closing: Option<Instant>,
-    absent: Absent,
 }
 
 /// What a client's queue said, kept until its event is over: its answer needs the client itself.
@@ -306,6 +310,7 @@ impl Poller {
                 self.tell_out_of_range();
             }
             Command::Answer(Answer::Survey(seen)) => self.surveyed(seen),
+            Command::Answer(Answer::Session(session)) => self.session_known(session),
             Command::Answer(Answer::Members(members)) => self.members_known(members),
             Command::Answer(Answer::Probe(answer)) => {
                 if answer.is_err() {

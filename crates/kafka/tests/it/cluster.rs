@@ -121,6 +121,14 @@ impl Broker {
     }
 }
 
+/// Kafka's own command line, which changes settings.
+pub(crate) fn configure(what: &[&str], how: &[&str]) {
+    let mut command = Command::new(script());
+    command.args(["tool", "kafka.admin.ConfigCommand", "--bootstrap-server", servers()]);
+    let done = command.args(what).args(how).output().expect("the script can be run");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka")
 }
@@ -186,14 +194,6 @@ pub(crate) fn fill(topic: &str, partition: i32, values: std::ops::Range<i64>) {
     producer.flush(PATIENCE).expect("all is acknowledged");
 }
 
-pub(crate) fn put(producer: &Producer, topic: &str, partition: i32, value: &[u8]) {
-    let record = Send {
-        topic,
-        partition: Some(partition),
-        key: None,
-        value: Some(value),
-        headers: &[],
-        timestamp_ms: None,
 /// One record with a key, in a topic of one partition, as soon as it is there.
 pub(crate) fn put_keyed(topic: &str, key: &str, value: &[u8]) {
     let producer = producer(servers());
@@ -212,6 +212,14 @@ pub(crate) fn put_keyed(topic: &str, key: &str, value: &[u8]) {
     producer.flush(PATIENCE).expect("it is acknowledged");
 }
 
+pub(crate) fn put(producer: &Producer, topic: &str, partition: i32, value: &[u8]) {
+    let record = Send {
+        topic,
+        partition: Some(partition),
+        key: None,
+        value: Some(value),
+        headers: &[],
+        timestamp_ms: None,
     };
     let mut delivery: Delivery = Box::new(|result| {
         result.expect("delivered");

@@ -167,6 +167,9 @@ impl Member<'_> {
             IntakeEvent::Committed { .. }
             | IntakeEvent::Reachable
             | IntakeEvent::Available { .. }
+            | IntakeEvent::StartsKnown
+            | IntakeEvent::Session(_)
+            | IntakeEvent::SessionUnknown { .. }
             | IntakeEvent::Rebalanced(_)
             | IntakeEvent::Foreign(_)
             | IntakeEvent::Members(_) => {}

@@ -135,6 +135,7 @@ impl Poller {
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);
+            slot.no_start = None;
             slot.topic_id = topic_id.clone();
             let read = self.reads.get(&ends.partition.topic);
             slot.astray = topic_id.is_some() && read.is_some() && topic_id.as_ref() != read;
@@ -159,13 +160,12 @@ impl Poller {
                 queue,
                 stored,
                 start,
-                log_start: ends.log_start,
                 start_lost,
+                log_start: ends.log_start,
                 log_end: ends.log_end,
             })]);
         }
         self.share_out();
-            slot.no_start = None;
         if made_anew {
             match self.renew_fetcher() {
                 Ok(()) => return,
@@ -190,6 +190,11 @@ impl Poller {
         if reason == self.no_starts {
             return;
         }
+        self.no_starts = reason.clone();
+        self.tell([match reason {
+            Some(reason) => IntakeEvent::StartsUnknown { reason },
+            None => IntakeEvent::StartsKnown,
+        }]);
     }
 
     fn share_out(&mut self) {
@@ -215,7 +220,7 @@ impl Poller {
             if revoked.iter().any(ours) {
                 self.tell_lost(cause, &revoked, true);
             }
-            self.lose(revoked, LossCause::Session);
+            self.lose(revoked, why);
             self.let_go(&list);
             return;
         }
@@ -226,11 +231,6 @@ impl Poller {
             let Some(slot) = self.slots.of(partition) else { continue };
             if slot.is_fetched() {
                 fetched.push(partition.clone());
-        self.no_starts = reason.clone();
-        self.tell([match reason {
-            Some(reason) => IntakeEvent::StartsUnknown { reason },
-            None => IntakeEvent::StartsKnown,
-        }]);
             }
             if slot.is_announced() {
                 announced.push(partition.clone());
@@ -240,12 +240,19 @@ impl Poller {
                 slot.phase = Phase::Released;
             }
         }
+        self.tell_starts();
         self.stop_fetching(&fetched);
         if !announced.is_empty() {
             self.tell([IntakeEvent::Revoked(announced)]);
         }
         let deadline = Instant::now() + self.config.drain;
         self.drains.push(Drain { list, partitions: revoked, deadline });
+    }
+
+    /// Whether the group has given these away. librdkafka takes it so as well where the member no
+    /// longer wants their topic; then they are ours until they are let go.
+    fn is_lost(&self, partitions: &[TopicPartition]) -> bool {
+        self.member.base().assignment_lost() && !self.has_given_up(partitions)
     }
 
     /// Agrees to those revocations that have nothing left to wait for.
@@ -269,7 +276,6 @@ impl Poller {
             let released = drain.partitions.iter().all(|partition| {
                 self.slots.of(partition).is_none_or(|slot| slot.phase == Phase::Released)
             });
-        self.tell_starts();
             let committed =
                 drain.partitions.iter().all(|partition| !self.commits.concerns(partition));
             if released && (committed || now >= drain.deadline + LAST_COMMIT) {
@@ -278,12 +284,6 @@ impl Poller {
             } else {
                 self.drains.push(drain);
             }
-    /// Whether the group has given these away. librdkafka takes it so as well where the member no
-    /// longer wants their topic; then they are ours until they are let go.
-    fn is_lost(&self, partitions: &[TopicPartition]) -> bool {
-        self.member.base().assignment_lost() && !self.has_given_up(partitions)
-    }
-
         }
     }
 
@@ -316,6 +316,7 @@ impl Poller {
                 self.refuse(partition.clone(), offset);
             }
         }
+        self.tell_starts();
         self.share_out();
     }
 
@@ -346,7 +347,6 @@ impl Poller {
         if refusal != Some(Refusal::Unreleased) || !all.is_empty() {
             self.tell_lost(RebalanceCause::Fenced, &all, false);
         }
-        self.tell_starts();
         self.lose(all, LossCause::Session);
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
