@@ -119,7 +119,7 @@ fn a_topic_made_anew_with_fewer_partitions_is_read_and_the_others_are_given_up_o
         let mut had: BTreeSet<i32> = BTreeSet::new();
         for event in &worker.events {
             if let IntakeEvent::Rebalanced(Rebalance { lost, gained, .. }) = event {
-                lost.iter().for_each(|lost| drop(had.remove(&lost.partition)));
+                had.retain(|had| lost.iter().all(|lost| lost.partition != *had));
                 had.extend(gained.iter().map(|gained| gained.partition));
             }
         }
