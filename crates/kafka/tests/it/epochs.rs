@@ -38,7 +38,7 @@ fn members_without_an_instance_id_share_and_hand_over_what_is_drained() {
     let gone = moving[0].partition;
     first.commit(gone, 70, "drained");
     first.until_committed(gone, 70);
-    second.step(std::time::Duration::from_millis(300));
+    second.step(Duration::from_millis(300));
     assert!(second.owned.is_empty(), "handed over before it was drained");
     for partition in &moving {
         first.intake.release(partition.clone());
