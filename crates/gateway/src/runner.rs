@@ -13,7 +13,7 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Fellow, Intake, IntakeEvent, LossCause, PartitionQueue,
+    Assigned, Commit, Fellow, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
     Record as KafkaRecord, TopicPartition,
 };
 use forebay_push::{Connections, Origin};
@@ -80,6 +80,8 @@ pub(crate) struct Runner {
     rebalances: RefCell<Rebalances>,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
+    /// How long the broker takes a silent member for alive, where it has the say and told.
+    session: Cell<Option<Duration>>,
     /// Where it is told who is in the group.
     fellows: watch::Sender<Option<Arc<[Fellow]>>>,
     rate: Cell<Rate>,
@@ -104,6 +106,8 @@ struct Seated {
     wanted: Option<Wanted>,
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
+    /// Why the last commit failed, until one does not.
+    commit_fails: Option<String>,
     origin: Option<(Tenure, Rc<Origin>)>,
     /// The keys that are parked, by the last commit that was wanted.
     parked: Vec<forebay_core::ParkedKey>,
@@ -170,6 +174,7 @@ pub(crate) fn start(
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
+        session: Cell::new(None),
         fellows,
         metadata_limit: Cell::new(commit_metadata::MAX_LEN),
         rate: Cell::default(),
@@ -294,10 +299,7 @@ impl Runner {
                     self.commit_answered(&partition, offset, true);
                 }
                 IntakeEvent::CommitFailed { partition, offset, error, .. } => {
-                    tracing::warn!(
-                        subscription = self.name,
-                        "committing {offset} of {partition}: {error}"
-                    );
+                    self.say_commit_fails(&partition, offset, &error);
                     if error.is_metadata_too_large() {
                         self.say_less();
                     }
@@ -317,7 +319,25 @@ impl Runner {
                     tracing::info!(subscription = self.name, "topic `{topic}` can be read");
                     self.kafka.borrow_mut().available(&topic);
                 }
+                IntakeEvent::StartsUnknown { reason } => {
+                    tracing::warn!(subscription = self.name, "not all is read yet: {reason}");
+                    self.kafka.borrow_mut().starts_unknown(reason);
+                }
+                IntakeEvent::StartsKnown => {
+                    tracing::info!(subscription = self.name, "all starts are known");
+                    self.kafka.borrow_mut().starts_known();
+                }
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
+                IntakeEvent::Session(session) => self.take_session(session),
+                IntakeEvent::SessionUnknown { reason } => {
+                    let session = self.rules().session.as_millis();
+                    tracing::warn!(
+                        subscription = self.name,
+                        "it is not known how long the group's session is, and what it acknowledged is \
+                         believed for {session} ms; where that is too long, a process that was frozen may \
+                         go on for too long: {reason}"
+                    );
+                }
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
                 IntakeEvent::Members(fellows) => {
                     self.fellows.send_replace(Some(fellows.into()));
@@ -369,7 +389,11 @@ impl Runner {
             assigned.log_start,
             assigned.log_end
         );
-        let hold = assigned.start.is_none().then_some(Hold::NoOffset);
+        let held = assigned.start.is_none();
+        let hold = held.then_some(match assigned.start_lost {
+            Some(reason) => Hold::StartLost { reason },
+            None => Hold::NoOffset,
+        });
         if let Some(hold) = &hold {
             tracing::error!(
                 subscription = self.name,
@@ -382,6 +406,7 @@ impl Runner {
             topic_id: assigned.topic_id,
             wanted: None,
             committing: None,
+            commit_fails: None,
             origin: None,
             parked: Vec::new(),
             hold,
@@ -443,13 +468,15 @@ impl Runner {
     fn is_held_back(&self, id: PartitionId) -> bool {
         let seats = self.seats.borrow();
         let seated = seats[id.0 as usize].assigned.as_ref();
-        seated.is_some_and(|seated| seated.hold == Some(Hold::NoOffset))
+        let hold = seated.and_then(|seated| seated.hold.as_ref());
+        matches!(hold, Some(Hold::NoOffset | Hold::StartLost { .. }))
     }
 
     fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
         let why = match why {
             LossCause::Session => "is lost to another member",
             LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
+            LossCause::Gone => "is gone, and its topic has no such partition any more",
         };
         for partition in partitions {
             tracing::warn!(subscription = self.name, "{partition} {why}");
@@ -497,6 +524,18 @@ impl Runner {
         self.intake.commit([Commit { partition, offset: point.0, metadata }]);
     }
 
+    /// Says it once for each reason: it is tried again for as long as it fails.
+    fn say_commit_fails(&self, partition: &TopicPartition, offset: i64, error: &KafkaError) {
+        let id = self.seat(partition);
+        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
+            let before = seated.commit_fails.replace(error.reason().to_owned());
+            if before.as_deref() == Some(error.reason()) {
+                return;
+            }
+        }
+        tracing::warn!(subscription = self.name, "committing {offset} of {partition}: {error}");
+    }
+
     fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
         let id = self.seat(partition);
         let mut seats = self.seats.borrow_mut();
@@ -504,6 +543,9 @@ impl Runner {
         let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
             return;
         };
+        if acknowledged {
+            seated.commit_fails = None;
+        }
         drop(seats);
         self.handle(if acknowledged {
             Input::Committed { partition: id, tenure, point }

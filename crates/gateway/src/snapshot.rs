@@ -77,7 +77,7 @@ pub enum KafkaState {
     Unreachable {
         reason: String,
     },
-    /// The topic does not exist or may not be read.
+    /// A topic does not exist or may not be read, or partitions have no start yet.
     Unavailable {
         reason: String,
     },
@@ -122,6 +122,8 @@ pub struct PartitionSnapshot {
 pub enum Hold {
     /// No offset is committed, and `start = "none"`.
     NoOffset,
+    /// No offset is committed, and what was kept of where the group began can't be read.
+    StartLost { reason: String },
     /// The next offset is not in the log any more.
     OutOfRange { offset: i64, log_start: i64, log_end: i64 },
 }
@@ -231,6 +233,11 @@ impl std::fmt::Display for Hold {
             Self::NoOffset => f.write_str(
                 "no offset is committed and start is \"none\": `forebay subscriptions seek` says where \
                  to begin",
+            ),
+            Self::StartLost { reason } => write!(
+                f,
+                "no offset is committed, and where the group began is lost: {reason}; `forebay \
+                 subscriptions seek` says where to begin"
             ),
             Self::OutOfRange { offset, log_start, log_end }
                 if (log_start..=log_end).contains(&offset) =>

@@ -5,8 +5,8 @@
 //! - Value: JSON, `{"v":1,"topic_id":…,"at_ms":…,"offsets":{"0":17,…}}`; the topic's id as Kafka
 //!   prints it, or null from brokers that have none (before 2.8).
 //!
-//! The first record of a group and topic in the log is the one that holds, whatever it says: one
-//! that can't be read tells that the group has met the topic, and names no offset.
+//! The first record of a group and topic in the log is the one that holds, whatever it says: of one
+//! that can't be read, nobody knows where it has the group begin.
 
 use std::collections::BTreeMap;
 

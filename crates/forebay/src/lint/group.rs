@@ -24,6 +24,16 @@ pub(super) const RULES: &[Rule] = &[
         find: session_refused,
     },
     Rule {
+        name: "brokers-session-too-short",
+        severity: Severity::Warning,
+        cluster: true,
+        when: "`group.protocol = \"consumer\"` (KIP-848) where the brokers' \
+               group.consumer.session.timeout.ms is below 10 s",
+        advice: "raise it (45000 is Kafka's default), or the group's own consumer.session.timeout.ms: \
+                 a restart of the gateway that takes longer moves its partitions to others",
+        find: brokers_session_too_short,
+    },
+    Rule {
         name: "foreign-member",
         severity: Severity::Error,
         cluster: true,
@@ -82,6 +92,17 @@ fn session_refused(seen: &Seen<'_>) -> Vec<Hit> {
         Hit::key("session.timeout.ms", what)
     };
     (!(least..=most).contains(&session)).then(hit).into_iter().collect()
+}
+
+fn brokers_session_too_short(seen: &Seen<'_>) -> Vec<Hit> {
+    if seen.text("group.protocol") != Some("consumer") {
+        return Vec::new();
+    }
+    let session = seen.facts().number("group.consumer.session.timeout.ms");
+    let short = session.filter(|session| *session < 10_000);
+    let hit =
+        |session| Hit::key("group.protocol", format!("brokers have a session of {session} ms"));
+    short.map(hit).into_iter().collect()
 }
 
 /// Gateways are static members, named after their process and the subscription.

@@ -4,6 +4,7 @@
 //! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
 
 mod abuse;
+mod anew;
 mod commands;
 mod control;
 mod crash;

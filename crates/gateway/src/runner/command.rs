@@ -2,9 +2,10 @@
 //! place from which partitions are read.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use forebay_core::{
-    CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Tenure,
+    CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Rules, Tenure,
 };
 use forebay_kafka::TopicPartition;
 use forebay_push::Connections;
@@ -19,7 +20,7 @@ impl Runner {
     pub(super) fn change(&self, plan: Plan) -> Result<(), ChangeError> {
         refuse(&self.plan.borrow(), &plan)?;
         let (endpoints, discovery) = (plan.endpoints.clone(), plan.discovery);
-        let (rules, limits) = (plan.rules.clone(), plan.limits.clone());
+        let limits = plan.limits.clone();
         let before = self.plan.replace(plan);
         if before.limits != limits {
             // Deliveries that are out keep the connections that they have.
@@ -28,13 +29,31 @@ impl Runner {
                 *connections = Rc::new(Connections::new(endpoint, limits.clone()));
             }
         }
-        self.handle(Input::Rules(rules));
+        self.handle(Input::Rules(self.rules()));
         if before.endpoints != endpoints || before.discovery != discovery {
             self.names.relist(&endpoints, discovery);
             self.set_endpoints(self.names.endpoints());
         }
         tracing::info!(subscription = self.name, "the configuration has changed");
         Ok(())
+    }
+
+    /// The plan's rules, and what the broker has the say about.
+    pub(super) fn rules(&self) -> Rules {
+        let rules = self.plan.borrow().rules.clone();
+        let session = self.session.get().unwrap_or(rules.session);
+        Rules { session, ..rules }
+    }
+
+    /// The broker says how long it takes a silent member for alive.
+    pub(super) fn take_session(&self, session: Duration) {
+        self.session.set(Some(session));
+        self.handle(Input::Rules(self.rules()));
+        let session = session.as_millis();
+        tracing::info!(
+            subscription = self.name,
+            "what the group acknowledged is believed for {session} ms: its session less a heartbeat"
+        );
     }
 
     pub(super) fn operate(&self, order: &Order) -> Result<(), OperatorError> {

@@ -81,6 +81,10 @@ pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
         on_reject: give_up(rng, from.dead_letters),
         evidence_wait: evidence_wait(rng),
         ejects: rng.odds(500),
+        session: match from.session < NO_SESSION {
+            true => shorter(rng, from.session).max(Duration::from_millis(500)),
+            false => NO_SESSION,
+        },
         ..from.clone()
     }
 }

@@ -37,22 +37,22 @@ impl Stranger {
 }
 
 /// A group whose processes know each other by name.
-struct Group<'a> {
-    directory: &'a Path,
-    kafka: &'a Kafka,
-    topic: &'static str,
-    url: String,
+pub(super) struct Group<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) kafka: &'a Kafka,
+    pub(super) topic: &'static str,
+    pub(super) url: String,
     /// Of `[kafka]`, and of the subscription.
-    protocol: &'static str,
-    more: &'static str,
+    pub(super) protocol: &'static str,
+    pub(super) more: &'static str,
 }
 
 /// What is lost and gained is known soon.
-const CLASSIC: &str = "\"heartbeat.interval.ms\" = 200";
+pub(super) const CLASSIC: &str = "\"heartbeat.interval.ms\" = 200";
 
 impl Group<'_> {
     /// `control`: more lines about its control API.
-    fn start(&self, instance: &str, control: &str) -> Forebay {
+    pub(super) fn start(&self, instance: &str, control: &str) -> Forebay {
         let directory = self.directory.join(instance);
         std::fs::create_dir_all(&directory).unwrap();
         let text = format!(
@@ -76,7 +76,7 @@ impl Group<'_> {
     }
 
     /// What a process shows of itself.
-    fn own(&self, gateway: &Forebay) -> Value {
+    pub(super) fn own(&self, gateway: &Forebay) -> Value {
         let (status, body) = gateway.get(&self.path("?scope=process"));
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
@@ -104,7 +104,12 @@ impl Group<'_> {
     }
 
     /// Waits until a process shows `partitions` of them, and all `processes`, each answering.
-    fn await_whole(&self, gateway: &Forebay, partitions: usize, processes: usize) -> Value {
+    pub(super) fn await_whole(
+        &self,
+        gateway: &Forebay,
+        partitions: usize,
+        processes: usize,
+    ) -> Value {
         eventually("the whole group answers", || {
             let shown = self.shown(gateway);
             let all = list(&shown, "processes");
@@ -115,7 +120,7 @@ impl Group<'_> {
     }
 }
 
-fn list<'a>(shown: &'a Value, name: &str) -> &'a [Value] {
+pub(super) fn list<'a>(shown: &'a Value, name: &str) -> &'a [Value] {
     shown[name].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -127,7 +132,7 @@ fn owners(shown: &Value) -> Vec<(i64, String)> {
     list(shown, "partitions").iter().map(row).collect()
 }
 
-const NAMES: [&str; 3] = ["host-a", "host-b", "host-c"];
+pub(super) const NAMES: [&str; 3] = ["host-a", "host-b", "host-c"];
 
 #[test]
 fn any_of_three_answers_for_the_group_and_passes_commands_on() {
