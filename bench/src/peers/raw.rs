@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use forebay_core::{Answer, Verdict};
-use forebay_push::{Connections, DoesNotFit, Endpoint, Limits, Record};
+use forebay_push::{Connections, DoesNotFit, Endpoint, Limits, Record, Tls};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
@@ -75,7 +75,7 @@ pub(crate) fn drive(
 ) -> anyhow::Result<()> {
     let endpoint = Endpoint::parse(&format!("http://{to}/records"), "v1")?;
     let limits = Limits { max_resting: in_flight, ..Limits::default() };
-    let connections = Rc::new(Connections::new(endpoint, limits));
+    let connections = Rc::new(Connections::new(endpoint, limits, Tls::default()));
     let workload = Rc::new(Workload::new(keys));
     let counts = Rc::new(Counts::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

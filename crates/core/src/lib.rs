@@ -50,7 +50,7 @@ pub use subscription::{
     Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
 };
 pub use time::Instant;
-pub use verdict::{Answer, TargetFault, UnknownCause, Verdict};
+pub use verdict::{Answer, TargetFault, TlsFault, UnknownCause, Verdict};
 pub use view::{
     Blocked, BlockedState, Counts, EndpointState, EndpointView, HoldView, PartitionStage,
     PartitionView, View,

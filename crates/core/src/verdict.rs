@@ -56,9 +56,24 @@ pub enum TargetFault {
     /// well, and at work on what it was sent before.
     Connect,
     /// The TLS handshake failed.
-    Tls,
+    Tls(TlsFault),
     /// A status that no working consumer service gives (401, 403, 405, redirects, 501 …).
     Status,
+}
+
+/// What a TLS handshake failed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// Nobody who is trusted has signed the service's certificate.
+    Authority,
+    /// The service's certificate is over, or has not begun.
+    Expired,
+    /// The service's certificate is for another name.
+    Name,
+    /// The service does not take our certificate, or wants one.
+    Client,
+    /// Anything else: no TLS is spoken there, or no version or cipher in common.
+    Handshake,
 }
 
 /// Why it can't be known what the service did.

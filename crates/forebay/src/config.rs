@@ -4,7 +4,7 @@
 //! what to do. Every option is documented in `config/reference.rs`, which makes the reference page.
 //! Secrets are resolved from the environment or a file and never printed again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -53,7 +53,7 @@ pub(crate) struct Kafka {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Broker {
     pub(crate) listen: String,
-    pub(crate) data: std::path::PathBuf,
+    pub(crate) data: PathBuf,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -215,6 +215,22 @@ pub(crate) struct Target {
     pub(crate) max_header_bytes: Spanned<Size>,
     #[serde(default = "defaults::max_value_bytes")]
     pub(crate) max_value_bytes: Size,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Spanned<Tls>>,
+}
+
+/// Whom an `https://` target is trusted by, and what it is shown of us.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<Spanned<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<Spanned<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Spanned<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_name: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -2,7 +2,7 @@
 
 use forebay_core::Rules;
 use forebay_kafka::{IntakeConfig, Properties};
-use forebay_push::{Endpoint, Limits};
+use forebay_push::{Endpoint, Limits, Tls};
 use forebay_wire::dead_letter::ForeignNames;
 
 /// One subscription, ready to run.
@@ -14,6 +14,8 @@ pub struct Plan {
     pub endpoints: Vec<Endpoint>,
     pub discovery: Discovery,
     pub limits: Limits,
+    /// For those of the endpoints that want it.
+    pub tls: Tls,
     /// Bytes; a record whose value is larger is not sent, and holds its key.
     pub max_value_bytes: usize,
     /// Where dead letters go, if there are any.

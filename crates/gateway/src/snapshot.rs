@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage, TargetFault};
+use forebay_core::{Cap, CapTimes, Counts, EndpointState, PartitionStage, TargetFault, TlsFault};
 use forebay_kafka::TopicPartition;
 
 use crate::rebalances::RebalanceCounts;
@@ -207,7 +207,13 @@ pub const fn fault_words(fault: TargetFault) -> &'static str {
         TargetFault::Name => "its name does not resolve",
         TargetFault::Refused => "nothing listens there",
         TargetFault::Connect => "it can't be connected to",
-        TargetFault::Tls => "its TLS handshake fails",
+        TargetFault::Tls(TlsFault::Authority) => {
+            "no authority that is trusted here signed its certificate"
+        }
+        TargetFault::Tls(TlsFault::Expired) => "its certificate has expired, or has not begun",
+        TargetFault::Tls(TlsFault::Name) => "its certificate is for another name",
+        TargetFault::Tls(TlsFault::Client) => "it does not take our certificate, or wants one",
+        TargetFault::Tls(TlsFault::Handshake) => "its TLS handshake fails",
         TargetFault::Status => "it gives an answer that no consumer service gives",
     }
 }

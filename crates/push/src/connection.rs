@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use forebay_core::{Answer, TargetFault, UnknownCause, Verdict};
+use forebay_core::{Answer, TargetFault, TlsFault, UnknownCause, Verdict};
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::{Body as _, Incoming};
@@ -28,6 +28,8 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::socket::{Socket, Wire};
+use crate::stream::Stream;
+use crate::tls::{self, Tls};
 use crate::verdict::{self, REASON_BYTES};
 use crate::{Endpoint, Request};
 
@@ -43,7 +45,7 @@ const MAX_ADDRESSES: usize = 16;
 /// After this long without an exchange the kernel is asked whether the peer has hung up.
 const PROBE_AFTER: Duration = Duration::from_millis(1);
 
-type Driver = http1::Connection<TokioIo<Socket>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 
 /// An open connection. Dropping it, or an exchange on it, closes it.
 #[derive(Debug)]
@@ -80,6 +82,8 @@ pub enum OpenError {
     NoAddress { endpoint: String },
     #[error("{endpoint}: no connection: {source}")]
     Connect { endpoint: String, source: io::Error },
+    #[error("{endpoint}: {reason}")]
+    Tls { endpoint: String, fault: TlsFault, reason: String },
     #[error("{endpoint}: no connection in time")]
     Deadline { endpoint: String },
 }
@@ -92,6 +96,7 @@ impl OpenError {
             Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 TargetFault::Refused
             }
+            Self::Tls { fault, .. } => TargetFault::Tls(*fault),
             Self::Connect { .. } | Self::Deadline { .. } => TargetFault::Connect,
         }
     }
@@ -99,7 +104,7 @@ impl OpenError {
 
 impl From<OpenError> for Answer {
     fn from(error: OpenError) -> Self {
-        fault(error.fault(), error.to_string())
+        at_fault(error.fault(), error.to_string())
     }
 }
 
@@ -107,26 +112,47 @@ impl From<OpenError> for Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exchange {
     Answer(Answer),
-    /// The connection was lost, and not a byte of the request was handed to the kernel.
+    /// The connection was lost, and not a byte of the request was handed to the kernel; or the
+    /// service broke off its TLS handshake, in which it reads none.
     NotSent {
+        fault: TargetFault,
         reason: Box<str>,
     },
 }
 
 impl Connection {
-    /// Resolves the endpoint's name and connects to the first of its addresses that takes it.
-    pub async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, OpenError> {
+    /// Resolves the endpoint's name, connects to the first of its addresses that takes it, and
+    /// secures that where the endpoint wants it.
+    pub async fn open(
+        endpoint: &Endpoint,
+        tls: &Tls,
+        deadline: Instant,
+    ) -> Result<Self, OpenError> {
         let stream = connect(endpoint, deadline).await?;
-        Self::over(stream, deadline).await.map_err(|source| {
-            let endpoint = endpoint.to_string();
-            OpenError::Connect { endpoint, source }
-        })
+        let fails = |source| OpenError::Connect { endpoint: endpoint.to_string(), source };
+        stream.set_nodelay(true).map_err(fails)?;
+        let wire = Rc::new(Wire::default());
+        let socket = Socket::new(stream, Rc::clone(&wire), endpoint.is_secure());
+        let stream =
+            match endpoint.certified() {
+                None => Stream::Plain(socket),
+                Some(certified) => {
+                    wire.begin(false, MAX_RESPONSE);
+                    // Apart, so that no delivery slot keeps room for a handshake.
+                    let handshake = Box::pin(tls.secure(socket, certified));
+                    let secured = timeout_at(deadline, handshake).await;
+                    let secured = secured.unwrap_or_else(|_| Err(tls::Refused::silent()));
+                    let secured = secured.map_err(|tls::Refused { fault, reason }| {
+                        OpenError::Tls { endpoint: endpoint.to_string(), fault, reason }
+                    })?;
+                    Stream::Tls(Box::new(secured))
+                }
+            };
+        Self::over(stream, wire, deadline).await.map_err(fails)
     }
 
-    async fn over(stream: TcpStream, deadline: Instant) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let wire = Rc::new(Wire::default());
-        let io = TokioIo::new(Socket::new(stream, Rc::clone(&wire)));
+    async fn over(stream: Stream, wire: Rc<Wire>, deadline: Instant) -> io::Result<Self> {
+        let io = TokioIo::new(stream);
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MAX_RESPONSE_HEADERS)
             .max_buf_size(MAX_RESPONSE_HEADERS)
@@ -153,7 +179,8 @@ impl Connection {
     /// Dropping the future closes the connection: the service may then still process the request.
     pub async fn exchange(&mut self, request: Request, deadline: Instant) -> Exchange {
         if !self.is_usable() {
-            return Exchange::NotSent { reason: "the connection is closed".into() };
+            let reason = "the connection is closed".into();
+            return Exchange::NotSent { fault: TargetFault::Connect, reason };
         }
         let now = Instant::now();
         if now >= deadline {
@@ -176,7 +203,8 @@ impl Connection {
             }
             Err(lost) => {
                 driving.end();
-                let exchange = lost.judge(self.wire.sent());
+                let unheard = self.exchanges == 1 && !driving.heard;
+                let exchange = lost.judge(self.wire.sent(), unheard);
                 self.lost_unheard = !driving.heard && is_lost(&exchange);
                 exchange
             }
@@ -370,11 +398,17 @@ enum Lost {
 }
 
 impl Lost {
-    fn judge(self, sent: bool) -> Exchange {
+    /// `unheard`: the service has not said a word of HTTP on this connection.
+    fn judge(self, sent: bool, unheard: bool) -> Exchange {
         let (cause, reason) = match self {
             Self::Deadline => (UnknownCause::Deadline, "no answer in time".to_owned()),
+            Self::Http(error) if unheard && let Some(refused) = refused(&error) => {
+                let fault = TargetFault::Tls(refused.fault);
+                return Exchange::NotSent { fault, reason: refused.reason.into() };
+            }
             Self::Http(error) if !sent => {
-                return Exchange::NotSent { reason: describe(&error).into() };
+                let reason = describe(&error).into();
+                return Exchange::NotSent { fault: TargetFault::Connect, reason };
             }
             Self::Http(error) if is_unreadable(&error) => {
                 (UnknownCause::Unreadable, describe(&error))
@@ -384,6 +418,18 @@ impl Lost {
         let verdict = Verdict::Unknown(cause);
         Exchange::Answer(Answer { verdict, status: None, reason: Some(reason.into()) })
     }
+}
+
+/// Whether the service broke off because of our certificate.
+fn refused(error: &hyper::Error) -> Option<tls::Refused> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref().and_then(tls::Refused::late) {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn is_lost(exchange: &Exchange) -> bool {
@@ -414,7 +460,7 @@ pub(crate) fn too_late() -> Answer {
     Answer { verdict, status: None, reason }
 }
 
-pub(crate) fn fault(fault: TargetFault, reason: String) -> Answer {
+pub(crate) fn at_fault(fault: TargetFault, reason: String) -> Answer {
     let verdict = Verdict::TargetFault(fault);
     Answer { verdict, status: None, reason: Some(reason.into()) }
 }

@@ -12,9 +12,11 @@ use forebay_core::{Answer, TargetFault};
 use tokio::time::Instant;
 
 use crate::age::Ages;
-use crate::connection::{fault, too_late};
+use crate::connection::{at_fault, too_late};
 use crate::reuse::{Loss, Reuse};
-use crate::{Connection, DoesNotFit, Endpoint, Exchange, OpenError, Origin, Record, RequestWriter};
+use crate::{
+    Connection, DoesNotFit, Endpoint, Exchange, OpenError, Origin, Record, RequestWriter, Tls,
+};
 
 /// Bounds on connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl Default for Limits {
 pub struct Connections {
     endpoint: Endpoint,
     limits: Limits,
+    tls: Tls,
     writer: RefCell<RequestWriter>,
     /// The last used at the back.
     resting: RefCell<VecDeque<Connection>>,
@@ -61,11 +64,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub fn new(endpoint: Endpoint, limits: Limits) -> Self {
+    /// `tls` is for endpoints that want it.
+    pub fn new(endpoint: Endpoint, limits: Limits, tls: Tls) -> Self {
         let writer = RefCell::new(RequestWriter::new(limits.max_header_bytes));
         let ages = Ages::new(limits.max_age);
         let (resting, reuse) = (RefCell::default(), RefCell::default());
-        Self { endpoint, limits, writer, resting, reuse, ages }
+        Self { endpoint, limits, tls, writer, resting, reuse, ages }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -121,8 +125,8 @@ impl Connections {
                 self.put(connection);
                 Ok(answer)
             }
-            Exchange::NotSent { reason } => {
-                Ok(fault(TargetFault::Connect, format!("{}: {reason}", self.endpoint)))
+            Exchange::NotSent { fault, reason } => {
+                Ok(at_fault(fault, format!("{}: {reason}", self.endpoint)))
             }
         }
     }
@@ -140,7 +144,7 @@ impl Connections {
     }
 
     async fn open(&self, deadline: Instant) -> Result<Connection, OpenError> {
-        let mut connection = Connection::open(&self.endpoint, deadline).await?;
+        let mut connection = Connection::open(&self.endpoint, &self.tls, deadline).await?;
         if let Some(age) = self.ages.draw() {
             connection.retire_at(connection.opened() + age);
         }

@@ -8,12 +8,11 @@ use std::net::IpAddr;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
+use rustls::pki_types::ServerName;
 
 use crate::contract::visible;
 
-/// One address of a revision: `http://host[:port][/path][?query]`.
-///
-/// Two endpoints share connections only where host and port are the same.
+/// One address of a revision: `http[s]://host[:port][/path][?query]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub(crate) uri: Uri,
@@ -21,6 +20,8 @@ pub struct Endpoint {
     pub(crate) revision: HeaderValue,
     name: Box<str>,
     port: u16,
+    /// Whom its certificate is to be for; none where no TLS is spoken.
+    certified: Option<ServerName<'static>>,
 }
 
 /// Why a URL can't be delivered to.
@@ -30,11 +31,9 @@ pub enum EndpointError {
     Malformed { url: String, reason: String },
     #[error("{url:?} has no host; write http://host:port/path")]
     NoHost { url: String },
-    #[error(
-        "{url:?} asks for TLS, which deliveries do not speak yet; use http:// or a proxy that adds TLS"
-    )]
-    Tls { url: String },
-    #[error("{url:?} has the scheme {scheme:?}; only http is delivered to")]
+    #[error("no certificate can be for {host:?}; write the service's name as DNS has it")]
+    Uncertifiable { host: String },
+    #[error("{url:?} has the scheme {scheme:?}; only http and https are delivered to")]
     Scheme { url: String, scheme: String },
     #[error(
         "a URL of {host:?} carries a user name or password, which would be shown in logs; leave it out"
@@ -56,17 +55,17 @@ impl Endpoint {
         let uri: Uri = url.parse().map_err(|error: hyper::http::uri::InvalidUri| {
             EndpointError::Malformed { url: owned(), reason: error.to_string() }
         })?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(EndpointError::Tls { url: owned() }),
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             Some(scheme) => {
                 return Err(EndpointError::Scheme { url: owned(), scheme: scheme.to_owned() });
             }
             None => {
-                let reason = "it does not start with http://".to_owned();
+                let reason = "it does not start with http:// or https://".to_owned();
                 return Err(EndpointError::Malformed { url: owned(), reason });
             }
-        }
+        };
         let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty())
         else {
             return Err(EndpointError::NoHost { url: owned() });
@@ -77,6 +76,7 @@ impl Endpoint {
         // What the parser takes for no port at all: `host:`, or a number out of range.
         let written = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
         let port = match (written, authority.port_u16()) {
+            ("", None) if secure => 443,
             ("", None) => 80,
             (_, Some(port @ 1..)) => port,
             _ => return Err(EndpointError::Port { url: owned() }),
@@ -84,12 +84,25 @@ impl Endpoint {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| {
             EndpointError::Malformed { url: owned(), reason: error.to_string() }
         })?;
-        let name = authority.host().trim_start_matches('[').trim_end_matches(']').into();
+        let name: Box<str> = authority.host().trim_start_matches('[').trim_end_matches(']').into();
+        let certified = match ServerName::try_from(String::from(name.clone())) {
+            _ if !secure => None,
+            Ok(certified) => Some(certified),
+            Err(_) => return Err(EndpointError::Uncertifiable { host: name.into() }),
+        };
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        Ok(Self { uri: path.into(), host, revision: visible(revision.as_bytes()), name, port })
+        Ok(Self {
+            uri: path.into(),
+            host,
+            revision: visible(revision.as_bytes()),
+            name,
+            port,
+            certified,
+        })
     }
 
-    /// The same at this one of its name's addresses; `host` stays as it was written.
+    /// The same at this one of its name's addresses; `host` stays as it was written, and so does
+    /// whom its certificate is to be for.
     #[must_use]
     pub fn at(&self, address: IpAddr) -> Self {
         Self { name: address.to_string().into(), ..self.clone() }
@@ -106,13 +119,23 @@ impl Endpoint {
 
     /// The whole address again.
     pub fn url(&self) -> String {
-        format!("http://{self}{}", self.uri)
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        format!("{scheme}://{self}{}", self.uri)
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_secure(&self) -> bool {
+        self.certified.is_some()
     }
 
     /// Bytes of the request line that [`RequestWriter`](crate::RequestWriter) writes for it.
     pub(crate) fn request_line_len(&self) -> usize {
         let path = self.uri.path_and_query().map_or(1, |path| path.as_str().len());
         "POST  HTTP/1.1\r\n".len() + path
+    }
+
+    pub(crate) fn certified(&self) -> Option<&ServerName<'static>> {
+        self.certified.as_ref()
     }
 
     pub(crate) fn address(&self) -> (&str, u16) {
@@ -169,9 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn over_tls_the_port_is_443_and_an_address_is_certified_by_its_name() {
+        let endpoint = Endpoint::parse("https://payments/records", "v1").unwrap();
+        assert_eq!(endpoint.address(), ("payments", 443));
+        let at = endpoint.at("10.0.0.7".parse().unwrap());
+        assert_eq!(at.url(), "https://10.0.0.7:443/records");
+        assert_eq!(at.host, "payments");
+        assert_eq!(at.certified(), Some(&ServerName::try_from("payments").unwrap()));
+        assert!(!Endpoint::parse("http://payments", "v1").unwrap().is_secure());
+    }
+
+    #[test]
     fn what_cannot_be_delivered_to_is_refused_with_its_reason() {
         let refused = |url: &str| Endpoint::parse(url, "v1").unwrap_err();
-        assert!(matches!(refused("https://a/"), EndpointError::Tls { .. }));
+        assert!(matches!(refused("https://-a/"), EndpointError::Uncertifiable { .. }));
         assert!(matches!(refused("ftp://a/"), EndpointError::Scheme { .. }));
         assert!(matches!(refused("a:80/x"), EndpointError::Malformed { .. }));
         assert!(matches!(refused("/records"), EndpointError::Malformed { .. }));

@@ -4,7 +4,7 @@
 //! client skips interim answers and padding for as long as they come.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Wire {
     /// Some byte since the last [`Wire::begin`] may have reached the peer.
     sent: Cell<bool>,
-    /// The next read first asks the kernel whether the peer is still silent.
+    /// Before the next read the kernel is asked whether the peer is still silent.
     probe: Cell<bool>,
     /// Bytes read in all.
     received: Cell<u64>,
@@ -57,11 +57,25 @@ impl Wire {
 pub(crate) struct Socket {
     stream: TcpStream,
     wire: Rc<Wire>,
+    /// TLS lies above: what the peer says unasked may be TLS's own, so TLS is to read it.
+    secured: bool,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, wire: Rc<Wire>) -> Self {
-        Self { stream, wire }
+    pub(crate) fn new(stream: TcpStream, wire: Rc<Wire>, secured: bool) -> Self {
+        Self { stream, wire, secured }
+    }
+
+    /// Reads what the kernel has, if anything. Costs a system call, as below.
+    fn read_at_once(&self, buf: &mut ReadBuf<'_>) -> io::Result<Option<usize>> {
+        match (&*SockRef::from(&self.stream)).read(buf.initialize_unfilled()) {
+            Ok(read) => {
+                buf.advance(read);
+                Ok(Some(read))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Errs unless the peer has said nothing and not hung up. Costs a system call, so it is only
@@ -90,8 +104,17 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.wire.probe.take() {
-            self.expect_silence()?;
+        if self.wire.probe.get() {
+            match self.secured {
+                false => self.expect_silence()?,
+                // All of it: what comes behind TLS's own words is as little asked for.
+                true => {
+                    if let Some(read) = self.read_at_once(buf)? {
+                        return Poll::Ready(self.wire.read(read));
+                    }
+                }
+            }
+            self.wire.probe.set(false);
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use forebay_core::{
-    EndpointId, Guarantee, PartitionId, Past, Planted, Rules, TargetFault, Verdict,
+    EndpointId, Guarantee, PartitionId, Past, Planted, Rules, TargetFault, TlsFault, Verdict,
 };
 
 use crate::agenda::Micros;
@@ -381,7 +381,7 @@ fn mood(rng: &mut Rng) -> Mood {
         0 => Mood::Mute,
         4 => Mood::Drops,
         1 => Mood::Answers(Verdict::BackPressure { after: wait(rng) }),
-        2 => Mood::Answers(Verdict::TargetFault(TargetFault::Tls)),
+        2 => Mood::Answers(Verdict::TargetFault(TargetFault::Tls(TlsFault::Expired))),
         3 => Mood::Answers(Verdict::TargetFault(TargetFault::Status)),
         _ => Mood::Answers(failure(rng)),
     }

@@ -7,6 +7,7 @@
 //! - [`Journal`] remembers what services in this process saw; [`Writer`] and [`Journals`] do the
 //!   same by files, for services that are processes and may be killed.
 //! - [`Proxy`] is a way over TCP that can be cut, slowed or silenced.
+//! - `tls` (a feature) certifies, and speaks TLS in front of a service.
 //! - [`Evidence`] is judged into a [`Verdict`]; [`figures`] reads rates and latencies from it.
 //!
 //! ```
@@ -39,6 +40,8 @@ mod process;
 mod proxy;
 mod script;
 mod service;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use child::Child;
 pub use delivery::{Answered, Arrival, Delivery, Ended, Place, digest};

@@ -9,6 +9,7 @@ use crate::record::{Offset, Past};
 use crate::rules::{Backoff, GiveUp, Guarantee, Order, Takeover};
 use crate::verdict::{TargetFault, UnknownCause, Verdict};
 
+mod contract;
 mod drain;
 mod fault;
 mod lanes;

@@ -48,10 +48,11 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let properties = plan::properties(&config, listen.as_deref().unwrap_or_default())?;
     let servers = properties.servers().to_owned();
     let plans = plan::plans(&config, &properties)?;
+    let listen = listen.unwrap_or_default();
+    let mut reloading = Reloading::new(args.config.clone(), listen, &config, &plans);
     let mut gateway = Gateway::start(plans).await.map_err(Failure::of(Exit::Configuration))?;
     let address = control.address();
     let (reloads, mut wishes) = mpsc::channel(1);
-    let mut reloading = Reloading::new(args.config.clone(), listen.unwrap_or_default(), &config);
     tracing::info!("reading from {servers}; health, metrics and control on http://{address}");
     let advertise = config.control.advertise.as_ref().map(|address| address.get_ref().clone());
     let peers = Peers::new(address, advertise, token.clone());

@@ -84,6 +84,7 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     }
     topic_names(topics, problems);
     endpoints(target, problems);
+    tls(target.get_ref(), problems);
     let target = target.get_ref();
     if target.deadline.get_ref().0.is_zero() {
         problems.push(Problem::at(target.deadline.span(), "a deadline of nothing is always over"));
@@ -242,6 +243,22 @@ fn endpoints(target: &Spanned<Target>, problems: &mut Vec<Problem>) {
             problems.push(Problem::at(url.span(), message));
         }
     }
+}
+
+/// What is said of TLS is of use: it is spoken, and what belongs together is there.
+fn tls(target: &Target, problems: &mut Vec<Problem>) {
+    let Some(tls) = &target.tls else { return };
+    if !target.urls().any(|url| url.get_ref().starts_with("https:")) {
+        let message =
+            "[subscription.target.tls] is for https:// addresses, and the target has none";
+        problems.push(Problem::at(tls.span(), message));
+    }
+    let alone = match (&tls.get_ref().certificate, &tls.get_ref().key) {
+        (Some(certificate), None) => (certificate, "`certificate` needs its `key`"),
+        (None, Some(key)) => (key, "`key` needs its `certificate`"),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    problems.push(Problem::at(alone.0.span(), alone.1));
 }
 
 /// Two subscriptions of one group would take each other's partitions.

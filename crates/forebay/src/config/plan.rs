@@ -1,12 +1,13 @@
 //! From a checked configuration to what the gateway runs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use forebay_core::{Backoff, Guarantee, Planted, Rules, Takeover};
 use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
-use forebay_push::{Endpoint, Limits};
+use forebay_push::{Endpoint, Identity, Limits, Tls, TlsFiles, TlsPart};
 use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::dead_letter;
 
@@ -115,6 +116,7 @@ fn plan(
             max_age: (target.discovery == super::Discovery::Vip).then_some(target.recycle.0),
             ..Limits::default()
         },
+        tls: tls(config, target)?,
         discovery: match target.discovery {
             super::Discovery::List | super::Discovery::Vip => Discovery::Listed,
             super::Discovery::Dns => Discovery::Dns,
@@ -131,6 +133,38 @@ fn plan(
         ),
         park: park.map(|topic| ParkPlan { properties: properties.clone(), topic }),
         max_value_bytes: target.max_value_bytes.0,
+    })
+}
+
+/// Reads what the target's TLS goes by, where some of its addresses want it.
+fn tls(config: &Config, target: &Target) -> Result<Tls, ConfigError> {
+    let Some(said) = target.tls.as_ref().map(toml::Spanned::get_ref) else {
+        let secure = target.urls().find(|url| url.get_ref().starts_with("https:"));
+        return secure.map_or_else(
+            || Ok(Tls::default()),
+            |url| {
+                Tls::load(&TlsFiles::default()).map_err(|error| {
+                    config.source.found(vec![Problem::at(url.span(), error.to_string())])
+                })
+            },
+        );
+    };
+    let path = |path: &Option<toml::Spanned<PathBuf>>| path.as_ref().map(|it| it.get_ref().clone());
+    let span = |path: &Option<toml::Spanned<PathBuf>>| path.as_ref().map(toml::Spanned::span);
+    let identity = path(&said.certificate).zip(path(&said.key));
+    let files = TlsFiles {
+        authorities: path(&said.ca),
+        identity: identity.map(|(certificate, key)| Identity { certificate, key }),
+        server_name: said.server_name.as_ref().map(|name| name.get_ref().clone()),
+    };
+    Tls::load(&files).map_err(|error| {
+        let span = match error.part() {
+            TlsPart::Authorities => span(&said.ca),
+            TlsPart::Certificate => span(&said.certificate),
+            TlsPart::Key => span(&said.key),
+            TlsPart::ServerName => said.server_name.as_ref().map(toml::Spanned::span),
+        };
+        config.source.found(vec![Problem { span, message: error.to_string() }])
     })
 }
 

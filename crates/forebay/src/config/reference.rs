@@ -94,7 +94,11 @@ pub(crate) const OPTIONS: &[Documented] = &[
          `target.grace` have passed. `fast`: nothing is waited for, and a service may see a key at \
          work for two tenures at once; it can tell by `forebay-tenure`.",
     ),
-    option("subscription.target.url", "", "Where records are delivered: one http:// address."),
+    option(
+        "subscription.target.url",
+        "",
+        "Where records are delivered: one http:// or https:// address.",
+    ),
     option(
         "subscription.target.endpoints",
         "[]",
@@ -145,6 +149,29 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "\"16MiB\"",
         "Largest value that is delivered. A record with a larger one is not sent: it is \
          rejected.",
+    ),
+    option(
+        "subscription.target.tls.ca",
+        "the system's authorities",
+        "PEM file of the authorities that sign the certificates of `https://` addresses; no others \
+         are trusted then. The system's are found as OpenSSL finds them, or where `SSL_CERT_FILE` \
+         and `SSL_CERT_DIR` say. All files of this table are read at the start and at each reload.",
+    ),
+    option(
+        "subscription.target.tls.certificate",
+        "none",
+        "PEM file of the certificate that is shown to a service that asks for one, with those that \
+         lead to its authority behind it; needs `key`.",
+    ),
+    option(
+        "subscription.target.tls.key",
+        "none",
+        "PEM file of its private key, without a password.",
+    ),
+    option(
+        "subscription.target.tls.server_name",
+        "the host in the URL",
+        "Whom the service's certificate is to be for, where that is not who the URL names.",
     ),
     option(
         "subscription.retry.attempts",

@@ -43,6 +43,65 @@ fn a_plain_file_gets_the_documented_defaults() {
     assert_eq!(*subscription.hold.records.get_ref(), 20_000);
 }
 
+/// What a file comes to.
+fn planned(text: &str) -> Result<forebay_gateway::Plan, String> {
+    let config = parse(text)?;
+    let words = |error: ConfigError| error.to_string();
+    let properties = plan::properties(&config, "").map_err(words)?;
+    Ok(plan::plans(&config, &properties).map_err(words)?.remove(0))
+}
+
+#[test]
+fn what_runs_by_a_plain_file_is_what_the_contract_says() {
+    use std::time::Duration;
+    let plan = planned(WHOLE).unwrap();
+    let (rules, second) = (plan.rules, Duration::from_secs(1));
+    assert_eq!((rules.deadline, rules.grace, rules.drain), (30 * second, second, 10 * second));
+    assert_eq!((rules.backoff.first, rules.backoff.most), (second / 5, 30 * second));
+    assert_eq!((rules.attempts, rules.evidence_wait), (10, Some(600 * second)));
+    assert_eq!((rules.in_flight, rules.in_flight_max), (256, 4_096));
+    assert_eq!((rules.commit_interval, rules.probe_interval), (second / 10, second));
+    assert_eq!(rules.guarantee, forebay_core::Guarantee::AtLeastOnce);
+    // The rest of 20,000 and 64 MiB is in the intake's queues and in librdkafka, in equal parts.
+    assert_eq!((rules.records_max, plan.intake.records_max), (10_000, 5_000));
+    assert_eq!((rules.bytes_max, plan.intake.bytes_max), (32 << 20, 16 << 20));
+    assert_eq!((plan.max_value_bytes, plan.limits.max_header_bytes), (16 << 20, 8 << 10));
+}
+
+#[test]
+fn what_is_given_up_goes_where_the_file_says_else_to_the_dead_letters_else_nowhere() {
+    use forebay_core::GiveUp;
+    let rules = |more: &str| {
+        let rules = planned(&format!("{WHOLE}\n{more}")).unwrap().rules;
+        (rules.on_exhausted, rules.on_reject)
+    };
+    let letters = "[subscription.dead_letter]\ntopic = \"dead\"\n";
+    let said = "[subscription.retry]\non_exhausted = \"drop\"\non_reject = \"hold\"\n";
+    assert_eq!(rules(""), (GiveUp::Hold, GiveUp::Hold));
+    assert_eq!(rules(letters), (GiveUp::DeadLetter, GiveUp::DeadLetter));
+    assert_eq!(rules(&format!("{letters}{said}")), (GiveUp::Drop, GiveUp::Hold));
+}
+
+#[test]
+fn what_tls_goes_by_is_told_at_its_line_where_it_cannot_be_used() {
+    let tls = |lines: &str| {
+        WHOLE.replace("http:", "https:") + "[subscription.target.tls]\n" + lines + "\n"
+    };
+    let error = planned(&tls("ca = \"no-such-file.pem\"")).err().unwrap();
+    assert!(error.starts_with("forebay.toml:12: cannot read no-such-file.pem"), "{error}");
+    let error = planned(&tls("server_name = \"not a name\"")).err().unwrap();
+    assert!(error.starts_with("forebay.toml:12: \"not a name\" is no name"), "{error}");
+    let error = parse(&tls("certificate = \"c.pem\"")).unwrap_err();
+    assert!(error.contains("forebay.toml:12: `certificate` needs its `key`"), "{error}");
+    let error = parse(&tls("key = \"c.key\"")).unwrap_err();
+    assert!(error.contains("`key` needs its `certificate`"), "{error}");
+    let error = parse(&tls("ca = \"ca.pem\"").replace("https:", "http:")).unwrap_err();
+    assert!(
+        error.contains("forebay.toml:11: [subscription.target.tls] is for https://"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_name_without_quotes_and_a_number_without_unit_are_told_at_their_lines() {
     let error = refused("\"bootstrap.servers\" =", "bootstrap.servers =");
@@ -264,6 +323,9 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         .replace("[kafka]", "[control]\ninstance = \"a\"\nadvertise = \"a:1\"\n[kafka]")
         .replace("name =", "group = \"g\"\nname =")
         .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
+        .replace("http:", "https:")
+        + "[subscription.target.tls]\nca = \"a\"\ncertificate = \"c\"\nkey = \"k\"\n\
+           server_name = \"n\"\n"
         + "[subscription.dead_letter]\ntopic = \"dead\"\nnames = \"spring\"\n"
         + "[subscription.park]\ntopic = \"parked\"\n"
         + "[subscription.retry]\non_exhausted = \"hold\"\non_reject = \"drop\"\n"

@@ -13,6 +13,7 @@ mod deliver;
 mod discovery;
 mod group;
 mod guarantee;
+mod https;
 pub(crate) mod input;
 pub(crate) mod kafka;
 mod load;

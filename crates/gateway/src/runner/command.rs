@@ -1,14 +1,12 @@
 //! What an operator changes in a running subscription: rules, endpoints, records that wait, and the
 //! place from which partitions are read.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use forebay_core::{
     CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Rules, Tenure,
 };
 use forebay_kafka::TopicPartition;
-use forebay_push::Connections;
 
 use super::Runner;
 use crate::clock::Clock;
@@ -20,14 +18,10 @@ impl Runner {
     pub(super) fn change(&self, plan: Plan) -> Result<(), ChangeError> {
         refuse(&self.plan.borrow(), &plan)?;
         let (endpoints, discovery) = (plan.endpoints.clone(), plan.discovery);
-        let limits = plan.limits.clone();
+        let (limits, tls) = (plan.limits.clone(), plan.tls.clone());
         let before = self.plan.replace(plan);
-        if before.limits != limits {
-            // Deliveries that are out keep the connections that they have.
-            for connections in self.endpoints.borrow_mut().iter_mut() {
-                let endpoint = connections.endpoint().clone();
-                *connections = Rc::new(Connections::new(endpoint, limits.clone()));
-            }
+        if before.limits != limits || before.tls != tls {
+            self.reconnect();
         }
         self.handle(Input::Rules(self.rules()));
         if before.endpoints != endpoints || before.discovery != discovery {

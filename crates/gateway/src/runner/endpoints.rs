@@ -12,12 +12,11 @@ use crate::discovery;
 impl Runner {
     /// Gives every address its number, and tells the core which are listed now.
     pub(super) fn set_endpoints(&self, listed: Vec<Endpoint>) {
-        let limits = self.plan.borrow().limits.clone();
         let mut endpoints = self.endpoints.borrow_mut();
         let ids = listed.into_iter().map(|endpoint| {
             let known = endpoints.iter().position(|known| *known.endpoint() == endpoint);
             let index = known.unwrap_or_else(|| {
-                endpoints.push(Rc::new(Connections::new(endpoint, limits.clone())));
+                endpoints.push(self.connections(endpoint));
                 endpoints.len() - 1
             });
             EndpointId(index as u32)
@@ -28,11 +27,23 @@ impl Runner {
             if !listed.contains(&EndpointId(index as u32)) {
                 // Names may go through many addresses: of one that left, only the number is kept.
                 // Deliveries that are out keep the connections that they have.
-                *left = Rc::new(Connections::new(left.endpoint().clone(), limits.clone()));
+                *left = self.connections(left.endpoint().clone());
             }
         }
         drop(endpoints);
         self.handle(Input::Endpoints(ids));
+    }
+
+    /// New connections by the present plan. Deliveries that are out keep those that they have.
+    pub(super) fn reconnect(&self) {
+        for connections in self.endpoints.borrow_mut().iter_mut() {
+            *connections = self.connections(connections.endpoint().clone());
+        }
+    }
+
+    fn connections(&self, endpoint: Endpoint) -> Rc<Connections> {
+        let plan = self.plan.borrow();
+        Rc::new(Connections::new(endpoint, plan.limits.clone(), plan.tls.clone()))
     }
 }
 

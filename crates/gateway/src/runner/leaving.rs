@@ -219,7 +219,7 @@ pub(super) const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::TargetFault(TargetFault::Name) => "target fault: its name does not resolve",
         Verdict::TargetFault(TargetFault::Refused) => "target fault: nothing listens there",
         Verdict::TargetFault(TargetFault::Connect) => "target fault: no connection",
-        Verdict::TargetFault(TargetFault::Tls) => "target fault: no TLS handshake",
+        Verdict::TargetFault(TargetFault::Tls(_)) => "target fault: no TLS handshake",
         Verdict::TargetFault(TargetFault::Status) => {
             "target fault: no answer of a consumer service"
         }

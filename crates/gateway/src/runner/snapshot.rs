@@ -127,14 +127,16 @@ impl Runner {
                          5 minutes, plus 20; look at what is rejected, then `resume`";
             hold(Holder::Budget, words.to_owned());
         }
+        let faults = self.faults(&view.endpoints);
         if let Some((why, since)) = view.hold.target {
             let age = self.clock.now().since(since).as_secs();
             let why = match why {
                 HoldTarget::Failing => "more than half of the recent answers are failures",
                 HoldTarget::Overloaded => "the target refuses what it gets",
             };
-            hold(Holder::Target, format!("{why}, for {age} s; it is probed once a second"));
-        } else if let Some(faults) = self.faults(&view.endpoints) {
+            let probed = faults.unwrap_or_else(|| "it is probed once a second".to_owned());
+            hold(Holder::Target, format!("{why}, for {age} s; {probed}"));
+        } else if let Some(faults) = faults {
             hold(Holder::Target, faults);
         }
         holds

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use forebay_core::{TargetFault, UnknownCause, Verdict};
-use forebay_push::{Connection, Endpoint, Exchange};
+use forebay_push::{Connection, Endpoint, Exchange, Tls};
 use forebay_trial::{Act, Answer, Broken, Greet, Greeting, Journal, Read, Script};
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ struct Tried {
 
 async fn try_against(url: &str, deadline: Instant) -> Tried {
     let endpoint = Endpoint::parse(url, "v1").unwrap();
-    let mut connection = Connection::open(&endpoint, deadline).await.unwrap();
+    let mut connection = Connection::open(&endpoint, &Tls::default(), deadline).await.unwrap();
     let exchange = connection.exchange(request(&endpoint), deadline).await;
     let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
     let (received, usable) = (connection.received(), connection.is_usable());
@@ -135,7 +135,7 @@ async fn a_slow_answer_is_unknown_at_the_deadline() {
 async fn the_deadline_is_kept_by_a_task_that_has_no_share_of_work_left() {
     let service = forebay_trial::Service::start(Script::doing(Act::Hang), &Journal::default());
     let endpoint = Endpoint::parse(&service.url(), "v1").unwrap();
-    let mut connection = Connection::open(&endpoint, in_time()).await.unwrap();
+    let mut connection = Connection::open(&endpoint, &Tls::default(), in_time()).await.unwrap();
     let deadline = Instant::now() + Duration::from_millis(50);
     let mut exchange = pin!(connection.exchange(request(&endpoint), deadline));
     let mut first = true;
@@ -187,7 +187,8 @@ fn try_after(greeting: &'static str, leaves: bool) -> Exchange {
     }));
     let here = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     here.block_on(async {
-        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        let mut connection =
+            Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
         told.recv().unwrap();
         connection.exchange(request(&service.endpoint), in_time()).await
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_core::{Answer, TargetFault, UnknownCause, Verdict};
-use forebay_push::{Connection, Exchange};
+use forebay_push::{Connection, Exchange, Tls};
 use tokio::sync::mpsc;
 
 use crate::service::Service;
@@ -178,7 +178,8 @@ async fn a_huge_body_leaves_the_status_standing_and_is_not_read_through() {
             }
         })
         .await;
-        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        let mut connection =
+            Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
         let exchange = connection.exchange(request(&service.endpoint), in_time()).await;
         assert_eq!(exchange, Exchange::Answer(Answer::accepted(200)));
         assert!(!connection.is_usable());
@@ -199,4 +200,16 @@ async fn an_answer_before_the_body_was_read_counts_and_ends_the_connection() {
     let answer = connections.deliver(&origin(), &record(value), in_time()).await.unwrap();
     assert_eq!(answer.verdict, Verdict::Reject { said: false });
     assert_eq!(connections.resting(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_target_fault_and_is_not_followed() {
+    let elsewhere = Service::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let to = elsewhere.endpoint.url();
+    for status in [301, 302, 303, 307, 308] {
+        let moved =
+            format!("HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(verdict_of(moved).await, Verdict::TargetFault(TargetFault::Status));
+    }
+    assert_eq!(elsewhere.accepted(), 0);
 }

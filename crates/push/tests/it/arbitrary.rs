@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use forebay_core::{UnknownCause, Verdict};
-use forebay_push::{Connection, Endpoint, Exchange};
+use forebay_push::{Connection, Endpoint, Exchange, Tls};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -117,7 +117,7 @@ async fn exchange(reply: &Reply, deadline: Duration) -> Exchange {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let endpoint = Endpoint::parse(&url, "v1").unwrap();
     let client = async {
-        let mut connection = Connection::open(&endpoint, in_time()).await.unwrap();
+        let mut connection = Connection::open(&endpoint, &Tls::default(), in_time()).await.unwrap();
         connection.exchange(request(&endpoint), Instant::now() + deadline).await
     };
     let service = async {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use forebay_core::{TargetFault, UnknownCause, Verdict};
-use forebay_push::{Connection, Endpoint, Exchange, OpenError};
+use forebay_push::{Connection, Endpoint, Exchange, OpenError, Tls};
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -57,7 +57,7 @@ async fn no_connection_by_the_deadline_is_a_target_fault() {
     let endpoint = Endpoint::parse(&format!("http://{address}/"), "v1").unwrap();
     let mut queued = Vec::new();
     let error = loop {
-        match Connection::open(&endpoint, soon()).await {
+        match Connection::open(&endpoint, &Tls::default(), soon()).await {
             Ok(connection) => queued.push(connection),
             Err(error) => break error,
         }
@@ -83,7 +83,8 @@ async fn no_answer_by_the_deadline_is_unknown_and_closes_the_connection() {
     let deadline = begin + Duration::from_secs(30);
     // Time is only let go once the connection stands, for the kernel has no paused clock.
     tokio::time::resume();
-    let mut connection = Connection::open(&service.endpoint, deadline).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), deadline).await.unwrap();
     tokio::time::pause();
     let exchange = connection.exchange(request(&service.endpoint), deadline).await;
     let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
@@ -102,7 +103,8 @@ async fn nothing_is_sent_past_the_deadline() {
     let answer = connections.deliver(&origin(), &record("value"), Instant::now()).await.unwrap();
     assert_eq!(answer.verdict, DEADLINE);
     assert_eq!(service.accepted(), 0);
-    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
     let exchange = connection.exchange(request(&service.endpoint), Instant::now()).await;
     let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
     assert_eq!(answer.verdict, DEADLINE);
@@ -158,7 +160,8 @@ async fn each_exchange_on_a_connection_has_its_own_deadline() {
         peer.closed().await;
     })
     .await;
-    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
     for deadline in [in_a_moment(), in_time()] {
         let exchange = connection.exchange(request(&service.endpoint), deadline).await;
         let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
@@ -181,7 +184,8 @@ async fn the_deadline_of_an_earlier_exchange_does_not_cut_a_later_one() {
         }
     })
     .await;
-    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
     for deadline in [in_a_moment(), in_time()] {
         let exchange = connection.exchange(request(&service.endpoint), deadline).await;
         let Exchange::Answer(answer) = exchange else { panic!("{exchange:?}") };
@@ -264,7 +268,8 @@ async fn an_exchange_given_up_closes_its_connection_and_nothing_more_is_sent() {
         }
     })
     .await;
-    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
     tokio::select! {
         exchange = connection.exchange(request(&service.endpoint), in_time()) => {
             panic!("{exchange:?}")

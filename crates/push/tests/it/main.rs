@@ -7,13 +7,14 @@ mod habits;
 mod lost;
 mod recycle;
 mod reuse;
+mod secure;
 mod service;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_core::{Offset, Tenure};
-use forebay_push::{Connections, Endpoint, Limits, Names, Origin, Record, RequestWriter};
+use forebay_push::{Connections, Endpoint, Limits, Names, Origin, Record, RequestWriter, Tls};
 use tokio::time::Instant;
 
 type NoHeaders = std::iter::Empty<(&'static str, Option<&'static [u8]>)>;
@@ -53,5 +54,5 @@ fn request(endpoint: &Endpoint) -> forebay_push::Request {
 }
 
 fn connections(endpoint: Endpoint) -> Connections {
-    Connections::new(endpoint, Limits::default())
+    Connections::new(endpoint, Limits::default(), Tls::default())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_core::{Answer, Verdict};
-use forebay_push::{Connections, Endpoint, Limits};
+use forebay_push::{Connections, Endpoint, Limits, Tls};
 use forebay_trial::{Journal, Rule, Script, Service};
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ const COUNT: usize = 20;
 
 fn connections(service: &Service) -> Connections {
     let limits = Limits { max_age: Some(AGE), max_idle: 10 * AGE, ..Limits::default() };
-    Connections::new(Endpoint::parse(&service.url(), "v1").unwrap(), limits)
+    Connections::new(Endpoint::parse(&service.url(), "v1").unwrap(), limits, Tls::default())
 }
 
 async fn deliver(connections: &Connections) -> Answer {

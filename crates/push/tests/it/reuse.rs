@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{Answer, UnknownCause, Verdict};
-use forebay_push::{Connection, Connections, Exchange, Limits};
+use forebay_push::{Connection, Connections, Exchange, Limits, Tls};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -93,7 +93,8 @@ async fn a_connection_closed_just_after_its_answer_sends_nothing_or_is_unknown_a
     })
     .await;
     for _ in 0..20 {
-        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        let mut connection =
+            Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
         let first = connection.exchange(request(&service.endpoint), in_time()).await;
         assert_eq!(first, Exchange::Answer(Answer::accepted(200)));
         assert!(connection.is_usable());
@@ -125,7 +126,8 @@ fn the_kernel_is_asked_about_a_connection_where_the_runtime_was_not_told() {
     }));
     let here = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     here.block_on(async {
-        let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+        let mut connection =
+            Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
         let first = connection.exchange(request(&service.endpoint), in_time()).await;
         assert_eq!(first, Exchange::Answer(Answer::accepted(200)));
         // Blocks the runtime on purpose: it must not get to hear of the end by itself.
@@ -182,7 +184,7 @@ async fn connections_are_recycled_by_exchanges_and_by_age() {
     let by_age = Limits { max_age: Some(Duration::ZERO), ..Limits::default() };
     for (limits, expected) in [(by_exchanges, 2), (by_age, 6)] {
         let service = Service::answering(OK).await;
-        let connections = Connections::new(service.endpoint.clone(), limits);
+        let connections = Connections::new(service.endpoint.clone(), limits, Tls::default());
         for _ in 0..6 {
             deliver(&connections).await;
         }
@@ -194,7 +196,7 @@ async fn connections_are_recycled_by_exchanges_and_by_age() {
 async fn a_connection_that_rested_too_long_is_closed() {
     let service = Service::answering(OK).await;
     let limits = Limits { max_idle: Duration::from_millis(1), ..Limits::default() };
-    let connections = Connections::new(service.endpoint.clone(), limits);
+    let connections = Connections::new(service.endpoint.clone(), limits, Tls::default());
     deliver(&connections).await;
     rest().await;
     deliver(&connections).await;
@@ -208,7 +210,7 @@ async fn a_connection_that_rested_too_long_is_closed() {
 async fn deliveries_close_connections_that_rest_below_the_one_they_use() {
     let service = Service::answering(OK).await;
     let limits = Limits { max_idle: Duration::from_millis(200), ..Limits::default() };
-    let connections = Connections::new(service.endpoint.clone(), limits);
+    let connections = Connections::new(service.endpoint.clone(), limits, Tls::default());
     tokio::join!(deliver(&connections), deliver(&connections));
     assert_eq!(connections.resting(), 2);
     let begin = Instant::now();
@@ -222,7 +224,7 @@ async fn deliveries_close_connections_that_rest_below_the_one_they_use() {
 async fn no_more_connections_rest_than_are_allowed() {
     let service = Service::answering(OK).await;
     let limits = Limits { max_resting: 1, ..Limits::default() };
-    let connections = Connections::new(service.endpoint.clone(), limits);
+    let connections = Connections::new(service.endpoint.clone(), limits, Tls::default());
     tokio::join!(deliver(&connections), deliver(&connections), deliver(&connections));
     assert_eq!(service.accepted(), 3);
     assert_eq!(connections.resting(), 1);
@@ -231,7 +233,8 @@ async fn no_more_connections_rest_than_are_allowed() {
 #[tokio::test]
 async fn a_connection_tells_its_age_and_its_exchanges() {
     let service = Service::answering(OK_WITH_BODY).await;
-    let mut connection = Connection::open(&service.endpoint, in_time()).await.unwrap();
+    let mut connection =
+        Connection::open(&service.endpoint, &Tls::default(), in_time()).await.unwrap();
     for done in 1..=3 {
         let exchange = connection.exchange(request(&service.endpoint), in_time()).await;
         assert_eq!(exchange, Exchange::Answer(Answer::accepted(200)));

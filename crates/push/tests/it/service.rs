@@ -46,6 +46,16 @@ impl Service {
         .await
     }
 
+    /// Answers whatever comes first with `response`, and waits for the client to leave.
+    pub(crate) async fn answering_any(response: &'static str) -> Self {
+        Self::start(move |mut peer| async move {
+            peer.more().await;
+            peer.say(response).await;
+            peer.closed().await;
+        })
+        .await
+    }
+
     /// Answers one request with `response`, then ends the connection.
     pub(crate) async fn answering_once(response: impl Into<Vec<u8>>) -> Self {
         let response = response.into();
@@ -57,6 +67,11 @@ impl Service {
             }
         })
         .await
+    }
+
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        let (host, port) = (self.endpoint.host(), self.endpoint.port());
+        std::net::SocketAddr::new(host.parse().expect("an address"), port)
     }
 
     /// Connections taken so far.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use forebay_gateway::{Gateway, Plan};
 use forebay_kafka::Properties;
+use forebay_push::Tls;
 
 use crate::config::{Config, plan};
 
@@ -20,16 +21,28 @@ pub(super) struct Reloading {
     applied: Applied,
 }
 
-/// Parts of a configuration as text, to see what differs.
+/// Parts of a configuration, to see what differs.
 struct Applied {
-    /// `[kafka]`, `[broker]` and `[control]`.
+    /// `[kafka]`, `[broker]` and `[control]`, as text.
     process: BTreeMap<&'static str, String>,
-    subscriptions: BTreeMap<String, String>,
+    subscriptions: BTreeMap<String, Part>,
+}
+
+/// A subscription's text, and what the files held that its TLS goes by.
+#[derive(Clone, PartialEq)]
+struct Part {
+    text: String,
+    tls: Tls,
 }
 
 impl Reloading {
-    pub(super) fn new(path: Option<PathBuf>, listen: String, config: &Config) -> Self {
-        Self { path, listen, applied: Applied::of(config) }
+    pub(super) fn new(
+        path: Option<PathBuf>,
+        listen: String,
+        config: &Config,
+        plans: &[Plan],
+    ) -> Self {
+        Self { path, listen, applied: Applied::of(config, plans) }
     }
 
     /// Reads the file and takes it. Says what has changed and what has not, a line for each.
@@ -42,7 +55,7 @@ impl Reloading {
         let properties: Properties =
             plan::properties(&config, &self.listen).map_err(|error| words(&error))?;
         let plans = plan::plans(&config, &properties).map_err(|error| words(&error))?;
-        let wanted = Applied::of(&config);
+        let wanted = Applied::of(&config, &plans);
         let mut lines = self.applied.refuse_process(&wanted);
         self.remove(&wanted, gateway, &mut lines).await;
         for plan in plans {
@@ -71,10 +84,13 @@ impl Reloading {
         gateway: &mut Gateway,
         lines: &mut Vec<String>,
     ) {
-        let (name, text) = (plan.name.clone(), &wanted.subscriptions[&plan.name]);
+        let (name, part) = (plan.name.clone(), &wanted.subscriptions[&plan.name]);
         let line = match (self.applied.subscriptions.get(&name), gateway.handles().find(&name)) {
-            (Some(before), Some(_)) if before == text => return,
-            (_, Some(handle)) => match handle.change(plan).await {
+            (Some(before), Some(_)) if before == part => return,
+            (before, Some(handle)) => match handle.change(plan).await {
+                Ok(Ok(())) if before.is_some_and(|before| before.text == part.text) => {
+                    "certificates read anew".to_owned()
+                }
                 Ok(Ok(())) => "changed".to_owned(),
                 Ok(Err(refused)) => {
                     lines.push(format!("{name}: not changed: {refused}"));
@@ -91,12 +107,12 @@ impl Reloading {
             },
         };
         lines.push(format!("{name}: {line}"));
-        self.applied.subscriptions.insert(name, text.clone());
+        self.applied.subscriptions.insert(name, part.clone());
     }
 }
 
 impl Applied {
-    fn of(config: &Config) -> Self {
+    fn of(config: &Config, plans: &[Plan]) -> Self {
         fn text(part: &impl serde::Serialize) -> String {
             toml::to_string(part).unwrap_or_default()
         }
@@ -105,13 +121,11 @@ impl Applied {
             ("broker", text(&config.broker)),
             ("control", text(&config.control)),
         ];
-        let subscriptions = config.subscriptions.iter().map(|entry| entry.get_ref());
-        Self {
-            process: process.into(),
-            subscriptions: subscriptions
-                .map(|entry| (entry.name.get_ref().clone(), text(entry)))
-                .collect(),
-        }
+        let subscriptions = config.subscriptions.iter().zip(plans).map(|(entry, plan)| {
+            let part = Part { text: text(entry.get_ref()), tls: plan.tls.clone() };
+            (plan.name.clone(), part)
+        });
+        Self { process: process.into(), subscriptions: subscriptions.collect() }
     }
 
     fn refuse_process(&self, wanted: &Self) -> Vec<String> {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use forebay_kafka::{ReadFrom, Reader, ReaderItem};
+use forebay_kafka::{ReadFrom, Reader, ReaderItem, Send};
 use forebay_trial::{Act, Journal, Kill, Place, Rule, Script, Sent, Service, clock, digest};
-use forebay_wire::dead_letter::ORIGIN;
+use forebay_wire::dead_letter::{DeadLetter, ORIGIN, own_headers};
 use serde_json::Value;
 
 use super::input::{Input, Sending};
@@ -159,6 +159,75 @@ fn one_record_that_crashes_the_service_each_time_is_given_up_after_its_attempts(
     assert!(deliveries >= ATTEMPTS, "{letter}");
     assert_eq!(letter["attempts"], ATTEMPTS);
     assert_eq!((&letter["why"], &letter["status"]), (&"exhausted".into(), &Value::Null));
+}
+
+/// Name, and value or null.
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+
+#[test]
+fn a_dead_letter_keeps_its_record_and_tells_its_story() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let topic = unique("story");
+    kafka.create(&topic, 1);
+    let said = forebay_trial::Answer::status(200)
+        .header("forebay-verdict", "reject")
+        .header("forebay-reason", "no such account");
+    let script = Script::accepting().rule(Rule::new(Act::Answer(said)));
+    let service = Service::start(script, &journal);
+    // No retention takes what is of the year 2100.
+    let (written, long) = (4_102_444_800_000, [b'x'; 9_000]);
+    let own: [&[Header<'_>]; 2] =
+        [&[("kind", Some(b"payment")), ("Odd", None)], &[("long", Some(&long))]];
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    for (offset, headers) in (0..).zip(own) {
+        let (key, value) = (Some(&b"\xff key"[..]), Some(&b"\x00 value"[..]));
+        let timestamp_ms = Some(written + offset);
+        let (topic, partition) = (&*topic, Some(0));
+        let record = Send { topic, partition, key, value, headers, timestamp_ms };
+        sending.send_all_of(&producer, record);
+    }
+    producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
+    let gateway = gateway(directory.path(), &kafka, &topic, &service.url());
+    kafka.await_committed(&topic, &sending.read());
+    assert_eq!(journal.read().len(), 1, "what does not fit is not sent");
+
+    let wait = Duration::from_secs(30);
+    let (properties, from) = (kafka.properties(), ReadFrom::Beginning);
+    let mut reader = Reader::start(&properties, &dead(&topic), None, from, wait).unwrap();
+    let mut letters = 0;
+    while !reader.is_at_end() {
+        let Some(ReaderItem::Record(_, record)) = reader.next(wait) else { continue };
+        letters += 1;
+        let letter = DeadLetter::parse(record.headers()).expect("it tells its story");
+        let offset = usize::try_from(letter.offset).unwrap();
+        assert_eq!(
+            (record.key(), record.value()),
+            (Some(&b"\xff key"[..]), Some(&b"\x00 value"[..]))
+        );
+        assert_eq!(record.timestamp_ms, written + letter.offset);
+        assert_eq!(own_headers(record.headers()).collect::<Vec<_>>(), own[offset]);
+        assert_eq!(
+            (&letter.topic, letter.partition, letter.timestamp),
+            (&topic, 0, record.timestamp_ms)
+        );
+        assert_eq!(
+            (&letter.group, &*letter.revision, &*letter.why),
+            (&topic, "default", "rejected")
+        );
+        assert!(letter.cluster.is_some() && letter.topic_id.is_some(), "{letter:?}");
+        assert!(letter.first_failed.is_some() && letter.last_failed >= letter.first_failed);
+        assert_eq!((letter.attempts, letter.deliveries), (1, 1));
+        assert_eq!(letter.verdict.as_deref(), Some("reject"));
+        let (status, reason) = match offset {
+            0 => (Some(200), "no such account"),
+            _ => (None, "max_header_bytes"),
+        };
+        assert_eq!(letter.status, status);
+        assert!(letter.reason.as_deref().is_some_and(|told| told.contains(reason)), "{letter:?}");
+    }
+    assert_eq!(letters, 2);
+    assert_eq!(gateway.terminate(), 0);
 }
 
 /// All records of a topic, and for those that were sent back where they are from.

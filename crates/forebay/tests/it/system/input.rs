@@ -97,9 +97,15 @@ impl Sending {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) {
-        let (into, topic_name) = (self.0.clone(), topic.to_owned());
-        let key_text = key.map(|key| String::from_utf8_lossy(key).into_owned());
-        let digest = digest(value.unwrap_or_default());
+        let record = Send { topic, partition, key, value, headers: &[], timestamp_ms: None };
+        self.send_all_of(producer, record);
+    }
+
+    /// As above, with all that a record can have.
+    pub(crate) fn send_all_of(&self, producer: &Producer, record: Send<'_>) {
+        let (into, topic_name) = (self.0.clone(), record.topic.to_owned());
+        let key_text = record.key.map(|key| String::from_utf8_lossy(key).into_owned());
+        let digest = digest(record.value.unwrap_or_default());
         let mut delivery: Delivery = Box::new(move |produced| {
             if let Ok(Produced { partition, offset }) = produced {
                 let (place, acknowledged) =
@@ -109,7 +115,6 @@ impl Sending {
             }
         });
         loop {
-            let record = Send { topic, partition, key, value, headers: &[], timestamp_ms: None };
             match producer.send(record, delivery) {
                 Ok(()) => return,
                 Err(SendError::Full(again)) => delivery = again,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use forebay_kafka::Send;
 use forebay_trial::{Journal, Kill, Rule, Script, Service, clock};
 use serde_json::json;
 
@@ -22,6 +23,12 @@ fn park(name: &str) -> String {
     )
 }
 
+/// When a record was written, by its number.
+fn written(number: usize) -> i64 {
+    // No retention takes what is of the year 2100.
+    4_102_444_800_000 + number as i64
+}
+
 /// Every third record has the key that fails.
 fn fill(kafka: &Kafka, topic: &str, numbers: std::ops::Range<usize>) -> Input {
     let (producer, sending) = (kafka.producer(), Sending::default());
@@ -30,7 +37,17 @@ fn fill(kafka: &Kafka, topic: &str, numbers: std::ops::Range<usize>) -> Input {
             0 => "bad".to_owned(),
             _ => format!("key-{}", number % 50),
         };
-        sending.send(&producer, topic, Some(key.as_bytes()), Some(b"value"));
+        sending.send_all_of(
+            &producer,
+            Send {
+                topic,
+                partition: None,
+                key: Some(key.as_bytes()),
+                value: Some(number.to_string().as_bytes()),
+                headers: &[("kind", Some(b"payment"))],
+                timestamp_ms: Some(written(number)),
+            },
+        );
     }
     producer.flush(Duration::from_secs(60)).expect("everything is acknowledged");
     sending.read()
@@ -91,6 +108,17 @@ fn a_key_that_fails_for_long_makes_room_and_comes_back_in_order() {
     service.switch_off("bad");
     eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
     eventually("nothing is parked any more", || (parked(&gateway).0 == 0).then_some(()));
+    let requests = journal.requests();
+    let by_park = requests.iter().filter(|request| request.header("forebay-park").is_some());
+    let by_park: Vec<_> = by_park.collect();
+    assert!(!by_park.is_empty());
+    for request in by_park {
+        let number = String::from_utf8_lossy(&request.body).parse().expect("its number");
+        let timestamp = written(number).to_string();
+        assert_eq!(request.header("forebay-timestamp"), Some(&*timestamp));
+        assert_eq!(request.header("forebay-header-kind"), Some("payment"));
+        assert_eq!(request.header("forebay-headers"), None, "it has no other headers");
+    }
     let before = parked(&gateway).1;
     input.extend(fill(&kafka, "parks", 1_800..2_100));
     await_committed(&kafka, "parks", &input);

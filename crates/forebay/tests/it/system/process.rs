@@ -44,11 +44,17 @@ pub(crate) struct Forebay {
 impl Forebay {
     /// Starts it and waits for its ready file.
     pub(crate) fn start(directory: &Path, args: &[&str]) -> Self {
+        Self::start_with(directory, args, &[])
+    }
+
+    /// As above, with these variables in its environment.
+    pub(crate) fn start_with(directory: &Path, args: &[&str], set: &[(&str, &Path)]) -> Self {
         let ready = directory.join(format!("ready-{}.json", args[0]));
         // One that an earlier process wrote would be believed.
         let _ = std::fs::remove_file(&ready);
         let mut child = Command::new(env!("CARGO_BIN_EXE_forebay"))
             .args(args)
+            .envs(set.iter().copied())
             .arg("--ready-file")
             .arg(&ready)
             .stdin(Stdio::null())
