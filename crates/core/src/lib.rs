@@ -29,6 +29,7 @@ mod retry;
 mod rng;
 mod route;
 mod rules;
+mod share;
 mod subscription;
 mod time;
 mod verdict;
@@ -45,6 +46,7 @@ pub use pool::Ejection;
 pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past, Record, Tenure};
 pub use route::RevisionId;
 pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules, Takeover};
+pub use share::Share;
 pub use subscription::{
     Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
 };

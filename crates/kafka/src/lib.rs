@@ -35,7 +35,7 @@ pub use announcements::{ANNOUNCED_MAX, announce, announced, take_back};
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, Kin, LossCause, PartitionQueue, Rebalance,
     RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};

@@ -16,7 +16,7 @@ const ONE: EndpointId = EndpointId(1);
 /// When the lease is renewed that was taken in the first moment.
 const RENEWAL: Instant = Instant::from_micros(500_000_000_000);
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         order: Order::Key,
         guarantee: Guarantee::AtLeastOnce,
@@ -31,6 +31,7 @@ fn rules() -> Rules {
         grace: Duration::from_secs(1),
         backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30) },
         attempts: 3,
+        given_up_free: 20,
         dead_letters: true,
         on_exhausted: GiveUp::DeadLetter,
         on_reject: GiveUp::DeadLetter,

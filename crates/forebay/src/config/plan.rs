@@ -1,10 +1,11 @@
 //! From a checked configuration to what the gateway runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{Backoff, Guarantee, Planted, Rules, Takeover};
-use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION};
+use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION, first_id};
 use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
 use forebay_push::{Endpoint, Limits};
 use forebay_wire::commit_metadata::{self, CommitMetadata};
@@ -82,6 +83,7 @@ fn plan(
     });
     let name = subscription.name.get_ref().clone();
     let drain = subscription.commit.drain.0;
+    let kin = name.clone();
     let park = subscription.park.as_ref().map(|park| park.get_ref().topic.get_ref().clone());
     let intake = IntakeConfig {
         properties: properties.clone(),
@@ -102,10 +104,11 @@ fn plan(
         drain: drain + LAST_COMMIT,
         keeps_book: true,
         committed_for: Some(|metadata| CommitMetadata::decode(metadata).ok()?.topic_id),
-        kin: Some(format!("-{name}")),
+        kin: Some(Arc::new(move |id: &str| first_id(id, &kin).is_some())),
     };
     Ok(Plan {
         name,
+        consumers: *subscription.consumers.get_ref(),
         rules: rules(subscription, target, properties.session_timeout()),
         intake,
         endpoints: endpoints.collect::<Result<_, _>>()?,
@@ -133,6 +136,10 @@ fn plan(
         max_value_bytes: target.max_value_bytes.0,
     })
 }
+
+/// Records that may be given up in five minutes beside 1 % of those accepted: of each subscription,
+/// in each process.
+const GIVEN_UP_FREE: usize = 20;
 
 /// How long a revoked partition waits for its last commit after its drain.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -172,6 +179,7 @@ fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rul
         grace: target.grace.0,
         backoff: Backoff { first: retry.backoff.first, most: retry.backoff.most },
         attempts: retry.attempts.get_ref().number(),
+        given_up_free: GIVEN_UP_FREE,
         dead_letters,
         on_exhausted: gives_up(&retry.on_exhausted),
         on_reject: gives_up(&retry.on_reject),

@@ -74,13 +74,12 @@ impl Reloading {
         let (name, text) = (plan.name.clone(), &wanted.subscriptions[&plan.name]);
         let line = match (self.applied.subscriptions.get(&name), gateway.handles().find(&name)) {
             (Some(before), Some(_)) if before == text => return,
-            (_, Some(handle)) => match handle.change(plan).await {
-                Ok(Ok(())) => "changed".to_owned(),
-                Ok(Err(refused)) => {
-                    lines.push(format!("{name}: not changed: {refused}"));
+            (_, Some(handle)) => match gateway.change(&handle, &plan).await {
+                Ok(()) => "changed".to_owned(),
+                Err(error) => {
+                    lines.push(format!("{name}: not changed: {error}"));
                     return;
                 }
-                Err(gone) => gone.to_string(),
             },
             (_, None) => match gateway.add(plan).await {
                 Ok(()) => "started".to_owned(),
