@@ -4,6 +4,7 @@
 //! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
 
 mod abuse;
+mod consumers;
 mod control;
 mod crash;
 mod dead_letters;
