@@ -126,7 +126,7 @@ impl Peers {
         let own = fellows
             .iter()
             .flat_map(|all| all.iter())
-            .find(|fellow| fellow.member.instance_id.as_deref() == Some(handle.instance_id()));
+            .find(|fellow| whom::process(fellow, handle.name()) == Some(handle.instance_id()));
         let seen_at = own.map(|fellow| fellow.member.host.as_str());
         whom::advertised(self.0.advertise.as_deref(), self.0.listens, seen_at)
     }
@@ -201,7 +201,8 @@ impl Peers {
     async fn known(&self, handle: &Handle) -> (Vec<Peer>, Duration) {
         let fellows = handle.fellows();
         let by_epochs = handle.properties().joins_by_epochs();
-        if !whom::has_company(handle.instance_id(), fellows.as_deref(), by_epochs) {
+        let (own, name) = (handle.instance_id(), handle.name());
+        if !whom::has_company(own, name, fellows.as_deref(), by_epochs) {
             return (Vec::new(), Duration::ZERO);
         }
         let fresh = if fellows.is_some() { Duration::MAX } else { REREAD_UNTOLD };

@@ -29,6 +29,7 @@ mod retry;
 mod rng;
 mod route;
 mod rules;
+mod share;
 mod subscription;
 mod time;
 mod verdict;
@@ -46,6 +47,7 @@ pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past,
 pub use rng::Rng;
 pub use route::RevisionId;
 pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules, Takeover};
+pub use share::Share;
 pub use subscription::{
     Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
 };

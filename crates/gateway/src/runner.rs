@@ -1,9 +1,11 @@
-//! One subscription at run time: a loop that carries values between intake, core and slots.
+//! One consumer of a subscription at run time: a loop that carries values between intake, core and slots.
 //!
 //! It holds no rule. What happened goes into the core as an input, what the core wants is done;
 //! whatever looks like a decision here is a translation of names.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +15,17 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Fellow, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
+    Assigned, Commit, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
     Record as KafkaRecord, TopicPartition,
 };
 use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::discovery::Names;
-use crate::gateway::{Command, StartError};
+use crate::gateway::StartError;
+use crate::handle::{Command, Ended, Farewell, Fellows};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
 use crate::rebalances::Rebalances;
@@ -83,9 +86,9 @@ pub(crate) struct Runner {
     /// How long the broker takes a silent member for alive, where it has the say and told.
     session: Cell<Option<Duration>>,
     /// Where it is told who is in the group.
-    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
+    fellows: Fellows,
     rate: Cell<Rate>,
-    stopping: RefCell<Option<oneshot::Sender<()>>>,
+    stopping: RefCell<Option<(Farewell, oneshot::Sender<Ended>)>>,
     caps: RefCell<CapShares>,
     noticed: RefCell<notices::Noticed>,
     /// Bytes that the broker takes beside an offset, as far as is known.
@@ -134,7 +137,7 @@ pub(crate) fn start(
     plan: Plan,
     added: bool,
     inbox: mpsc::Receiver<Command>,
-    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
+    fellows: Fellows,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
     let waker = news.clone();
@@ -150,7 +153,7 @@ pub(crate) fn start(
         .as_ref()
         .map(|park| Leaving::start(&park.properties, &park.topic, "parked records", news.clone()));
     let park = park.transpose().map_err(fails)?;
-    let seed = Clock::wall_ms().unsigned_abs();
+    let seed = seed(&plan);
     let runner = Runner {
         clock: Clock::new(),
         name: plan.name.clone(),
@@ -185,6 +188,13 @@ pub(crate) fn start(
         plan: RefCell::new(plan),
     };
     Ok(run(Rc::new(runner), inbox))
+}
+
+/// Another one for each consumer, so that they do not choose alike.
+fn seed(plan: &Plan) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (Clock::wall_ms(), &plan.intake.instance_id).hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
@@ -223,7 +233,13 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
         }
     }
     names.abort();
-    runner.leave().await;
+    let mut left = pin!(runner.clone().leave());
+    loop {
+        tokio::select! {
+            () = &mut left => break,
+            Some(command) = inbox.recv() => runner.obey(command),
+        }
+    }
 }
 
 impl Runner {
@@ -658,19 +674,22 @@ impl Runner {
             Command::Operate(order, answer) => {
                 let _ = answer.send(self.operate(&order));
             }
+            Command::MaySeek(places, answer) => {
+                let _ = answer.send(self.may_seek(&places).map(|_| ()));
+            }
             Command::Seek(places, answer) => {
                 let _ = answer.send(self.seek(&places));
             }
             Command::Rebalances(answer) => {
                 let _ = answer.send(self.rebalances.borrow().kept());
             }
-            Command::Stop(answer) => self.stop(answer),
+            Command::Stop(farewell, answer) => self.stop(farewell, answer),
         }
     }
 
     /// Drains everything, as if all partitions were revoked.
-    fn stop(&self, answer: oneshot::Sender<()>) {
-        *self.stopping.borrow_mut() = Some(answer);
+    fn stop(&self, farewell: Farewell, answer: oneshot::Sender<Ended>) {
+        *self.stopping.borrow_mut() = Some((farewell, answer));
         self.stops();
         let seats = self.seats.borrow().len();
         for index in 0..seats {
@@ -691,10 +710,14 @@ impl Runner {
 
     async fn leave(self: Rc<Self>) {
         let intake = self.intake.clone();
-        // Other subscriptions of this thread go on meanwhile; if it fails, dropping it closes it.
-        let _ = tokio::task::spawn_blocking(move || intake.close(CLOSE)).await;
-        if let Some(answer) = self.stopping.take() {
-            let _ = answer.send(());
+        let for_good = matches!(&*self.stopping.borrow(), Some((Farewell::ForGood, _)));
+        let close = move || if for_good { intake.resign(CLOSE) } else { intake.close(CLOSE) };
+        // Other consumers of this thread go on meanwhile; if it fails, dropping it closes it.
+        let _ = tokio::task::spawn_blocking(close).await;
+        if let Some((_, answer)) = self.stopping.take() {
+            let (snapshot, rebalances) = (self.snapshot(), self.rebalances.borrow().kept());
+            // Nobody waits for it where the process ends at once.
+            let _ = answer.send(Ended { snapshot, rebalances });
         }
     }
 

@@ -7,6 +7,10 @@ use forebay_kafka::TopicPartition;
 
 use crate::rebalances::RebalanceCounts;
 
+mod merge;
+
+pub(crate) use merge::{Past, merged};
+
 /// One subscription.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -174,6 +178,13 @@ impl CapShares {
             self.recent[index] = (self.recent[index] * 4 + grown) / 5;
         }
         self.times = times;
+    }
+
+    /// Adds another consumer's.
+    fn add(&mut self, other: &Self) {
+        for (of, more) in [(&mut self.times, other.times), (&mut self.recent, other.recent)] {
+            of.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
     }
 
     /// What capped it for most of the last seconds, of what may cap it still. A hold that is over

@@ -38,7 +38,7 @@ pub use commands::{CommandRings, Membership, commands};
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, Kin, LossCause, PartitionQueue, Rebalance,
     RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};

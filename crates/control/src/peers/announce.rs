@@ -43,7 +43,8 @@ pub(super) async fn forever(peers: &Peers, handles: Handles) {
 async fn state(peers: &Peers, handle: &Handle) {
     let fellows = handle.fellows();
     let by_epochs = handle.properties().joins_by_epochs();
-    if !whom::has_company(handle.instance_id(), fellows.as_deref(), by_epochs) {
+    let (own, name) = (handle.instance_id(), handle.name());
+    if !whom::has_company(own, name, fellows.as_deref(), by_epochs) {
         return;
     }
     let Some(address) = peers.address(handle) else { return };

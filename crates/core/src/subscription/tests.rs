@@ -27,7 +27,7 @@ const LOST: Verdict = Verdict::Unknown(UnknownCause::ConnectionLost);
 const REFUSED: Verdict = Verdict::TargetFault(TargetFault::Refused);
 const REJECTED: Verdict = Verdict::Reject { said: false };
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         order: Order::Key,
         guarantee: Guarantee::AtLeastOnce,
@@ -42,6 +42,7 @@ fn rules() -> Rules {
         grace: Duration::from_secs(1),
         backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30) },
         attempts: 3,
+        given_up_free: 20,
         dead_letters: true,
         on_exhausted: GiveUp::DeadLetter,
         on_reject: GiveUp::DeadLetter,

@@ -1,5 +1,7 @@
 //! Rules about membership in a group: sessions, who else is there, and how long offsets are kept.
 
+use forebay_gateway::first_id;
+
 use super::{Hit, Rule, Seen, Severity};
 
 pub(super) const RULES: &[Rule] = &[
@@ -110,10 +112,10 @@ fn foreign_member(seen: &Seen<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for subscription in seen.subscriptions() {
         let Some(group) = seen.facts().groups.get(subscription.group()) else { continue };
-        let ours = format!("-{}", subscription.name.get_ref());
-        let foreign = group.members.iter().filter(|member| {
-            member.instance_id.as_ref().is_none_or(|instance| !instance.ends_with(&ours))
-        });
+        let name = subscription.name.get_ref();
+        let is_ours = |id: &String| first_id(id, name).is_some();
+        let foreign =
+            group.members.iter().filter(|member| !member.instance_id.as_ref().is_some_and(is_ours));
         let foreign: Vec<String> =
             foreign.map(|member| format!("{} at {}", member.client_id, member.host)).collect();
         if !foreign.is_empty() {

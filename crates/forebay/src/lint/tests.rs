@@ -275,6 +275,11 @@ const CASES: &[Case] = &[
             .and(one_partition),
     },
     Case {
+        rule: "consumers-above-partitions",
+        finds: subscription("consumers = 7"),
+        silent: subscription("consumers = 6"),
+    },
+    Case {
         rule: "partitions-below-park",
         finds: subscription(PARK).and(|facts| parked(facts).partitions = 7),
         silent: subscription(PARK).and(|facts| parked(facts).partitions = 6),

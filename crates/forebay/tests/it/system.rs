@@ -6,6 +6,7 @@
 mod abuse;
 mod anew;
 mod commands;
+mod consumers;
 mod control;
 mod crash;
 mod dead_letters;

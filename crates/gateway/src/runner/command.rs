@@ -10,7 +10,7 @@ use forebay_kafka::TopicPartition;
 
 use super::Runner;
 use crate::clock::Clock;
-use crate::gateway::{ChangeError, OperatorError, Order, Place};
+use crate::handle::{ChangeError, OperatorError, Order, Place};
 use crate::plan::Plan;
 
 impl Runner {
@@ -75,8 +75,8 @@ impl Runner {
         })
     }
 
-    /// Begins to drain the partitions; each goes on at its new place once it is drained.
-    pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
+    /// The partitions, where each of them can be read from elsewhere now.
+    pub(super) fn may_seek(&self, places: &[Place]) -> Result<Vec<PartitionId>, OperatorError> {
         let mut ids = Vec::with_capacity(places.len());
         for Place { partition, .. } in places {
             let id = self.assigned_id(partition)?;
@@ -88,7 +88,12 @@ impl Runner {
             }
             ids.push(id);
         }
-        for (id, place) in ids.into_iter().zip(places) {
+        Ok(ids)
+    }
+
+    /// Begins to drain the partitions; each goes on at its new place once it is drained.
+    pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
+        for (id, place) in self.may_seek(places)?.into_iter().zip(places) {
             tracing::debug!(
                 subscription = self.name,
                 "an operator has {} read from offset {}",

@@ -39,7 +39,7 @@ use self::survey::Survey;
 use super::events::IntakeEvent;
 use super::lookup::{self, Answer, Question};
 use super::reach::Reach;
-use super::shared::{Command, Shared};
+use super::shared::{Command, Farewell, Shared};
 use super::slots::{Phase, Share, Slots};
 use super::{IntakeConfig, member};
 use crate::commit::CommitLine;
@@ -93,6 +93,7 @@ pub(super) fn spawn(
         absent: Absent::default(),
         watched: now,
         closing: None,
+        farewell: Farewell::ToReturn,
     };
     std::thread::Builder::new()
         .name("kafka-intake".to_owned())
@@ -145,6 +146,7 @@ struct Poller {
     watched: Instant,
     /// Until when to try to commit what waits.
     closing: Option<Instant>,
+    farewell: Farewell,
 }
 
 /// What a client's queue said, kept until its event is over: its answer needs the client itself.
@@ -319,7 +321,8 @@ impl Poller {
                 let told = self.reach.answered(answer, Instant::now());
                 self.tell(told);
             }
-            Command::Close(deadline) => {
+            Command::Close(deadline, farewell) => {
+                self.farewell = farewell;
                 let end = Instant::now() + deadline;
                 self.closing = Some(self.closing.map_or(end, |known| known.min(end)));
             }

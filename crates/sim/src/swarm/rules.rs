@@ -50,6 +50,7 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
         takeover: if rng.odds(800) { Takeover::Safe } else { Takeover::Fast },
         drain: time(rng, 10, 5_000),
         last_commit: time(rng, 10, 2_000),
+        given_up_free: rng.between(1, 20) as usize,
         planted,
     }
 }

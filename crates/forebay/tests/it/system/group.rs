@@ -304,6 +304,56 @@ fn any_of_three_answers_for_the_group_and_passes_commands_on() {
     }
 }
 
+/// Two processes of two consumers each, which know each other as two.
+#[test]
+fn a_process_with_several_consumers_is_asked_once_and_answers_for_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("pairs", 8);
+    let more = "takeover = \"fast\"\nconsumers = 2";
+    let (url, topic, protocol) = (service.url(), "pairs", CLASSIC);
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let mut gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        let shown = eventually("each has half of it", || {
+            let shown = group.await_whole(gateway, 8, 2);
+            let has = |name| owners(&shown).iter().filter(|(_, owner)| owner == name).count();
+            (has("host-a") == 4 && has("host-b") == 4).then_some(shown)
+        });
+        assert_eq!(list(&shown, "endpoints").len(), 2, "one view of the service for each process");
+        assert!(shown["foreign_members"].is_null(), "{shown}");
+        assert_eq!(list(&group.own(gateway), "partitions").len(), 4);
+    }
+    let paused = group.done(&gateways[0], "/pause", json!({}));
+    assert_eq!(list(&paused, "processes").len(), 2, "{paused}");
+    assert_eq!(group.own(&gateways[1])["paused"], true);
+    group.done(&gateways[1], "/resume", json!({}));
+    let input = kafka.fill("pairs", 0..800, 80);
+    kafka.await_committed("pairs", &input);
+    let sought = group.done(&gateways[0], "/seek", json!({ "to": "beginning" }));
+    assert_eq!(list(&sought, "partitions").len(), 8, "{sought}");
+    eventually("all is delivered again", || (journal.len() >= 1_600).then_some(()));
+    kafka.await_committed("pairs", &input);
+
+    let killed = gateways.remove(1);
+    let address = format!("http://{}", killed.address("control"));
+    killed.kill();
+    let shown = group.shown(&gateways[0]);
+    let processes = list(&shown, "processes");
+    assert_eq!(processes.len(), 2, "{shown}");
+    assert_eq!(
+        (&processes[1]["instance"], &processes[1]["address"]),
+        (&json!("host-b"), &json!(address))
+    );
+    assert_eq!(list(&processes[1], "partitions").len(), 4, "of both of its consumers: {shown}");
+    gateways.push(group.start("host-b", ""));
+    group.await_whole(&gateways[0], 8, 2);
+    for gateway in gateways {
+        assert_eq!(gateway.terminate(), 0);
+    }
+}
+
 #[test]
 fn the_token_of_one_process_opens_those_of_its_group_that_have_the_same() {
     let directory = tempfile::tempdir().unwrap();

@@ -183,8 +183,8 @@ impl Poller {
 
     fn is_kin(&self, member: &NativeMember) -> bool {
         let id = &member.client_id;
-        let by_instance = self.config.kin.as_ref().is_some_and(|end| {
-            member.instance_id.as_ref().is_some_and(|instance| instance.ends_with(end.as_str()))
+        let by_instance = self.config.kin.as_ref().is_some_and(|is_kin| {
+            member.instance_id.as_ref().is_some_and(|instance| is_kin(instance))
         });
         by_instance || id.starts_with("forebay") || *id == self.config.properties.client_id()
     }

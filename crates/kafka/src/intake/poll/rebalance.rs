@@ -15,12 +15,15 @@ use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
 use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause, Stored};
 use crate::intake::lookup::{Found, NoStart, Question, Starting};
+use crate::intake::shared::Farewell;
 use crate::intake::slots::{Phase, Share, Slot};
 use crate::native::rows;
 use crate::record::TopicPartition;
 
 /// How long a commit of a drained partition is waited for beyond the drain deadline.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long a member that goes for good may take until the group is told.
+const RESIGN: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A revocation that is not agreed to yet.
@@ -383,18 +386,35 @@ impl Poller {
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
         }
+        if self.farewell == Farewell::ForGood && !self.config.properties.joins_by_epochs() {
+            self.resign();
+        }
         let leaving = self.member.start_closing();
-        let mut ear = super::MemberEar::default();
         while leaving && !self.member.is_closed() {
-            self.member.poll(NAP, &mut ear);
-            for heard in std::mem::take(&mut ear.0) {
-                match heard {
-                    super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
-                    super::Heard::Rebalance { .. }
-                    | super::Heard::Failed { .. }
-                    | super::Heard::ChangedId { .. } => {}
-                    super::Heard::Committed { error, rows } => self.committed(error, rows),
-                }
+            self.hear_last();
+        }
+    }
+
+    /// Tells the group that a static member goes. librdkafka does so for one that wants no topics any
+    /// more, and not for one that closes (KIP-345); by epochs it never does.
+    fn resign(&mut self) {
+        let end = Instant::now() + RESIGN;
+        self.member.base().unsubscribe();
+        while self.member.is_in_group() && Instant::now() < end {
+            self.hear_last();
+        }
+    }
+
+    fn hear_last(&mut self) {
+        let mut ear = super::MemberEar::default();
+        self.member.poll(NAP, &mut ear);
+        for heard in ear.0 {
+            match heard {
+                super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
+                super::Heard::Rebalance { .. }
+                | super::Heard::Failed { .. }
+                | super::Heard::ChangedId { .. } => {}
+                super::Heard::Committed { error, rows } => self.committed(error, rows),
             }
         }
     }
