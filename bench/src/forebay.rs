@@ -64,6 +64,30 @@ impl Broker {
         };
         Ok(Admin::new(&self.properties()?, PATIENCE)?.create_topic(&topic)?)
     }
+
+    /// The configuration of a gateway between this broker and one service.
+    pub(crate) fn gateway_of(
+        &self,
+        group: &str,
+        topic: &str,
+        service: SocketAddr,
+        in_flight: usize,
+    ) -> String {
+        format!(
+            "[kafka]\n\
+             \"bootstrap.servers\" = \"{}\"\n\
+             [control]\n\
+             listen = \"127.0.0.1:0\"\n\
+             [[subscription]]\n\
+             name = \"payments\"\n\
+             topics = [\"{topic}\"]\n\
+             group = \"{group}\"\n\
+             [subscription.target]\n\
+             url = \"http://{service}/records\"\n\
+             in_flight = {in_flight}\n",
+            self.kafka
+        )
+    }
 }
 
 /// Starts a gateway and does not wait for it. `stem`: a path for its files, without an ending.

@@ -82,7 +82,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
         .map_err(|refused| anyhow::anyhow!("properties refused: {refused:?}"))?;
     broker.create_topic(TOPIC, PARTITIONS)?;
     let service = Service::start(Duration::ZERO, true)?;
-    let config = configuration(&broker, &service);
+    let config = broker.gateway_of("payments", TOPIC, service.address, 256);
     let mut gateway = start_gateway(&forebay, &directory.path().join("gateway"), &config)?;
     let there = || Ok(service.count()?.accepted);
     // The first records are for opening connections.
@@ -130,22 +130,6 @@ fn saturated(forebay: &std::path::Path) -> anyhow::Result<u64> {
     let round = Round { service: &service, seconds: 3, in_flight: 256, keys: KEYS };
     let done = gateway.run(round)?;
     Ok((done.accepted as f64 / done.seconds) as u64)
-}
-
-fn configuration(broker: &Broker, service: &Service) -> String {
-    format!(
-        "[kafka]\n\
-         \"bootstrap.servers\" = \"{}\"\n\
-         [control]\n\
-         listen = \"127.0.0.1:0\"\n\
-         [[subscription]]\n\
-         name = \"payments\"\n\
-         topics = [\"{TOPIC}\"]\n\
-         [subscription.target]\n\
-         url = \"http://{}/records\"\n\
-         in_flight = 256\n",
-        broker.kafka, service.address
-    )
 }
 
 fn produce(properties: &Properties, rate: u64, seconds: u64) -> anyhow::Result<()> {

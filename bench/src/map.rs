@@ -150,6 +150,7 @@ fn rules() -> Rules {
         records_max: RECORDS,
         bytes_max: 1 << 30,
         window_max: 1_000_000,
+        given_up_free: 20,
         map_max: commit_metadata::map_max(MAX_LEN, false),
         deadline: Duration::from_secs(30),
         grace: Duration::from_secs(1),

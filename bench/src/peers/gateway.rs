@@ -49,23 +49,6 @@ impl Gateway {
         Ok(Self { name, limit, forebay: forebay.to_owned(), broker, backlog, rounds: 0, directory })
     }
 
-    fn configuration(&self, round: Round<'_>) -> String {
-        format!(
-            "[kafka]\n\
-             \"bootstrap.servers\" = \"{}\"\n\
-             [control]\n\
-             listen = \"127.0.0.1:0\"\n\
-             [[subscription]]\n\
-             name = \"payments\"\n\
-             topics = [\"{TOPIC}\"]\n\
-             group = \"round-{}\"\n\
-             [subscription.target]\n\
-             url = \"http://{}/records\"\n\
-             in_flight = {}\n",
-            self.broker.kafka, self.rounds, round.service.address, round.in_flight
-        )
-    }
-
     fn read(&self, gateway: &Process, service: &Service) -> anyhow::Result<Reading> {
         let count = service.count()?;
         let cpu = [gateway.cpu()?, self.broker.process.cpu()?, service.cpu()?];
@@ -93,7 +76,9 @@ impl Peer for Gateway {
         self.rounds += 1;
         let stem = self.directory.path().join(format!("round-{}", self.rounds));
         let idle = round.service.count()?.accepted;
-        let mut gateway = forebay::start_gateway(&self.forebay, &stem, &self.configuration(round))?;
+        let group = format!("round-{}", self.rounds);
+        let config = self.broker.gateway_of(&group, TOPIC, round.service.address, round.in_flight);
+        let mut gateway = forebay::start_gateway(&self.forebay, &stem, &config)?;
         let begin = Instant::now();
         while round.service.count()?.accepted == idle {
             gateway.expect_running()?;

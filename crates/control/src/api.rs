@@ -1,7 +1,6 @@
 //! Health and `/api/v1`: snapshots out, commands in, errors as `{"error": …}`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -14,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::Record;
+use crate::commands::Commands;
 use crate::group;
 use crate::peers::whom;
 use crate::peers::{Peers, merge};
@@ -24,7 +23,7 @@ use crate::shown::Shown;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) handles: Handles,
-    pub(crate) record: Arc<Record>,
+    pub(crate) commands: Commands,
     pub(crate) reloads: mpsc::Sender<Reload>,
     pub(crate) peers: Peers,
 }
@@ -121,6 +120,9 @@ pub(crate) enum Refusal {
     /// Who has to do it could not be asked, or not all could; what was done, and where, is said.
     #[error("{error}")]
     Unfinished { error: String, processes: Value },
+    /// It was not said in time that it is still meant.
+    #[error("nothing was done: the command was not confirmed in time")]
+    Unconfirmed,
     #[error("no valid token: send `authorization: Bearer TOKEN` (control.token)")]
     Unauthorized,
 }
@@ -145,6 +147,7 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unconfirmed => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::ByPeer { status, .. } => status,
             Self::Unfinished { .. } => StatusCode::BAD_GATEWAY,
@@ -243,11 +246,17 @@ pub(crate) async fn set_endpoints(
         Ok(app.own(&handle, &handle.snapshot().await?))
     };
     let own = own.await;
-    let command = format!("endpoints {name}: {}", endpoints.join(" "));
+    let shown: Vec<&str> = endpoints.iter().map(|url| without_query(url)).collect();
+    let command = format!("endpoints {name}: {}", shown.join(" "));
     let body = json!({ "endpoints": endpoints });
     group::everywhere(&app, &handle, &scope, own, (from, command), ("/endpoints", body))
         .await
         .map(Json)
+}
+
+/// A URL as it may be shown and kept: there are services whose query is a secret.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
 }
 
 pub(crate) async fn snapshots(app: &App) -> Vec<Snapshot> {

@@ -1,79 +1,22 @@
 //! What an operator can do over HTTP: pause and resume, decide about a record that is stuck, have
-//! the changed configuration taken. Each command is recorded, done or refused, by each process that
-//! gets it.
+//! the changed configuration taken. Each command is kept, done or refused, by each process that gets
+//! it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use forebay_gateway::{Handle, Order, Place, Snapshot};
 use forebay_kafka::TopicPartition;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::{App, Refusal, Scope, Scoped};
+use crate::commands::About;
 use crate::group;
 
-/// Commands that are remembered.
-const RECORDED_MAX: usize = 1_000;
-
-/// A command that was given, as `GET /api/v1/commands` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Recorded {
-    at_ms: u64,
-    from: String,
-    command: String,
-    outcome: String,
-}
-
-/// The last commands, the oldest first.
-#[derive(Default)]
-pub(crate) struct Record(Mutex<VecDeque<Recorded>>);
-
-impl Record {
-    pub(crate) fn all(&self) -> Vec<Recorded> {
-        self.lock().iter().cloned().collect()
-    }
-
-    /// Keeps the outcome, says it in the log, and hands it on.
-    pub(crate) fn keep<T>(
-        &self,
-        from: SocketAddr,
-        command: String,
-        outcome: Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let words = match &outcome {
-            Ok(_) => "done".to_owned(),
-            Err(refusal) => refusal.to_string(),
-        };
-        match &outcome {
-            Ok(_) => tracing::info!("{from} commands: {command}: done"),
-            Err(_) => tracing::warn!("{from} commands: {command}: refused: {words}"),
-        }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let at_ms = since.map_or(0, |since| since.as_millis() as u64);
-        let mut kept = self.lock();
-        if kept.len() == RECORDED_MAX {
-            kept.pop_front();
-        }
-        kept.push_back(Recorded { at_ms, from: from.to_string(), command, outcome: words });
-        outcome
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Recorded>> {
-        self.0.lock().expect("nothing that holds the lock panics")
-    }
-}
-
 pub(crate) type From = ConnectInfo<SocketAddr>;
-
-pub(crate) async fn recorded(State(app): State<App>) -> Json<Value> {
-    Json(json!({ "commands": app.record.all() }))
-}
 
 pub(crate) async fn pause(
     State(app): State<App>,
@@ -105,7 +48,7 @@ async fn turn(
     let word = if order == Order::Pause { "pause" } else { "resume" };
     let own = obey(&handle, order).await.map(|snapshot| app.own(&handle, &snapshot));
     let (command, rest) = ((from, format!("{word} {name}")), format!("/{word}"));
-    let sent = (rest.as_str(), Value::Null);
+    let sent = (rest.as_str(), json!({}));
     group::everywhere(app, &handle, &scope, own, command, sent).await.map(Json)
 }
 
@@ -149,7 +92,7 @@ pub(crate) async fn decide(
         }
         Ok(None) => decide_here(&app, &handle, order).await,
     };
-    app.record.keep(from, command, outcome).map(Json)
+    app.commands.keep(from, About::Subscription(&handle), command, outcome).map(Json)
 }
 
 /// The subscription after a decision about one of its records; `waits_for`: why a record that is to
@@ -178,5 +121,5 @@ pub(crate) async fn reload(
         Ok(changes) => Ok(Json(json!({ "changes": changes }))),
         Err(error) => Err(Refusal::Conflict(error)),
     };
-    app.record.keep(from, "reload".to_owned(), outcome)
+    app.commands.keep(from, About::Process(&app.handles.all()), "reload".to_owned(), outcome)
 }

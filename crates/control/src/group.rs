@@ -12,6 +12,7 @@ use forebay_kafka::TopicPartition;
 use serde_json::{Value, json};
 
 use crate::api::{App, Refusal, Scope};
+use crate::commands::About;
 use crate::peers::whom::{self, At, Owner, Peer, Said};
 use crate::peers::{Asked, Told, merge, refusal};
 
@@ -59,7 +60,7 @@ pub(crate) async fn everywhere(
             })
         }
     };
-    app.record.keep(from, command, outcome)
+    app.commands.keep(from, About::Subscription(handle), command, outcome)
 }
 
 /// What became of a command that all were given: done by all, or where it was and where not.

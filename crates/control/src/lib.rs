@@ -8,7 +8,10 @@
 //! over their own control APIs. Health and metrics are of this process alone.
 
 mod api;
+mod blocking;
 mod command;
+mod commands;
+mod confirm;
 mod exchange;
 mod group;
 mod metrics;
@@ -19,6 +22,7 @@ mod server;
 mod shown;
 
 pub use api::Reload;
+pub use commands::Commands;
 pub use exchange::{ExchangeError, Question, exchange};
 pub use metrics::{METRICS, Metric, MetricKind};
 pub use peers::Peers;

@@ -154,7 +154,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "forebay_capped_seconds_total",
         kind: MetricKind::Counter,
-        help: "Time in which this was what kept more from being sent: records (all that was fetched is sent), keys, partitions, service, in_flight, rate, target or operator.",
+        help: "Time in which this was what kept more from being sent: records (all that was fetched is sent), keys, partitions, service, in_flight, rate, target or operator; of several consumers added up.",
         labels: &["subscription", "cap"],
         read: |all, samples| {
             for (cap, time) in Cap::ALL.into_iter().zip(all.caps.times) {
@@ -200,7 +200,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "forebay_rebalances_total",
         kind: MetricKind::Counter,
-        help: "Changes of the group's assignment that this process saw, by cause: start, subscription_added, stop, members (another came or went), session_lost, fenced, partitions (a topic got some, came, went or was made anew).",
+        help: "Changes of the group's assignment that this process saw, each of its consumers its own, by cause: start, subscription_added (or a consumer of it), stop, members (another came or went), session_lost, fenced, partitions (a topic got some, came, went or was made anew).",
         labels: &["subscription", "cause"],
         read: |all, samples| {
             for cause in Cause::ALL {

@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use forebay_gateway::{Handle, Handles};
-use forebay_kafka::Properties;
 use forebay_wire::Announcement;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::blocking::blocking;
 use crate::exchange::{ExchangeError, Question, exchange};
 
 mod announce;
@@ -79,7 +79,7 @@ impl Asked {
         Self { method: Method::GET, rest: String::new(), body: Value::Null, patience: ASK }
     }
 
-    /// A command; `rest` begins with a slash.
+    /// A command; `rest` begins with a slash. The body is not null: it is what confirms it.
     pub(crate) fn command(rest: impl Into<String>, body: Value) -> Self {
         Self { method: Method::POST, rest: rest.into(), body, patience: TELL }
     }
@@ -93,6 +93,13 @@ pub(crate) enum Told {
     Unsent(String),
     /// It may be done, or not.
     Unknown(String),
+}
+
+impl Told {
+    /// Whether it is certain that this process did it.
+    fn is_by(&self, peer: &Peer) -> bool {
+        matches!(self, Self::Answered(StatusCode::OK, shown) if merge::is_by(peer, shown))
+    }
 }
 
 impl Peers {
@@ -119,7 +126,7 @@ impl Peers {
         let own = fellows
             .iter()
             .flat_map(|all| all.iter())
-            .find(|fellow| fellow.member.instance_id.as_deref() == Some(handle.instance_id()));
+            .find(|fellow| whom::process(fellow, handle.name()) == Some(handle.instance_id()));
         let seen_at = own.map(|fellow| fellow.member.host.as_str());
         whom::advertised(self.0.advertise.as_deref(), self.0.listens, seen_at)
     }
@@ -153,18 +160,15 @@ impl Peers {
     pub(crate) async fn tell_all(&self, handle: &Handle, asked: Asked) -> Vec<(Peer, Told)> {
         let (peers, age) = self.known(handle).await;
         let mut told = self.send(handle, peers, &asked).await;
-        let lost = told.iter().any(|(_, told)| matches!(told, Told::Unsent(_)));
-        if !lost || age < REREAD {
+        if age < REREAD || told.iter().all(|(peer, told)| told.is_by(peer)) {
             return told;
         }
-        // It may have begun anew elsewhere.
+        // It may have begun anew elsewhere; who answers at its address may be anybody.
         let announced = self.read(handle, REREAD).await;
         let again = self.peers(handle, &announced);
         let moved = |peer: &Peer| {
             let before = told.iter().find(|(before, _)| before.instance_id == peer.instance_id);
-            before.is_none_or(|(before, told)| {
-                matches!(told, Told::Unsent(_)) && before.at != peer.at
-            })
+            before.is_none_or(|(before, told)| !told.is_by(before) && before.at != peer.at)
         };
         let again: Vec<Peer> = again.into_iter().filter(moved).collect();
         let ids: Vec<String> = again.iter().map(|peer| peer.instance_id.clone()).collect();
@@ -197,7 +201,8 @@ impl Peers {
     async fn known(&self, handle: &Handle) -> (Vec<Peer>, Duration) {
         let fellows = handle.fellows();
         let by_epochs = handle.properties().joins_by_epochs();
-        if !whom::has_company(handle.instance_id(), fellows.as_deref(), by_epochs) {
+        let (own, name) = (handle.instance_id(), handle.name());
+        if !whom::has_company(own, name, fellows.as_deref(), by_epochs) {
             return (Vec::new(), Duration::ZERO);
         }
         let fresh = if fellows.is_some() { Duration::MAX } else { REREAD_UNTOLD };
@@ -228,7 +233,7 @@ impl Peers {
             if let Some(found) = known(&book) {
                 return found;
             }
-            let found = read(properties, group).await;
+            let found = blocking(move || forebay_kafka::announced(&properties, &group)).await;
             *lock(&book.read) = Some((Instant::now(), found.clone()));
             found
         });
@@ -241,14 +246,6 @@ impl Peers {
 
     fn book(&self, group: &str) -> Arc<Book> {
         lock(&self.0.books).entry(group.to_owned()).or_default().clone()
-    }
-}
-
-async fn read(properties: Arc<Properties>, group: String) -> Announced {
-    let read = move || forebay_kafka::announced(&properties, &group);
-    match tokio::task::spawn_blocking(read).await {
-        Ok(found) => found.map_err(|error| error.to_string()),
-        Err(_) => Err("the process is about to end".to_owned()),
     }
 }
 
@@ -299,12 +296,12 @@ pub(crate) fn refusal(status: StatusCode, body: &Value) -> String {
     }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

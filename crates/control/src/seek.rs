@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::api::{App, Refusal, Scope, Scoped};
 use crate::command::From;
+use crate::commands::About;
 use crate::group;
 use crate::peers::whom::{self, At, Peer, Said};
 
@@ -88,37 +89,51 @@ pub(crate) async fn seek(
     let Json(seek) = body?;
     let handle = app.find(&name)?;
     scope.check(&handle)?;
-    let peers = match scope.is_process() {
-        true => Vec::new(),
-        false => whose(&app, &handle, &seek).await?,
-    };
-    // Of several, all have to agree first.
-    let mut rows = plan(&handle, &seek, peers.is_empty()).await?;
-    let here = rows.len();
-    for peer in &peers {
-        rows.extend(peer_seeks(&app, &handle, peer, &seek, true).await?);
+    let dry_run = seek.dry_run;
+    let way = way(&app, &handle, &seek, &scope).await;
+    if dry_run {
+        return Ok(Json(Sought { partitions: way?.rows, dry_run }));
     }
-    if seek.dry_run {
-        return Ok(Json(Sought { partitions: rows, dry_run: true }));
-    }
-    let count = match rows.len() {
-        1 => "1 partition".to_owned(),
-        count => format!("{count} partitions"),
+    let command = match way.as_ref().map(|way| way.rows.len()) {
+        Ok(1) => format!("seek {name} to {} (1 partition)", seek.to),
+        Ok(count) => format!("seek {name} to {} ({count} partitions)", seek.to),
+        Err(_) => format!("seek {name} to {}", seek.to),
     };
-    let command = format!("seek {name} to {} ({count})", seek.to);
-    let outcome = go(&app, &handle, &seek, rows, here, &peers).await;
-    let partitions = app.record.keep(from, command, outcome)?;
-    Ok(Json(Sought { partitions, dry_run: false }))
+    let outcome = match way {
+        Ok(way) => go(&app, &handle, &seek, way).await,
+        Err(refusal) => Err(refusal),
+    };
+    let partitions = app.commands.keep(from, About::Subscription(&handle), command, outcome)?;
+    Ok(Json(Sought { partitions, dry_run }))
 }
 
-/// Takes the first `here` rows in this process, the others in theirs.
+/// What a seek would do, as all agree who have to do it.
+struct Way {
+    rows: Vec<Moved>,
+    /// As many of the first are of this process.
+    here: usize,
+    peers: Vec<Peer>,
+}
+
+async fn way(app: &App, handle: &Handle, seek: &Seek, scope: &Scope) -> Result<Way, Refusal> {
+    let peers = match scope.is_process() {
+        true => Vec::new(),
+        false => whose(app, handle, seek).await?,
+    };
+    let mut rows = plan(handle, seek, peers.is_empty()).await?;
+    let here = rows.len();
+    for peer in &peers {
+        rows.extend(peer_seeks(app, handle, peer, seek, true).await?);
+    }
+    Ok(Way { rows, here, peers })
+}
+
+/// Takes the rows of this process there, and has the others take theirs.
 async fn go(
     app: &App,
     handle: &Handle,
     seek: &Seek,
-    rows: Vec<Moved>,
-    here: usize,
-    peers: &[Peer],
+    Way { rows, here, peers }: Way,
 ) -> Result<Vec<Moved>, Refusal> {
     let place = |moved: &Moved| Place {
         partition: TopicPartition::new(moved.topic.as_str(), moved.partition),
@@ -133,7 +148,7 @@ async fn go(
     if here > 0 {
         done.push(whom::instance(handle.instance_id(), handle.name()));
     }
-    for peer in peers {
+    for peer in &peers {
         match peer_seeks(app, handle, peer, seek, false).await {
             Ok(rows) => {
                 moved.extend(rows);

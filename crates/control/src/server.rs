@@ -14,8 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::api::{App, Refusal, Reload};
+use crate::commands::Commands;
+use crate::confirm::confirmed;
 use crate::peers::Peers;
-use crate::{api, command, metrics, rebalances, seek};
+use crate::{api, command, commands, metrics, rebalances, seek};
 
 /// A bound control API.
 #[derive(Debug)]
@@ -58,29 +60,33 @@ impl Control {
 
     /// Serves until the future is dropped.
     pub async fn serve(self, serving: Serving) -> std::io::Result<()> {
-        let Serving { handles, token, reloads, peers } = serving;
+        let Serving { handles, token, reloads, peers, commands } = serving;
         let announcing = peers.announce(handles.clone());
-        let app = App { handles, record: Arc::default(), reloads, peers: peers.clone() };
+        let writing = commands.write_forever();
+        let app = App { handles, commands: commands.clone(), reloads, peers: peers.clone() };
         let open =
             Router::new().route("/livez", get(api::livez)).route("/readyz", get(api::readyz));
         let guarded = Router::new()
             .route("/metrics", get(metrics::metrics))
-            .route("/api/v1/commands", get(command::recorded))
+            .route("/api/v1/commands", get(commands::all))
             .route("/api/v1/rebalances", get(rebalances::rebalances))
             .route("/api/v1/reload", post(command::reload))
             .route("/api/v1/subscriptions", get(api::subscriptions))
             .route("/api/v1/subscriptions/{name}", get(api::subscription))
+            .route("/api/v1/subscriptions/{name}/commands", get(commands::of_one))
             .route("/api/v1/subscriptions/{name}/endpoints", post(api::set_endpoints))
             .route("/api/v1/subscriptions/{name}/pause", post(command::pause))
             .route("/api/v1/subscriptions/{name}/resume", post(command::resume))
             .route("/api/v1/subscriptions/{name}/seek", post(seek::seek))
             .route("/api/v1/subscriptions/{name}/records/{what}", post(command::decide))
+            .layer(axum::middleware::from_fn(confirmed))
             .layer(axum::middleware::from_fn_with_state(token.map(Arc::from), authorize));
         let routes = open.merge(guarded).with_state(app);
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         tokio::select! {
             served = async { axum::serve(self.listener, service).await } => served,
             () = announcing => Ok(()),
+            () = writing => Ok(()),
         }
     }
 }
@@ -94,6 +100,8 @@ pub struct Serving {
     pub reloads: mpsc::Sender<Reload>,
     /// The other processes of its groups.
     pub peers: Peers,
+    /// Those that are given to it.
+    pub commands: Commands,
 }
 
 /// Lets a request through that carries the token.

@@ -2,7 +2,8 @@
 //!
 //! A release that rejects what it should accept would empty a topic into its dead letters. So
 //! records given up have a budget (rule 5 of "Whose fault" in the delivery contract): 1 % of what
-//! was accepted in the last five minutes, plus 20. What an operator gives up by command is free.
+//! was accepted in the last five minutes, plus what the rules give free (20, of all consumers of a
+//! subscription in a process together). What an operator gives up by command is free.
 
 use core::time::Duration;
 
@@ -10,7 +11,6 @@ use crate::time::Instant;
 
 const BUCKETS: usize = 30;
 const BUCKET: Duration = Duration::from_secs(10);
-const FREE: u64 = 20;
 const ACCEPTED_FOR_ONE: u64 = 100;
 
 /// Counts of the last five minutes, in steps of ten seconds.
@@ -35,10 +35,10 @@ impl Budget {
         self.sum.accepted += 1;
     }
 
-    /// Takes one from the budget; false where it is spent.
-    pub(crate) fn give_up(&mut self, now: Instant) -> bool {
+    /// Takes one from the budget, of which so many are `free`; false where it is spent.
+    pub(crate) fn give_up(&mut self, free: usize, now: Instant) -> bool {
         self.turn_to(now);
-        if self.sum.given_up >= self.sum.accepted / ACCEPTED_FOR_ONE + FREE {
+        if self.sum.given_up >= self.sum.accepted / ACCEPTED_FOR_ONE + free as u64 {
             return false;
         }
         self.newest_bucket().given_up += 1;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn give_up_all(budget: &mut Budget, now: Instant) -> usize {
-        (0..10_000).take_while(|_| budget.give_up(now)).count()
+        (0..10_000).take_while(|_| budget.give_up(20, now)).count()
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Fault {
     LeaseIgnored,
     /// Tenure: what is idle is not renewed.
     LeaseNotRenewed,
+    /// Tenure: a session that became shorter is not taken note of.
+    SessionKept,
     /// Attempts: a new tenure does not know how often a record has failed.
     PastsForgotten,
     /// P1: a record does not find the lane of its key.

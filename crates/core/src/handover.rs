@@ -39,25 +39,20 @@ impl Leftovers {
     }
 }
 
-/// How long the partition is ours for sure.
+/// Since when the partition is ours for sure, for a session: Kafka acknowledged what was sent then.
+/// A session that turns out to be shorter ends what was taken before that was known, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
-    until: Instant,
-    renew_at: Instant,
+    pub(crate) since: Instant,
 }
 
 impl Lease {
-    /// Kafka acknowledged what was sent then: the coordinator counts the session from there.
-    pub(crate) fn acknowledged(sent: Instant, session: Duration) -> Self {
-        Self { until: sent + session, renew_at: sent + session / 2 }
-    }
-
-    pub(crate) fn until(self) -> Instant {
-        self.until
+    pub(crate) fn until(self, session: Duration) -> Instant {
+        self.since + session
     }
 
     /// From when on it is to be renewed though nothing else is to be committed.
-    pub(crate) fn renew_at(self) -> Instant {
-        self.renew_at
+    pub(crate) fn renew_at(self, session: Duration) -> Instant {
+        self.since + session / 2
     }
 }

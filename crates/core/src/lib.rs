@@ -29,6 +29,7 @@ mod retry;
 mod rng;
 mod route;
 mod rules;
+mod share;
 mod subscription;
 mod time;
 mod verdict;
@@ -43,8 +44,10 @@ pub use park::{PARKED_MAX, ParkPlace, ParkedKey, ParkedLast};
 pub use partition::{Stuck, Why};
 pub use pool::Ejection;
 pub use record::{CommitPoint, DeliveryId, EndpointId, Offset, PartitionId, Past, Record, Tenure};
+pub use rng::Rng;
 pub use route::RevisionId;
 pub use rules::{Backoff, GiveUp, Guarantee, Order, Rules, Takeover};
+pub use share::Share;
 pub use subscription::{
     Command, CommandError, DeadLetter, Delivery, Input, Output, Park, Subscription,
 };

@@ -302,7 +302,7 @@ impl<P> Partition<P> {
 
     /// Whether nobody else may be at work for this partition, nor may have it.
     pub(crate) fn is_alone(&self, rules: &Rules, now: Instant) -> bool {
-        let ours = now < self.lease_until() || rules.planted.is(Fault::LeaseIgnored);
+        let ours = now < self.lease_until(rules) || rules.planted.is(Fault::LeaseIgnored);
         ours && now >= self.free_at()
     }
 
@@ -323,8 +323,9 @@ impl<P> Partition<P> {
     }
 
     /// Until when it is ours for sure.
-    pub(crate) fn lease_until(&self) -> Instant {
-        self.lease.map_or(Instant::ZERO + Duration::MAX, Lease::until)
+    pub(crate) fn lease_until(&self, rules: &Rules) -> Instant {
+        let until = self.lease.map(|lease| lease.until(rules.session));
+        until.unwrap_or(Instant::ZERO + Duration::MAX)
     }
 
     /// Whether nothing is awaited, and nothing of this tenure, nor of those before it, may be at work.
@@ -401,7 +402,8 @@ impl<P> Partition<P> {
         let told = ends && self.committing.is_none();
         let told = told.then(|| quiet.max(self.commit_not_before));
         let renewal = self.lease.filter(|_| self.renews(rules) && self.committing.is_none());
-        let renewal = renewal.map(|lease| lease.renew_at().max(self.commit_not_before));
+        let renewal =
+            renewal.map(|lease| lease.renew_at(rules.session).max(self.commit_not_before));
         let looks = [commit, stage, renewal, told].into_iter().flatten();
         looks.filter(|look| *look > now).min()
     }
@@ -505,7 +507,7 @@ impl<P> Partition<P> {
         else {
             panic!("one commit at a time: {committing:?} is out, not {point:?}");
         };
-        self.lease = Some(Lease::acknowledged(sent, rules.session));
+        self.lease = Some(Lease { since: sent });
         self.ended |= quiet;
         assert!(point >= self.committed, "P8: the commit point does not go back");
         self.committed = point;
@@ -588,7 +590,8 @@ impl<P> Partition<P> {
         };
         let names = self.stage == Stage::Active && self.parked.wants_naming();
         let news = self.unsaved && self.keeps_map(rules) && !rules.planted.is(Fault::MapNotSaved);
-        let renews = self.renews(rules) && self.lease.is_some_and(|lease| lease.renew_at() <= now);
+        let renews = self.renews(rules)
+            && self.lease.is_some_and(|lease| lease.renew_at(rules.session) <= now);
         // The next owner need not wait for what is over.
         let over = self.is_draining() && self.is_over(rules, now);
         let ends = over && self.lease.is_some() && !self.ended;

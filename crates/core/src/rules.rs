@@ -32,6 +32,8 @@ pub struct Rules {
     pub backoff: Backoff,
     /// Failures charged to a record after which it is given up; at least 1.
     pub attempts: u32,
+    /// Records that may be given up in five minutes beside 1 % of those accepted.
+    pub given_up_free: usize,
     /// Whether there is a dead letter topic.
     pub dead_letters: bool,
     pub on_exhausted: GiveUp,

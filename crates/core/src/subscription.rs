@@ -693,4 +693,4 @@ fn pool_rules(rules: &Rules) -> PoolRules {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -178,6 +178,46 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds what another consumer counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            deliveries,
+            accepted,
+            retry,
+            rejected,
+            back_pressure,
+            target_fault,
+            unknown,
+            late,
+            settled,
+            dead_lettered,
+            dropped,
+            skipped,
+            abandoned,
+            dead_letters_failed,
+            stuck,
+            parked,
+            parks_failed,
+        } = *other;
+        self.deliveries += deliveries;
+        self.accepted += accepted;
+        self.retry += retry;
+        self.rejected += rejected;
+        self.back_pressure += back_pressure;
+        self.target_fault += target_fault;
+        self.unknown += unknown;
+        self.late += late;
+        self.settled += settled;
+        self.dead_lettered += dead_lettered;
+        self.dropped += dropped;
+        self.skipped += skipped;
+        self.abandoned += abandoned;
+        self.dead_letters_failed += dead_letters_failed;
+        self.stuck += stuck;
+        self.parked += parked;
+        self.parks_failed += parks_failed;
+    }
+
     pub(crate) fn count(&mut self, verdict: Verdict) {
         let count = match verdict {
             Verdict::Accept => &mut self.accepted,

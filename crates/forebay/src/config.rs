@@ -77,6 +77,8 @@ pub(crate) struct Subscription {
     pub(crate) topics: Spanned<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<Spanned<String>>,
+    #[serde(default = "defaults::consumers")]
+    pub(crate) consumers: Spanned<usize>,
     #[serde(default)]
     pub(crate) order: Order,
     #[serde(default)]
@@ -387,6 +389,10 @@ impl Attempts {
 
 mod defaults {
     use super::{Size, Spanned, Time, unplaced};
+
+    pub(super) fn consumers() -> Spanned<usize> {
+        unplaced(1)
+    }
 
     pub(super) fn deadline() -> Spanned<Time> {
         unplaced("30s".parse().expect("a valid default"))

@@ -26,6 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     abort_on_panic();
+    use_small_pages();
     let cli = cli::Cli::parse();
     logs::start(cli.log, cli.command.log_level());
     match commands::run(cli.command) {
@@ -35,6 +36,14 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// Each thread's part of the allocator would begin with huge pages, of which most use a few KiB: with
+/// twenty subscriptions 300 MB instead of 65.
+fn use_small_pages() {
+    // Where the system can't, all works as well.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// A panic is a bug of ours, and its thread would be missing: better the whole process ends, and

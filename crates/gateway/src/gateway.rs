@@ -1,100 +1,16 @@
-//! All subscriptions of a process, on as many worker threads as there are processors.
+//! All subscriptions of a process, their consumers spread over as many worker threads as there are
+//! processors.
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use forebay_kafka::{Fellow, KafkaError, Properties, TopicPartition};
-use forebay_push::Endpoint;
-use tokio::sync::{mpsc, oneshot, watch};
+use forebay_kafka::KafkaError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::handle::{ChangeError, Command, Farewell, Fellows, Gone, Handle};
 use crate::plan::Plan;
-use crate::rebalances::RebalanceSnapshot;
 use crate::runner;
-use crate::snapshot::Snapshot;
-
-/// Commands that may wait for a worker; a sender waits beyond that.
-const COMMANDS_MAX: usize = 64;
-
-/// What can be asked of a running subscription.
-pub enum Command {
-    Snapshot(oneshot::Sender<Snapshot>),
-    /// The rebalances that are kept, newest first.
-    Rebalances(oneshot::Sender<Vec<RebalanceSnapshot>>),
-    /// Replaces the target's endpoints.
-    Endpoints(Vec<Endpoint>, oneshot::Sender<()>),
-    /// Takes a changed plan: all but the group, its topics, order and guarantee.
-    Change(Box<Plan>, oneshot::Sender<Result<(), ChangeError>>),
-    Operate(Order, oneshot::Sender<Result<(), OperatorError>>),
-    /// Reads partitions from elsewhere: drains each, commits the new place, and goes on there.
-    Seek(Vec<Place>, oneshot::Sender<Result<(), OperatorError>>),
-    /// Drains all partitions, commits, and leaves. Answered when it is done.
-    Stop(oneshot::Sender<()>),
-}
-
-/// An operator's word to a running subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    Pause,
-    Resume,
-    /// Delivers a record that waits now, and forgives its failures.
-    Retry(Place),
-    /// Settles a record that waits as if it had been accepted.
-    Skip(Place),
-    /// Sends a record that waits to the dead letter topic.
-    DeadLetter(Place),
-}
-
-/// An offset by the names that people know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub partition: TopicPartition,
-    pub offset: i64,
-}
-
-/// Why an operator's word can't be obeyed. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OperatorError {
-    #[error("this process does not have partition {0}")]
-    NotAssigned(TopicPartition),
-    #[error("offset {0} is settled, or was not fetched yet")]
-    NotHeld(i64),
-    #[error("a service is at work on offset {0}, or may be; wait for its deadline and the grace")]
-    InFlight(i64),
-    #[error(
-        "offset {0} has not failed: it waits for its turn, or behind an earlier record of its key"
-    )]
-    Behind(i64),
-    #[error("offset {0} is on its way to the dead letter topic, or to the park topic")]
-    Leaving(i64),
-    #[error("the subscription has no [subscription.dead_letter]")]
-    NoDeadLetters,
-    #[error("partition {0} is not being read at the moment: it is claimed, drained or held")]
-    NotActive(TopicPartition),
-}
-
-/// What can't be changed in a running subscription: it needs a restart.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} can't be changed while the subscription runs; restart the process for that")]
-pub struct ChangeError {
-    pub what: &'static str,
-}
-
-/// A running subscription, seen from outside.
-#[derive(Clone)]
-pub struct Handle {
-    name: Arc<str>,
-    commands: mpsc::Sender<Command>,
-    properties: Arc<Properties>,
-    group: Arc<str>,
-    instance_id: Arc<str>,
-    fellows: watch::Receiver<Option<Arc<[Fellow]>>>,
-}
-
-/// The subscription has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the subscription has stopped")]
-pub struct Gone;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -107,11 +23,22 @@ pub enum StartError {
     Gone { name: String },
 }
 
+/// Why a running subscription is not as a changed plan wants it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplanError {
+    #[error(transparent)]
+    Refused(#[from] ChangeError),
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    #[error("its new consumers did not all start: {0}")]
+    Consumers(#[from] StartError),
+}
+
 /// The running subscriptions of this process.
 pub struct Gateway {
     handles: Handles,
     workers: Vec<Worker>,
-    /// The worker that gets the next subscription.
+    /// The worker that gets the next consumer.
     next: usize,
     /// All that were there from the start have begun.
     begun: bool,
@@ -121,17 +48,17 @@ pub struct Gateway {
 #[derive(Clone, Default)]
 pub struct Handles(Arc<RwLock<Vec<Handle>>>);
 
-/// A thread, and where it takes new subscriptions from.
+/// A thread, and where it takes new consumers from.
 struct Worker {
     thread: JoinHandle<()>,
     inbox: mpsc::Sender<New>,
 }
 
-/// A subscription for a worker to start.
+/// A consumer for a worker to start.
 struct New {
     plan: Plan,
     commands: mpsc::Receiver<Command>,
-    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
+    fellows: Fellows,
     /// To a process that runs already.
     added: bool,
     started: oneshot::Sender<Result<(), StartError>>,
@@ -152,33 +79,57 @@ impl Gateway {
 
     /// Starts one more subscription, which none of the others notices.
     pub async fn add(&mut self, plan: Plan) -> Result<(), StartError> {
-        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let (told_fellows, fellows) = watch::channel(None);
-        let handle = Handle {
-            name: plan.name.as_str().into(),
-            commands: sender,
-            properties: Arc::new(plan.intake.properties.clone()),
-            group: plan.intake.group.as_str().into(),
-            instance_id: plan.intake.instance_id.as_deref().unwrap_or_default().into(),
-            fellows,
-        };
+        let handle = Handle::new(&plan);
+        if let Err(error) = self.grow(&handle, &plan).await {
+            handle.stop(0, Farewell::ToReturn).await;
+            return Err(error);
+        }
+        self.handles.lock_mut().push(handle);
+        Ok(())
+    }
+
+    /// Has a running subscription take a changed plan. Of its consumers, those that stay flow on.
+    pub async fn change(&mut self, handle: &Handle, plan: &Plan) -> Result<(), ReplanError> {
+        let (before, after) = (handle.count(), plan.consumers);
+        // Before others come, or after others have gone: all parts together stay within the bounds.
+        handle.change(plan, before.max(after)).await??;
+        self.grow(handle, plan).await?;
+        if after < before {
+            handle.stop(after, Farewell::ForGood).await;
+            handle.change(plan, after).await??;
+        }
+        Ok(())
+    }
+
+    /// Starts those consumers that are missing.
+    async fn grow(&mut self, handle: &Handle, plan: &Plan) -> Result<(), StartError> {
+        for number in handle.count() + 1..=plan.consumers {
+            let part = plan.part(number, plan.consumers);
+            let started = self.start_consumer(part, handle).await;
+            if started.is_err() {
+                handle.stop(number - 1, Farewell::ToReturn).await;
+                return started;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_consumer(&mut self, plan: Plan, handle: &Handle) -> Result<(), StartError> {
+        let (commands, fellows) = (handle.enlist(), handle.told_fellows());
         let (started, told) = oneshot::channel();
         let worker = &self.workers[self.next % self.workers.len()];
         self.next += 1;
-        let gone = |name: &str| StartError::Gone { name: name.to_owned() };
-        let new = New { plan, commands, fellows: told_fellows, added: self.begun, started };
-        worker.inbox.send(new).await.map_err(|_| gone(&handle.name))?;
-        told.await.map_err(|_| gone(&handle.name))??;
-        self.handles.lock_mut().push(handle);
-        Ok(())
+        let gone = || StartError::Gone { name: handle.name().to_owned() };
+        let new = New { plan, commands, fellows, added: self.begun, started };
+        worker.inbox.send(new).await.map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
     }
 
     /// Drains a subscription and leaves its group.
     pub async fn remove(&mut self, name: &str) {
         let Some(handle) = self.handles.find(name) else { return };
-        // One that has ended already needs no stopping.
-        let _ = handle.stop().await;
-        self.handles.lock_mut().retain(|handle| &*handle.name != name);
+        handle.stop(0, Farewell::ToReturn).await;
+        self.handles.lock_mut().retain(|handle| handle.name() != name);
     }
 
     pub fn handles(&self) -> &Handles {
@@ -187,10 +138,11 @@ impl Gateway {
 
     /// Drains and leaves everywhere.
     pub async fn stop(self) {
-        let stops: Vec<_> = self.handles.all().iter().map(Handle::stop).collect();
-        for stop in stops {
-            let _ = stop.await;
+        let mut stops = JoinSet::new();
+        for handle in self.handles.all() {
+            stops.spawn(handle.stop(0, Farewell::ToReturn));
         }
+        stops.join_all().await;
         for Worker { thread, inbox } in self.workers {
             drop(inbox);
             let joined = tokio::task::spawn_blocking(|| thread.join());
@@ -208,76 +160,11 @@ impl Handles {
     }
 
     pub fn find(&self, name: &str) -> Option<Handle> {
-        self.all().into_iter().find(|handle| &*handle.name == name)
+        self.all().into_iter().find(|handle| handle.name() == name)
     }
 
     fn lock_mut(&self) -> std::sync::RwLockWriteGuard<'_, Vec<Handle>> {
         self.0.write().expect("nothing that holds the lock panics")
-    }
-}
-
-impl Handle {
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub async fn snapshot(&self) -> Result<Snapshot, Gone> {
-        self.ask(Command::Snapshot).await
-    }
-
-    /// The latest rebalances, newest first.
-    pub async fn rebalances(&self) -> Result<Vec<RebalanceSnapshot>, Gone> {
-        self.ask(Command::Rebalances).await
-    }
-
-    /// Replaces the target's endpoints; what is in flight to others is awaited.
-    pub async fn endpoints(&self, endpoints: Vec<Endpoint>) -> Result<(), Gone> {
-        self.ask(|answer| Command::Endpoints(endpoints, answer)).await
-    }
-
-    /// Takes a changed plan; what is in flight is not disturbed.
-    pub async fn change(&self, plan: Plan) -> Result<Result<(), ChangeError>, Gone> {
-        self.ask(|answer| Command::Change(Box::new(plan), answer)).await
-    }
-
-    pub async fn operate(&self, order: Order) -> Result<Result<(), OperatorError>, Gone> {
-        self.ask(|answer| Command::Operate(order, answer)).await
-    }
-
-    /// The group's Kafka, for questions that the subscription itself is not asked.
-    pub fn properties(&self) -> &Arc<Properties> {
-        &self.properties
-    }
-
-    pub fn group(&self) -> &str {
-        &self.group
-    }
-
-    /// This process as a member of the group; empty where it is no static one.
-    pub fn instance_id(&self) -> &str {
-        &self.instance_id
-    }
-
-    /// Who is in the group, ourselves too, as Kafka said at most half a minute ago. None before it
-    /// said anything, and where it never does: not every broker describes groups of KIP-848.
-    pub fn fellows(&self) -> Option<Arc<[Fellow]>> {
-        self.fellows.borrow().clone()
-    }
-
-    /// Goes on at these places; answered when draining has begun.
-    pub async fn seek(&self, places: Vec<Place>) -> Result<Result<(), OperatorError>, Gone> {
-        self.ask(|answer| Command::Seek(places, answer)).await
-    }
-
-    fn stop(&self) -> impl Future<Output = Result<(), Gone>> + use<> {
-        let handle = self.clone();
-        async move { handle.ask(Command::Stop).await }
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| Gone)?;
-        answered.await.map_err(|_| Gone)
     }
 }
 
@@ -298,7 +185,7 @@ impl Worker {
     }
 }
 
-/// The subscriptions of one thread, until no more come and all have stopped.
+/// The consumers of one thread, until no more come and all have stopped.
 async fn work(mut inbox: mpsc::Receiver<New>) {
     let mut running = JoinSet::new();
     let mut open = true;

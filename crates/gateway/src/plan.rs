@@ -9,6 +9,8 @@ use forebay_wire::dead_letter::ForeignNames;
 #[derive(Clone)]
 pub struct Plan {
     pub name: String,
+    /// How many consumers share it in this process; all bounds are of all of them together.
+    pub consumers: usize,
     pub rules: Rules,
     pub intake: IntakeConfig,
     pub endpoints: Vec<Endpoint>,

@@ -92,6 +92,15 @@ pub struct RebalanceCounts {
 }
 
 impl RebalanceCounts {
+    /// Adds those that another consumer saw.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (cause, count) in &other.by_cause {
+            *self.by_cause.entry(*cause).or_default() += count;
+        }
+        self.still += other.still;
+        self.still_now += other.still_now;
+    }
+
     pub fn of(&self, cause: Cause) -> u64 {
         self.by_cause.get(&cause).copied().unwrap_or(0)
     }
@@ -241,6 +250,44 @@ impl Rebalances {
         while self.kept.len() > KEPT || moves > MOVES_KEPT && self.kept.len() > 1 {
             moves -= self.kept.pop_front().as_ref().map_or(0, size);
         }
+    }
+}
+
+/// What several consumers saw, each newest first, as one. What two of them saw at about the same time
+/// of one generation is one rebalance, whose cause the one knows who saw more in it than that others
+/// came or went.
+pub(crate) fn merged(all: Vec<Vec<RebalanceSnapshot>>) -> Vec<RebalanceSnapshot> {
+    let mut merged: Vec<RebalanceSnapshot> = Vec::new();
+    for seen in all {
+        // What one consumer saw apart stays apart.
+        let mut of_others = merged.len();
+        for one in seen {
+            let same = |known: &RebalanceSnapshot| {
+                let apart = Duration::from_millis(known.at_ms.abs_diff(one.at_ms));
+                one.generation.is_some() && known.generation == one.generation && apart < TOGETHER
+            };
+            let Some(at) = merged[..of_others].iter().position(same) else {
+                merged.push(one);
+                continue;
+            };
+            of_others -= 1;
+            merged.swap(at, of_others);
+            merged[of_others].join(one);
+        }
+    }
+    merged.sort_by_key(|one| std::cmp::Reverse(one.at_ms));
+    merged.truncate(KEPT);
+    merged
+}
+
+impl RebalanceSnapshot {
+    fn join(&mut self, other: Self) {
+        self.at_ms = self.at_ms.min(other.at_ms);
+        if self.cause == Cause::Members {
+            self.cause = other.cause;
+        }
+        self.lost.extend(other.lost);
+        self.gained.extend(other.gained);
     }
 }
 

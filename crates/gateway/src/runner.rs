@@ -1,9 +1,11 @@
-//! One subscription at run time: a loop that carries values between intake, core and slots.
+//! One consumer of a subscription at run time: a loop that carries values between intake, core and slots.
 //!
 //! It holds no rule. What happened goes into the core as an input, what the core wants is done;
 //! whatever looks like a decision here is a translation of names.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +15,17 @@ use forebay_core::{
     RevisionId, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
-    Assigned, Commit, Fellow, Intake, IntakeEvent, LossCause, PartitionQueue,
+    Assigned, Commit, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
     Record as KafkaRecord, TopicPartition,
 };
 use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::discovery::Names;
-use crate::gateway::{Command, StartError};
+use crate::gateway::StartError;
+use crate::handle::{Command, Ended, Farewell, Fellows};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
 use crate::rebalances::Rebalances;
@@ -80,10 +83,12 @@ pub(crate) struct Runner {
     rebalances: RefCell<Rebalances>,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
+    /// How long the broker takes a silent member for alive, where it has the say and told.
+    session: Cell<Option<Duration>>,
     /// Where it is told who is in the group.
-    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
+    fellows: Fellows,
     rate: Cell<Rate>,
-    stopping: RefCell<Option<oneshot::Sender<()>>>,
+    stopping: RefCell<Option<(Farewell, oneshot::Sender<Ended>)>>,
     caps: RefCell<CapShares>,
     noticed: RefCell<notices::Noticed>,
     /// Bytes that the broker takes beside an offset, as far as is known.
@@ -104,6 +109,8 @@ struct Seated {
     wanted: Option<Wanted>,
     /// The commit that is out.
     committing: Option<(Tenure, CommitPoint)>,
+    /// Why the last commit failed, until one does not.
+    commit_fails: Option<String>,
     origin: Option<(Tenure, Rc<Origin>)>,
     /// The keys that are parked, by the last commit that was wanted.
     parked: Vec<forebay_core::ParkedKey>,
@@ -130,7 +137,7 @@ pub(crate) fn start(
     plan: Plan,
     added: bool,
     inbox: mpsc::Receiver<Command>,
-    fellows: watch::Sender<Option<Arc<[Fellow]>>>,
+    fellows: Fellows,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
     let waker = news.clone();
@@ -146,7 +153,7 @@ pub(crate) fn start(
         .as_ref()
         .map(|park| Leaving::start(&park.properties, &park.topic, "parked records", news.clone()));
     let park = park.transpose().map_err(fails)?;
-    let seed = Clock::wall_ms().unsigned_abs();
+    let seed = seed(&plan);
     let runner = Runner {
         clock: Clock::new(),
         name: plan.name.clone(),
@@ -170,6 +177,7 @@ pub(crate) fn start(
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
+        session: Cell::new(None),
         fellows,
         metadata_limit: Cell::new(commit_metadata::MAX_LEN),
         rate: Cell::default(),
@@ -180,6 +188,13 @@ pub(crate) fn start(
         plan: RefCell::new(plan),
     };
     Ok(run(Rc::new(runner), inbox))
+}
+
+/// Another one for each consumer, so that they do not choose alike.
+fn seed(plan: &Plan) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (Clock::wall_ms(), &plan.intake.instance_id).hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
@@ -218,7 +233,13 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
         }
     }
     names.abort();
-    runner.leave().await;
+    let mut left = pin!(runner.clone().leave());
+    loop {
+        tokio::select! {
+            () = &mut left => break,
+            Some(command) = inbox.recv() => runner.obey(command),
+        }
+    }
 }
 
 impl Runner {
@@ -294,10 +315,7 @@ impl Runner {
                     self.commit_answered(&partition, offset, true);
                 }
                 IntakeEvent::CommitFailed { partition, offset, error, .. } => {
-                    tracing::warn!(
-                        subscription = self.name,
-                        "committing {offset} of {partition}: {error}"
-                    );
+                    self.say_commit_fails(&partition, offset, &error);
                     if error.is_metadata_too_large() {
                         self.say_less();
                     }
@@ -317,7 +335,25 @@ impl Runner {
                     tracing::info!(subscription = self.name, "topic `{topic}` can be read");
                     self.kafka.borrow_mut().available(&topic);
                 }
+                IntakeEvent::StartsUnknown { reason } => {
+                    tracing::warn!(subscription = self.name, "not all is read yet: {reason}");
+                    self.kafka.borrow_mut().starts_unknown(reason);
+                }
+                IntakeEvent::StartsKnown => {
+                    tracing::info!(subscription = self.name, "all starts are known");
+                    self.kafka.borrow_mut().starts_known();
+                }
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
+                IntakeEvent::Session(session) => self.take_session(session),
+                IntakeEvent::SessionUnknown { reason } => {
+                    let session = self.rules().session.as_millis();
+                    tracing::warn!(
+                        subscription = self.name,
+                        "it is not known how long the group's session is, and what it acknowledged is \
+                         believed for {session} ms; where that is too long, a process that was frozen may \
+                         go on for too long: {reason}"
+                    );
+                }
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
                 IntakeEvent::Members(fellows) => {
                     self.fellows.send_replace(Some(fellows.into()));
@@ -369,7 +405,11 @@ impl Runner {
             assigned.log_start,
             assigned.log_end
         );
-        let hold = assigned.start.is_none().then_some(Hold::NoOffset);
+        let held = assigned.start.is_none();
+        let hold = held.then_some(match assigned.start_lost {
+            Some(reason) => Hold::StartLost { reason },
+            None => Hold::NoOffset,
+        });
         if let Some(hold) = &hold {
             tracing::error!(
                 subscription = self.name,
@@ -382,6 +422,7 @@ impl Runner {
             topic_id: assigned.topic_id,
             wanted: None,
             committing: None,
+            commit_fails: None,
             origin: None,
             parked: Vec::new(),
             hold,
@@ -443,13 +484,15 @@ impl Runner {
     fn is_held_back(&self, id: PartitionId) -> bool {
         let seats = self.seats.borrow();
         let seated = seats[id.0 as usize].assigned.as_ref();
-        seated.is_some_and(|seated| seated.hold == Some(Hold::NoOffset))
+        let hold = seated.and_then(|seated| seated.hold.as_ref());
+        matches!(hold, Some(Hold::NoOffset | Hold::StartLost { .. }))
     }
 
     fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
         let why = match why {
             LossCause::Session => "is lost to another member",
             LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
+            LossCause::Gone => "is gone, and its topic has no such partition any more",
         };
         for partition in partitions {
             tracing::warn!(subscription = self.name, "{partition} {why}");
@@ -497,6 +540,18 @@ impl Runner {
         self.intake.commit([Commit { partition, offset: point.0, metadata }]);
     }
 
+    /// Says it once for each reason: it is tried again for as long as it fails.
+    fn say_commit_fails(&self, partition: &TopicPartition, offset: i64, error: &KafkaError) {
+        let id = self.seat(partition);
+        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
+            let before = seated.commit_fails.replace(error.reason().to_owned());
+            if before.as_deref() == Some(error.reason()) {
+                return;
+            }
+        }
+        tracing::warn!(subscription = self.name, "committing {offset} of {partition}: {error}");
+    }
+
     fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
         let id = self.seat(partition);
         let mut seats = self.seats.borrow_mut();
@@ -504,6 +559,9 @@ impl Runner {
         let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
             return;
         };
+        if acknowledged {
+            seated.commit_fails = None;
+        }
         drop(seats);
         self.handle(if acknowledged {
             Input::Committed { partition: id, tenure, point }
@@ -616,19 +674,22 @@ impl Runner {
             Command::Operate(order, answer) => {
                 let _ = answer.send(self.operate(&order));
             }
+            Command::MaySeek(places, answer) => {
+                let _ = answer.send(self.may_seek(&places).map(|_| ()));
+            }
             Command::Seek(places, answer) => {
                 let _ = answer.send(self.seek(&places));
             }
             Command::Rebalances(answer) => {
                 let _ = answer.send(self.rebalances.borrow().kept());
             }
-            Command::Stop(answer) => self.stop(answer),
+            Command::Stop(farewell, answer) => self.stop(farewell, answer),
         }
     }
 
     /// Drains everything, as if all partitions were revoked.
-    fn stop(&self, answer: oneshot::Sender<()>) {
-        *self.stopping.borrow_mut() = Some(answer);
+    fn stop(&self, farewell: Farewell, answer: oneshot::Sender<Ended>) {
+        *self.stopping.borrow_mut() = Some((farewell, answer));
         self.stops();
         let seats = self.seats.borrow().len();
         for index in 0..seats {
@@ -649,10 +710,14 @@ impl Runner {
 
     async fn leave(self: Rc<Self>) {
         let intake = self.intake.clone();
-        // Other subscriptions of this thread go on meanwhile; if it fails, dropping it closes it.
-        let _ = tokio::task::spawn_blocking(move || intake.close(CLOSE)).await;
-        if let Some(answer) = self.stopping.take() {
-            let _ = answer.send(());
+        let for_good = matches!(&*self.stopping.borrow(), Some((Farewell::ForGood, _)));
+        let close = move || if for_good { intake.resign(CLOSE) } else { intake.close(CLOSE) };
+        // Other consumers of this thread go on meanwhile; if it fails, dropping it closes it.
+        let _ = tokio::task::spawn_blocking(close).await;
+        if let Some((_, answer)) = self.stopping.take() {
+            let (snapshot, rebalances) = (self.snapshot(), self.rebalances.borrow().kept());
+            // Nobody waits for it where the process ends at once.
+            let _ = answer.send(Ended { snapshot, rebalances });
         }
     }
 

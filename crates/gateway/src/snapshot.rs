@@ -7,6 +7,10 @@ use forebay_kafka::TopicPartition;
 
 use crate::rebalances::RebalanceCounts;
 
+mod merge;
+
+pub(crate) use merge::{Past, merged};
+
 /// One subscription.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -77,7 +81,7 @@ pub enum KafkaState {
     Unreachable {
         reason: String,
     },
-    /// The topic does not exist or may not be read.
+    /// A topic does not exist or may not be read, or partitions have no start yet.
     Unavailable {
         reason: String,
     },
@@ -122,6 +126,8 @@ pub struct PartitionSnapshot {
 pub enum Hold {
     /// No offset is committed, and `start = "none"`.
     NoOffset,
+    /// No offset is committed, and what was kept of where the group began can't be read.
+    StartLost { reason: String },
     /// The next offset is not in the log any more.
     OutOfRange { offset: i64, log_start: i64, log_end: i64 },
 }
@@ -172,6 +178,13 @@ impl CapShares {
             self.recent[index] = (self.recent[index] * 4 + grown) / 5;
         }
         self.times = times;
+    }
+
+    /// Adds another consumer's.
+    fn add(&mut self, other: &Self) {
+        for (of, more) in [(&mut self.times, other.times), (&mut self.recent, other.recent)] {
+            of.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
     }
 
     /// What capped it for most of the last seconds, of what may cap it still. A hold that is over
@@ -237,6 +250,11 @@ impl std::fmt::Display for Hold {
             Self::NoOffset => f.write_str(
                 "no offset is committed and start is \"none\": `forebay subscriptions seek` says where \
                  to begin",
+            ),
+            Self::StartLost { reason } => write!(
+                f,
+                "no offset is committed, and where the group began is lost: {reason}; `forebay \
+                 subscriptions seek` says where to begin"
             ),
             Self::OutOfRange { offset, log_start, log_end }
                 if (log_start..=log_end).contains(&offset) =>

@@ -15,6 +15,8 @@ pub(crate) struct Standing {
     reach: Option<Result<(), String>>,
     /// Topics that can't be read, and why.
     unavailable: BTreeMap<Arc<str>, String>,
+    /// Why partitions that are ours have no start yet.
+    no_starts: Option<String>,
     /// Why the group does not take this member in yet.
     waits: Option<String>,
     /// Why the group member ended.
@@ -23,7 +25,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) fn state(&self) -> KafkaState {
-        let unavailable = self.unavailable.values().next();
+        let unavailable = self.unavailable.values().next().or(self.no_starts.as_ref());
         if let Some(reason) = &self.failed {
             return KafkaState::Failed { reason: reason.clone() };
         }
@@ -51,6 +53,15 @@ impl Standing {
     /// The topic can be read.
     pub(crate) fn available(&mut self, topic: &str) {
         self.unavailable.remove(topic);
+    }
+
+    /// Not all partitions that are ours are read.
+    pub(crate) fn starts_unknown(&mut self, reason: String) {
+        self.no_starts = Some(reason);
+    }
+
+    pub(crate) fn starts_known(&mut self) {
+        self.no_starts = None;
     }
 
     /// The group does not take this member in yet.
@@ -143,6 +154,21 @@ mod tests {
             standing.available("absent");
         };
         assert_eq!(state(back), KafkaState::Reachable);
+    }
+
+    #[test]
+    fn what_has_no_start_is_not_read_whatever_else_is_assigned() {
+        let unknown = |standing: &mut Standing| {
+            standing.starts_unknown("t-5 is not there".to_owned());
+            standing.assigned("t");
+        };
+        let reason = "t-5 is not there".to_owned();
+        assert_eq!(state(unknown), KafkaState::Unavailable { reason });
+        let known = |standing: &mut Standing| {
+            unknown(standing);
+            standing.starts_known();
+        };
+        assert_eq!(state(known), KafkaState::Reachable);
     }
 
     #[test]

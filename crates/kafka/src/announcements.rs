@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_wire::Announcement;
+use forebay_wire::keep::Kept;
 
 use crate::admin::Admin;
 use crate::error::KafkaError;

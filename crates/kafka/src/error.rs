@@ -71,6 +71,19 @@ impl KafkaError {
         }
     }
 
+    /// What went wrong, whatever was being done.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Timeout { .. } => "no answer",
+            Self::Client { reason }
+            | Self::Unreachable { reason, .. }
+            | Self::Untrusted { reason, .. }
+            | Self::Refused { reason, .. }
+            | Self::MetadataTooLarge { reason, .. }
+            | Self::Fatal { reason, .. } => reason,
+        }
+    }
+
     /// Whether a commit was refused for the length of what stood beside its offset.
     pub fn is_metadata_too_large(&self) -> bool {
         matches!(self, Self::MetadataTooLarge { .. })

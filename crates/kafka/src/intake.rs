@@ -41,7 +41,7 @@ pub use events::{
 pub use queue::PartitionQueue;
 pub use shared::Watermarks;
 
-use shared::{Command, Shared};
+use shared::{Command, Farewell, Shared};
 
 /// What an intake reads, as whom, and how much of it it may hold.
 #[derive(Clone)]
@@ -71,9 +71,12 @@ pub struct IntakeConfig {
     /// commit for another topic than there is now is of one that was deleted: its partition starts
     /// at the beginning.
     pub committed_for: Option<fn(&str) -> Option<String>>,
-    /// Members whose instance id ends so are of our kind, as are those with our client id.
-    pub kin: Option<String>,
+    /// Whether a member of this instance id is of our kind, as are those with our client id.
+    pub kin: Option<Kin>,
 }
+
+/// Tells a member's kind by its instance id.
+pub type Kin = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Where to start a partition that has no committed offset. `Latest` and `Time` are resolved for
 /// all partitions of a topic when the group first meets it; one that appears later, and all of a
@@ -148,8 +151,18 @@ impl Intake {
     ///
     /// Returns whether all was done before the deadline; if not, it goes on in the background.
     pub fn close(&self, deadline: Duration) -> bool {
+        self.end(deadline, Farewell::ToReturn)
+    }
+
+    /// The same, and the group forgets a static member at once: others get what it had. Not where it
+    /// joined by epochs (KIP-848): there what it had is kept for it until its session ends.
+    pub fn resign(&self, deadline: Duration) -> bool {
+        self.end(deadline, Farewell::ForGood)
+    }
+
+    fn end(&self, deadline: Duration, farewell: Farewell) -> bool {
         let Some(poller) = self.poller() else { return true };
-        self.shared.command([Command::Close(deadline)]);
+        self.shared.command([Command::Close(deadline, farewell)]);
         let end = Instant::now() + deadline;
         let closed = self.shared.wait_closed(end);
         if closed {
@@ -167,7 +180,8 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         if self.poller().is_some() {
-            self.shared.command([Command::Close(Duration::from_secs(1))]);
+            let command = Command::Close(Duration::from_secs(1), Farewell::ToReturn);
+            self.shared.command([command]);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_wire::starts::TOPIC;
+use forebay_wire::keep::TOPIC;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::error::{Asked, KafkaError};

@@ -8,12 +8,14 @@
 //! | [`Admin`] | topics, groups and offsets of a cluster |
 //! | [`Reader`] | reads partitions without a group |
 //! | [`announce`], [`announced`] | where the processes of a group answer |
+//! | [`CommandRings`], [`commands`] | what operators told them |
 //!
 //! Nothing here knows what is done with a record. librdkafka's types stay inside, and so do its
 //! logs, which go to `tracing`. Unsafe code lives in `native` alone.
 
 mod admin;
 mod announcements;
+mod commands;
 mod commit;
 mod error;
 mod intake;
@@ -32,10 +34,11 @@ pub use admin::{
     NewTopic, OffsetSpec, Rights, TopicDescription, TopicLayout,
 };
 pub use announcements::{ANNOUNCED_MAX, announce, announced, take_back};
+pub use commands::{CommandRings, Membership, commands};
 pub use commit::Commit;
 pub use error::KafkaError;
 pub use intake::{
-    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, LossCause, PartitionQueue, Rebalance,
+    Assigned, Fellow, Intake, IntakeConfig, IntakeEvent, Kin, LossCause, PartitionQueue, Rebalance,
     RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};

@@ -89,6 +89,12 @@ const DEFAULTS: &[(Scope, &str, &str)] = &[
     (Scope::Producer, "partitioner", "murmur2_random"),
 ];
 
+/// Kafka's default of `session.timeout.ms`.
+const SESSION: Duration = Duration::from_secs(45);
+/// Kafka's default of `group.consumer.session.timeout.ms`, less that of
+/// `group.consumer.heartbeat.interval.ms`: such a session does not count from commits.
+const BROKERS_SESSION: Duration = Duration::from_secs(45 - 5);
+
 impl Properties {
     /// Reads properties as a user wrote them.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, Vec<PropertyError>> {
@@ -115,6 +121,7 @@ impl Properties {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let joins_by_epochs = given.text("group.protocol") == Some("consumer");
         Ok(Self {
             servers: given.text("bootstrap.servers").unwrap_or_default().to_owned(),
             translated,
@@ -126,16 +133,20 @@ impl Properties {
                 "latest" => StartPolicy::Latest,
                 _ => StartPolicy::None,
             }),
-            session: Duration::from_millis(
-                given.ms("session.timeout.ms", 45_000).try_into().unwrap_or(45_000),
-            ),
+            session: match joins_by_epochs {
+                true => BROKERS_SESSION,
+                false => given
+                    .ms("session.timeout.ms", 45_000)
+                    .try_into()
+                    .map_or(SESSION, Duration::from_millis),
+            },
             api_timeout: Duration::from_millis(
                 given
                     .number("default.api.timeout.ms")
                     .and_then(|number| u64::try_from(number).ok())
                     .unwrap_or(60_000),
             ),
-            joins_by_epochs: given.text("group.protocol") == Some("consumer"),
+            joins_by_epochs,
             token: given.text(TOKEN_URL).and_then(file_of).map(TokenFile::new),
         })
     }
@@ -154,8 +165,8 @@ impl Properties {
         &self.servers
     }
 
-    /// `session.timeout.ms`: how long the group takes a member for alive that says nothing. By
-    /// `group.protocol=consumer` it is the broker's to say; its default is the same.
+    /// `session.timeout.ms`: how long the group takes a member for alive that commits and then says
+    /// nothing. By `group.protocol=consumer` it is the broker's to say; then this is its default.
     pub fn session_timeout(&self) -> Duration {
         self.session
     }

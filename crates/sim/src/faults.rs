@@ -37,7 +37,7 @@ table! {
     Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
         BudgetForgotten;
     Once: OnceMoreThanOnce;
-    Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed;
+    Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed SessionKept;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
         MapIgnored;
     Attempts: PastsForgotten;

@@ -1,20 +1,16 @@
-//! Chance from a seed (SplitMix64), the only source of it in a world: the same seed, the same
-//! world, on every machine (P10).
+//! Chance from a seed, the only source of it in a world: the same seed, the same world, on every
+//! machine (P10). It is the core's own, with more ways to ask.
 
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng(forebay_core::Rng);
 
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(forebay_core::Rng::new(seed))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// Uniform below `bound`; zero where `bound` is.

@@ -1,7 +1,7 @@
 //! A service that is a process of its own: it can really be killed, and really crash.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
@@ -9,9 +9,9 @@ use socket2::Socket;
 
 use crate::clock;
 use crate::judge::Kill;
+use crate::port::{self, bind};
 use crate::process::{Order, Ready, Reply};
 use crate::script::Script;
-use crate::service::bind;
 
 /// Processes at one address, one after another; the last is killed when this is dropped.
 ///
@@ -37,7 +37,7 @@ impl Child {
         instance: usize,
         script: &Script,
     ) -> io::Result<Self> {
-        let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let port = bind(port::ANY)?;
         let address = port.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let (process, orders, replies) = spawn(binary, directory, instance, script, address)?;
         let (binary, directory) = (binary.to_owned(), directory.to_owned());

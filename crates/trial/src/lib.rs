@@ -35,6 +35,7 @@ mod fence;
 pub mod figures;
 mod journal;
 mod judge;
+mod port;
 mod process;
 mod proxy;
 mod script;

@@ -7,15 +7,13 @@
 //! It runs in a thread of its own, and its port stays its own while it is cut. It knows no protocol.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use socket2::Socket;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use crate::service::bind;
+use crate::port::{self, Port};
 
 mod carry;
 mod listen;
@@ -43,12 +41,8 @@ pub enum Link {
 /// A way to one address; dropping it ends all connections.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    port: Port,
     shared: Arc<Shared>,
-    /// Bound and never listening: nobody else gets the port while the way is cut.
-    _port: Socket,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -68,30 +62,18 @@ struct State {
 impl Proxy {
     /// On a free port of the loopback, leading nowhere yet.
     pub fn open() -> io::Result<Self> {
-        let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let address = port.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let (link, _) = watch::channel(Link::Open);
         let shared = Arc::new(Shared { link, state: Mutex::default(), turned: Condvar::new() });
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listening = listen::run(Arc::clone(&shared), address);
-        let thread = std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = listening => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        let (stop, thread) = (Some(stop), Some(thread));
-        let proxy = Self { address, shared, _port: port, stop, thread };
+        let listening = |address| listen::run(shared.clone(), address);
+        let port = Port::open("proxy", port::ANY, listening)?;
+        let proxy = Self { port, shared };
         proxy.settle(Link::Open);
         Ok(proxy)
     }
 
     /// Where clients come in.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// New connections lead there.
@@ -109,16 +91,6 @@ impl Proxy {
         let wrong = |state: &mut State| state.listening == (link == Link::Cut);
         let waited = self.shared.turned.wait_while(self.shared.state(), wrong);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // One that panicked has failed the test already.
-            let _ = thread.join();
-        }
     }
 }
 

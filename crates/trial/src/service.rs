@@ -8,18 +8,17 @@
 //! answered 400 and counted as a stray. It leaves out TLS, HTTP/2 and chunked requests.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use rustix::process::{Signal, getpid, kill_process};
-use socket2::{Domain, Socket, Type};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::journal::{Journal, Writer};
 use crate::judge::Kill;
+use crate::port::{self, Port};
 use crate::script::Script;
 
 mod act;
@@ -35,12 +34,8 @@ use work::Book;
 /// An instance of the service; dropping it ends it at once, as a kill does.
 #[derive(Debug)]
 pub struct Service {
-    address: SocketAddr,
+    port: Port,
     shared: Arc<Shared>,
-    /// Bound and never listening: nobody else gets the port while the service is down.
-    _port: Socket,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -75,8 +70,8 @@ impl Service {
     /// In this process, on a free port. Services that share a journal are its instances 0, 1, …
     pub fn start(script: Script, journal: &Journal) -> Self {
         let book = Book::Memory(journal.clone());
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::open(any, script, book, journal.enlist(), None).expect("the loopback has free ports")
+        Self::open(port::ANY, script, book, journal.enlist(), None)
+            .expect("the loopback has free ports")
     }
 
     /// As a process: writes into a file, and a crash is the process's own.
@@ -96,8 +91,6 @@ impl Service {
         crash: Option<fn()>,
     ) -> io::Result<Self> {
         script.check().map_err(io::Error::other)?;
-        let port = bind(address)?;
-        let address = port.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let state = State {
             playing: Arc::new(Playing::new(script)),
             switches: Switches::default(),
@@ -116,29 +109,18 @@ impl Service {
             connections: AtomicUsize::new(0),
             crash,
         });
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listening = listen::run(Arc::clone(&shared), address);
-        let thread = std::thread::Builder::new().name("service".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = listening => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        let (stop, thread) = (Some(stop), Some(thread));
-        let service = Self { address, shared, _port: port, stop, thread };
+        let port = Port::open("service", address, |address| listen::run(shared.clone(), address))?;
+        let service = Self { port, shared };
         service.settle();
         Ok(service)
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/records", self.address)
+        format!("http://{}/records", self.address())
     }
 
     /// Its number in the journal.
@@ -210,16 +192,6 @@ impl Service {
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A service that panicked has failed the test already.
-            let _ = thread.join();
-        }
-    }
-}
-
 impl State {
     fn should_listen(&self) -> bool {
         self.up && !self.playing.refuses(&self.switches)
@@ -252,13 +224,4 @@ impl Shared {
             state.up = false;
         });
     }
-}
-
-/// A port that can be bound again beside this one: one of the two may listen.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
 }

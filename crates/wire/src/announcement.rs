@@ -11,16 +11,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::starts::Unreadable;
-
-/// Longest value that is looked into, bytes.
-pub const VALUE_MAX: usize = 4 << 10;
-
-const KIND: &str = "peer";
-const VERSION: u32 = 1;
+use crate::keep::{self, Kept};
 
 /// A group's member, and where its control API answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Announcement {
     pub group: String,
     /// Its `group.instance.id`.
@@ -31,55 +25,24 @@ pub struct Announcement {
     pub at_ms: i64,
 }
 
-#[derive(Deserialize, Serialize)]
-struct Value {
-    v: u32,
-    group: String,
-    instance_id: String,
-    address: String,
-    at_ms: i64,
+impl Kept for Announcement {
+    const KIND: &'static str = "peer";
+    const VALUE_MAX: usize = 4 << 10;
+
+    fn is_legal(&self) -> bool {
+        !self.instance_id.is_empty()
+    }
 }
 
 impl Announcement {
     /// The record's key; it says whose it is, not where.
     pub fn key(group: &str, instance_id: &str) -> String {
-        let instance_id = instance_id.replace('%', "%25").replace('/', "%2F");
-        format!("{KIND}/{group}/{instance_id}")
+        format!("{}/{group}/{}", Self::KIND, keep::escape(instance_id))
     }
 
     /// The instance id in a key that is of this group's.
     pub fn instance_of(key: &[u8], group: &str) -> Option<String> {
-        let rest = std::str::from_utf8(key).ok()?.strip_prefix(KIND)?.strip_prefix('/')?;
-        let instance_id = rest.strip_prefix(group)?.strip_prefix('/')?;
-        let legal = !instance_id.is_empty() && !instance_id.contains('/');
-        legal.then(|| instance_id.replace("%2F", "/").replace("%25", "%"))
-    }
-
-    pub fn encode(&self) -> Vec<u8> {
-        let Self { group, instance_id, address, at_ms } = self.clone();
-        let value = Value { v: VERSION, group, instance_id, address, at_ms };
-        serde_json::to_vec(&value).expect("numbers and texts can be written")
-    }
-
-    /// Reads what [`Self::encode`] wrote.
-    pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        if value.len() > VALUE_MAX {
-            return Err(Unreadable::Damaged);
-        }
-        let Version { v } = serde_json::from_slice(value).map_err(|_| Unreadable::Damaged)?;
-        if v > VERSION {
-            return Err(Unreadable::Newer);
-        }
-        let value: Value = serde_json::from_slice(value).map_err(|_| Unreadable::Damaged)?;
-        let Value { v, group, instance_id, address, at_ms } = value;
-        if v != VERSION || instance_id.is_empty() {
-            return Err(Unreadable::Damaged);
-        }
-        Ok(Self { group, instance_id, address, at_ms })
+        keep::part::<Self>(key, group).map(keep::unescape)
     }
 }
 
@@ -88,6 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::keep::Unreadable;
 
     fn announcement() -> Announcement {
         Announcement {
@@ -132,7 +96,7 @@ mod tests {
         for damaged in ["", "{}", "null", r#"{"v":1}"#, &text[..9], &nobody] {
             assert_eq!(Announcement::decode(damaged.as_bytes()), Err(Unreadable::Damaged));
         }
-        let long = text.replace("a-s", &"a".repeat(VALUE_MAX));
+        let long = text.replace("a-s", &"a".repeat(Announcement::VALUE_MAX));
         assert_eq!(Announcement::decode(long.as_bytes()), Err(Unreadable::Damaged));
     }
 

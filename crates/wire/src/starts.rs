@@ -1,29 +1,21 @@
 //! Where a group began with a topic, as Forebay keeps it in its topic `__forebay`.
 //!
-//! - Key: `start/<group>/<topic>/<nonce>`. A topic's name has no slash, and neither has the nonce,
-//!   so whatever the group is called, the last two parts are found from the end. The nonce makes
-//!   each writer's key its own, so that compaction never removes what was written first.
+//! - Key: `start/<group>/<topic>/<nonce>`. The nonce makes each writer's key its own, so that
+//!   compaction never removes what was written first.
 //! - Value: JSON, `{"v":1,"topic_id":…,"at_ms":…,"offsets":{"0":17,…}}`; the topic's id as Kafka
 //!   prints it, or null from brokers that have none (before 2.8).
 //!
-//! The first record of a group and topic in the log is the one that holds, whatever it says: one
-//! that can't be read tells that the group has met the topic, and names no offset.
+//! The first record of a group and topic in the log is the one that holds, whatever it says: of one
+//! that can't be read, nobody knows where it has the group begin.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The compacted topic of one partition in which Forebay remembers what commits can't hold.
-pub const TOPIC: &str = "__forebay";
-
-/// Longest value that is looked into, bytes; 100,000 partitions need less than half of it.
-pub const VALUE_MAX: usize = 4 << 20;
-
-const KIND: &str = "start";
-const VERSION: u32 = 1;
+use crate::keep::{self, Kept};
 
 /// The starts of all partitions that a topic had when its group first met it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Starts {
     /// None where the broker has none.
     pub topic_id: Option<String>,
@@ -33,67 +25,25 @@ pub struct Starts {
     pub offsets: BTreeMap<i32, i64>,
 }
 
-#[derive(Deserialize, Serialize)]
-struct Value {
-    v: u32,
-    topic_id: Option<String>,
-    at_ms: i64,
-    offsets: BTreeMap<i32, i64>,
-}
+impl Kept for Starts {
+    const KIND: &'static str = "start";
+    // 100,000 partitions need less than half of it.
+    const VALUE_MAX: usize = 4 << 20;
 
-/// Why a value says nothing to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    #[error("the starts have a newer version than {VERSION}")]
-    Newer,
-    #[error("the starts are damaged")]
-    Damaged,
+    fn is_legal(&self) -> bool {
+        self.offsets.iter().all(|(partition, offset)| *partition >= 0 && *offset >= 0)
+    }
 }
 
 impl Starts {
     /// A record's key.
     pub fn key(group: &str, topic: &str, nonce: &str) -> String {
-        format!("{KIND}/{group}/{topic}/{nonce}")
+        format!("{}/{group}/{topic}/{nonce}", Self::KIND)
     }
 
     /// The topic that a key of this group is about.
     pub fn topic_of<'a>(key: &'a [u8], group: &str) -> Option<&'a str> {
-        let rest = std::str::from_utf8(key).ok()?.strip_prefix(KIND)?.strip_prefix('/')?;
-        let (rest, nonce) = rest.rsplit_once('/')?;
-        let (of, topic) = rest.rsplit_once('/')?;
-        (of == group && !topic.is_empty() && !nonce.is_empty()).then_some(topic)
-    }
-
-    pub fn encode(&self) -> Vec<u8> {
-        let value = Value {
-            v: VERSION,
-            topic_id: self.topic_id.clone(),
-            at_ms: self.at_ms,
-            offsets: self.offsets.clone(),
-        };
-        serde_json::to_vec(&value).expect("numbers and texts can be written")
-    }
-
-    /// Reads what [`Self::encode`] wrote.
-    pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        if value.len() > VALUE_MAX {
-            return Err(Unreadable::Damaged);
-        }
-        let Version { v } = serde_json::from_slice(value).map_err(|_| Unreadable::Damaged)?;
-        if v > VERSION {
-            return Err(Unreadable::Newer);
-        }
-        let value: Value = serde_json::from_slice(value).map_err(|_| Unreadable::Damaged)?;
-        let legal = v == VERSION
-            && value.offsets.iter().all(|(partition, offset)| *partition >= 0 && *offset >= 0);
-        if !legal {
-            return Err(Unreadable::Damaged);
-        }
-        Ok(Self { topic_id: value.topic_id, at_ms: value.at_ms, offsets: value.offsets })
+        keep::parts::<Self>(key, group).map(|(topic, _)| topic)
     }
 
     /// Where a partition of the topic with this id starts; none: at its beginning, for it was added
@@ -110,6 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::keep::Unreadable;
 
     fn starts() -> Starts {
         let offsets = BTreeMap::from([(0, 17), (1, 0)]);

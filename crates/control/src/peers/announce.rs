@@ -10,6 +10,7 @@ use forebay_kafka::Properties;
 use forebay_wire::Announcement;
 
 use super::{Peers, announcement, lock, whom};
+use crate::blocking::blocking;
 
 /// How often to look whether there is something to say.
 const LOOK: Duration = Duration::from_secs(1);
@@ -42,7 +43,8 @@ pub(super) async fn forever(peers: &Peers, handles: Handles) {
 async fn state(peers: &Peers, handle: &Handle) {
     let fellows = handle.fellows();
     let by_epochs = handle.properties().joins_by_epochs();
-    if !whom::has_company(handle.instance_id(), fellows.as_deref(), by_epochs) {
+    let (own, name) = (handle.instance_id(), handle.name());
+    if !whom::has_company(own, name, fellows.as_deref(), by_epochs) {
         return;
     }
     let Some(address) = peers.address(handle) else { return };
@@ -106,14 +108,5 @@ async fn take_back_these(gone: Vec<Stated>) {
         if let Err(error) = taken {
             tracing::debug!("others will ask this process in vain for a while: {error}");
         }
-    }
-}
-
-async fn blocking(
-    write: impl FnOnce() -> Result<(), forebay_kafka::KafkaError> + Send + 'static,
-) -> Result<(), String> {
-    match tokio::task::spawn_blocking(write).await {
-        Ok(written) => written.map_err(|error| error.to_string()),
-        Err(_) => Err("the process is about to end".to_owned()),
     }
 }

@@ -58,11 +58,16 @@ pub(crate) fn own(mut shown: Value, instance: &str, address: Option<&str>) -> Va
 
 /// What a process shows of itself, unless it is somebody else who answers at its address.
 pub(crate) fn shown_by(peer: &Peer, shown: Value) -> Result<Value, String> {
-    let mut processes = list(&shown["processes"]).iter();
-    match processes.any(|process| process["instance"] == peer.instance) {
+    match is_by(peer, &shown) {
         true => Ok(shown),
         false => Err("what answers there is no process of this group".to_owned()),
     }
+}
+
+/// Whether it is this process that shows itself.
+pub(crate) fn is_by(peer: &Peer, shown: &Value) -> bool {
+    let mut processes = list(&shown["processes"]).iter();
+    processes.any(|process| process["instance"] == peer.instance)
 }
 
 /// Adds what another process shows of itself.

@@ -1,9 +1,13 @@
 //! Whom to ask: pure decisions about the other processes of a group, from what Kafka says of its
 //! members, what they announced, and what they answered.
+//!
+//! A process may have several members in the group, its consumers. It is asked once, as its first
+//! one, whose id is the process's in announcements and requests.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use forebay_gateway::first_id;
 use forebay_kafka::{Fellow, TopicPartition};
 use forebay_wire::Announcement;
 use serde_json::Value;
@@ -17,7 +21,7 @@ const SILENT_MAX_MS: i64 = 3 * 3_600_000;
 /// Another process of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// Its `group.instance.id`.
+    /// Its first consumer's `group.instance.id`.
     pub(crate) instance_id: String,
     /// Its `control.instance`.
     pub(crate) instance: String,
@@ -42,17 +46,26 @@ pub(crate) enum At {
 pub(crate) type Announced = Result<BTreeMap<String, Option<Announcement>>, String>;
 
 /// Whether others can want to ask this process, so that it says where it answers.
-pub(crate) fn has_company(own: &str, fellows: Option<&[Fellow]>, by_epochs: bool) -> bool {
+pub(crate) fn has_company(
+    own: &str,
+    subscription: &str,
+    fellows: Option<&[Fellow]>,
+    by_epochs: bool,
+) -> bool {
     match fellows {
         // Not every broker tells who is in such a group.
         None => by_epochs,
-        Some(fellows) => fellows.iter().any(|fellow| is_peer(fellow, own)),
+        Some(fellows) => {
+            let mut processes = fellows.iter().filter_map(|fellow| process(fellow, subscription));
+            processes.any(|process| process != own)
+        }
     }
 }
 
-fn is_peer(fellow: &Fellow, own: &str) -> bool {
-    let id = fellow.member.instance_id.as_deref();
-    fellow.is_kin && id.is_some_and(|id| !id.is_empty() && id != own)
+/// The id of the process that a member of our kind belongs to.
+pub(crate) fn process<'a>(fellow: &'a Fellow, subscription: &str) -> Option<&'a str> {
+    let id = fellow.member.instance_id.as_deref().filter(|id| fellow.is_kin && !id.is_empty())?;
+    Some(first_id(id, subscription).unwrap_or(id))
 }
 
 /// The other processes of the group of `own`, by instance id. Those that Kafka names; where it
@@ -66,14 +79,22 @@ pub(crate) fn peers(
 ) -> Vec<Peer> {
     let mut found: Vec<Peer> = match (fellows, announced) {
         (Some(fellows), _) => {
-            let peers = fellows.iter().filter(|fellow| is_peer(fellow, own));
-            let peer = |fellow: &Fellow| {
-                let instance_id = fellow.member.instance_id.clone().unwrap_or_default();
-                let at = address(&instance_id, &fellow.member.host, announced);
-                let partitions = Some(fellow.member.assignment.clone());
-                Peer { instance: instance(&instance_id, subscription), instance_id, at, partitions }
-            };
-            peers.map(peer).collect()
+            let mut peers: BTreeMap<&str, Peer> = BTreeMap::new();
+            for fellow in fellows {
+                let Some(id) = process(fellow, subscription).filter(|id| *id != own) else {
+                    continue;
+                };
+                let peer = peers.entry(id).or_insert_with(|| Peer {
+                    instance: instance(id, subscription),
+                    instance_id: id.to_owned(),
+                    at: address(id, &fellow.member.host, announced),
+                    partitions: None,
+                });
+                let rows = peer.partitions.get_or_insert_default();
+                rows.extend(fellow.member.assignment.iter().cloned());
+                rows.sort();
+            }
+            peers.into_values().collect()
         }
         (None, Ok(announced)) => {
             let fresh = announced.values().flatten().filter(|it| {
@@ -90,7 +111,6 @@ pub(crate) fn peers(
         (None, Err(_)) => Vec::new(),
     };
     found.sort_by(|one, other| one.instance_id.cmp(&other.instance_id));
-    found.dedup_by(|one, other| one.instance_id == other.instance_id);
     found.truncate(PEERS_MAX);
     found
 }

@@ -1,5 +1,6 @@
 //! What an operator can do to a subscription, and to a record that is stuck.
 
+use crate::fault::Fault;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Stuck, Why};
 use crate::record::{Offset, PartitionId};
@@ -122,11 +123,14 @@ impl<P: Clone> Subscription<P> {
         }
     }
 
-    pub(super) fn take_rules(&mut self, rules: Rules) {
+    pub(super) fn take_rules(&mut self, mut rules: Rules) {
         assert!(rules.order == self.rules.order && rules.guarantee == self.rules.guarantee);
         self.limiter.set_bounds(bounds(&rules));
         self.pool.set_rules(pool_rules(&rules));
         self.rate = rate(&rules);
+        if rules.planted.is(Fault::SessionKept) {
+            rules.session = self.rules.session;
+        }
         self.rules = rules;
         self.consider_all();
     }

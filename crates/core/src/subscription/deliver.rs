@@ -90,7 +90,8 @@ impl<P: Clone> Subscription<P> {
     fn has_turn(&self, then: Option<Instant>) -> Ready {
         let ready = |id: &PartitionId| {
             let partition = self.seats[id.0 as usize].partition.as_ref();
-            let ours = partition.filter(|of| then.is_none_or(|then| of.lease_until() > then));
+            let ours =
+                partition.filter(|of| then.is_none_or(|then| of.lease_until(&self.rules) > then));
             ours.map_or(Ready::NONE, |partition| partition.may_deliver(&self.rules))
         };
         Ready {
@@ -100,7 +101,8 @@ impl<P: Clone> Subscription<P> {
     }
 
     fn lease_until(&self, id: PartitionId) -> Option<Instant> {
-        self.seats[id.0 as usize].partition.as_ref().map(Partition::lease_until)
+        let partition = self.seats[id.0 as usize].partition.as_ref();
+        partition.map(|partition| partition.lease_until(&self.rules))
     }
 
     /// From when on anything may be sent: holds and the rate cap; none where nothing may be.

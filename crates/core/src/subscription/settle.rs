@@ -316,7 +316,7 @@ impl<P: Clone> Subscription<P> {
             return self.stick(id, slot, Stuck::Rule);
         }
         let free = why == Why::Command || self.rules.planted.is(Fault::BudgetForgotten);
-        if !free && !self.budget.give_up(now) {
+        if !free && !self.budget.give_up(self.rules.given_up_free, now) {
             self.hold.overdraw(true);
             return self.stick(id, slot, Stuck::Budget);
         }

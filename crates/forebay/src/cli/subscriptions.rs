@@ -14,6 +14,7 @@ Examples:
   forebay subscriptions pause payments
   forebay subscriptions skip payments payments-3:1042
   forebay subscriptions seek payments --to 2026-01-01T00:00:00Z --dry-run
+  forebay subscriptions commands payments --output json
   forebay subscriptions reload --control 10.0.0.7:8080 --token-file /run/secrets/forebay
 
 Exit codes: 0 done; 2 wrong flags; 4 the gateway can't be reached or refuses.";
@@ -58,6 +59,11 @@ pub(crate) enum Action {
     Skip(Record),
     /// Sends a record that waits to the dead letter topic
     DeadLetter(Record),
+    /// Lists the latest commands that the group was given, done or refused, oldest first
+    Commands {
+        /// Only those about this one, and about its processes
+        name: Option<String>,
+    },
     /// Has the gateway read its configuration file again
     Reload,
 }

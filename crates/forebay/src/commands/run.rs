@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_broker::BrokerHandle;
-use forebay_control::{Control, ListenError, Peers, Reload, Serving};
+use forebay_control::{Commands, Control, ListenError, Peers, Reload, Serving};
 use forebay_gateway::Gateway;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -57,7 +57,9 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let advertise = config.control.advertise.as_ref().map(|address| address.get_ref().clone());
     let peers = Peers::new(address, advertise, token.clone());
     let handles = gateway.handles().clone();
-    let serving = Serving { handles, token, reloads, peers: peers.clone() };
+    let commands = Commands::default();
+    let (its_peers, its_commands) = (peers.clone(), commands.clone());
+    let serving = Serving { handles, token, reloads, peers: its_peers, commands: its_commands };
     let serving = tokio::spawn(control.serve(serving));
     if let Some(path) = &args.ready.path {
         let pid = std::process::id();
@@ -82,7 +84,7 @@ pub(crate) async fn run(args: Run) -> Outcome {
     };
     tracing::info!("draining; a second signal does not wait");
     tokio::select! {
-        () = stop(gateway, serving, peers) => {}
+        () = stop(gateway, serving, peers, commands) => {}
         _ = signals.next() => return Ok(Exit::Interrupted),
     }
     if let Some(broker) = embedded {
@@ -91,16 +93,23 @@ pub(crate) async fn run(args: Run) -> Outcome {
     Ok(exit)
 }
 
-/// How long it may take to tell others that this process can't be asked any more.
+/// How long it may take to write what is left to say: the last commands, and that this process
+/// can't be asked any more.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Answers while it drains, and takes its leave when nobody is answered any more.
-async fn stop(gateway: Gateway, serving: JoinHandle<std::io::Result<()>>, peers: Peers) {
+async fn stop(
+    gateway: Gateway,
+    serving: JoinHandle<std::io::Result<()>>,
+    peers: Peers,
+    commands: Commands,
+) {
     gateway.stop().await;
     serving.abort();
     // Aborted or not, nothing is announced after its end.
     let _ = serving.await;
-    let _ = tokio::time::timeout(FAREWELL, peers.leave()).await;
+    let farewell = async { tokio::join!(peers.leave(), commands.flush()) };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 async fn disk_failed(embedded: Option<&BrokerHandle>) {

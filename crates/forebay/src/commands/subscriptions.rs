@@ -7,8 +7,9 @@ use crate::cli::consume::From;
 use crate::cli::subscriptions::{Action, Record, Seek, Subscriptions};
 use crate::commands::client::Client;
 use crate::exit::Outcome;
-use crate::output::{Table, print_json};
+use crate::output::{Table, or_dash, print_json};
 use crate::process::print;
+use crate::text::{shown, time};
 
 const ALL: &str = "/api/v1/subscriptions";
 
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &Subscriptions) -> Outcome {
         Action::Retry(record) => decide(&client, record, "retry", output),
         Action::Skip(record) => decide(&client, record, "skip", output),
         Action::DeadLetter(record) => decide(&client, record, "dead-letter", output),
+        Action::Commands { name } => commands(&client, name.as_deref(), output),
         Action::Reload => {
             let answer = client.post("/api/v1/reload", &json!({}))?;
             if output == Output::Json {
@@ -65,6 +67,26 @@ fn turn(client: &Client, name: &str, what: &str, output: Output) -> Outcome {
         return print_json(&after);
     }
     print(&format!("{}: {already}; nothing has changed\n", text(&after["name"])))
+}
+
+/// What was done to the group, and by whom.
+fn commands(client: &Client, name: Option<&str>, output: Output) -> Outcome {
+    let path = name.map_or_else(|| "/api/v1/commands".to_owned(), |name| of(name, "/commands"));
+    let answer = client.get(&path)?;
+    if output == Output::Json {
+        return print_json(&answer);
+    }
+    let mut table = Table::new(&["AT", "INSTANCE", "FROM", "COMMAND", "OUTCOME"]);
+    for one in answer["commands"].as_array().into_iter().flatten() {
+        let at = or_dash(one["at_ms"].as_i64().and_then(time));
+        // Whoever may write to `__forebay` may have written these.
+        let cells = ["instance", "from", "command", "outcome"].map(|name| one[name].as_str());
+        let cells = cells.map(|cell| shown(cell.map(str::as_bytes)));
+        table.row([at].into_iter().chain(cells));
+    }
+    let missing = answer["missing"].as_str();
+    let missing = missing.map_or(String::new(), |what| format!("{what}\n"));
+    print(&format!("{}{missing}", table.render()))
 }
 
 /// What a command led to: the subscription after it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use forebay_gateway::ENDPOINTS_MAX;
+use forebay_gateway::{CONSUMERS_MAX, ENDPOINTS_MAX, nth_id};
 use toml::Spanned;
 
 use super::problem::Problem;
@@ -96,17 +96,62 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
     }
-    if !(4..=10_000_000).contains(hold.records.get_ref()) {
-        let message = "`hold.records` is at least 4, and at most 10000000";
+    if !(HELD_MIN..=10_000_000).contains(hold.records.get_ref()) {
+        let message = format!("`hold.records` is at least {HELD_MIN}, and at most 10000000");
         problems.push(Problem::at(hold.records.span(), message));
     }
     if !(*hold.records.get_ref()..=100_000_000).contains(hold.window.get_ref()) {
         let message = "`hold.window` is at least `hold.records`, and at most 100000000";
         problems.push(Problem::at(hold.window.span(), message));
     }
-    if !(1 << 20..=1 << 36).contains(&hold.bytes.get_ref().0) {
+    if !(BYTES_MIN..=1 << 36).contains(&hold.bytes.get_ref().0) {
         let message = "`hold.bytes` is between 1MiB and 64GiB";
         problems.push(Problem::at(hold.bytes.span(), message));
+    }
+    consumers(subscription, problems);
+}
+
+/// Records and bytes that one consumer must be able to hold.
+const HELD_MIN: usize = 4;
+const BYTES_MIN: usize = 1 << 20;
+
+/// Each consumer needs its part of every bound.
+fn consumers(subscription: &Subscription, problems: &mut Vec<Problem>) {
+    let Subscription { consumers, target, hold, .. } = subscription;
+    let count = *consumers.get_ref();
+    if !(1..=CONSUMERS_MAX).contains(&count) {
+        let message = format!(
+            "`consumers` is between 1 and {CONSUMERS_MAX}; more processors are used by more processes"
+        );
+        return problems.push(Problem::at(consumers.span(), message));
+    }
+    if count == 1 {
+        return;
+    }
+    let target = target.get_ref();
+    let first = target.in_flight.as_ref().or(target.in_flight_max.as_ref());
+    let rate = target.rate.as_ref();
+    let bounds = [
+        ("target.in_flight", target.in_flight().0, 1, first.map(Spanned::span)),
+        (
+            "target.rate",
+            rate.map_or(usize::MAX, |it| *it.get_ref() as usize),
+            1,
+            rate.map(Spanned::span),
+        ),
+        ("hold.records", *hold.records.get_ref(), HELD_MIN, Some(hold.records.span())),
+        ("hold.bytes", hold.bytes.get_ref().0, BYTES_MIN, Some(hold.bytes.span())),
+    ];
+    for (name, bound, each, span) in bounds {
+        if bound < count * each {
+            let each = if each == BYTES_MIN { "1MiB".to_owned() } else { each.to_string() };
+            let message = format!(
+                "`{name}` is divided among {count} `consumers`, and each needs {each} at least; raise \
+                 it, or have fewer consumers"
+            );
+            let span = span.filter(|span| !span.is_empty()).unwrap_or_else(|| consumers.span());
+            problems.push(Problem::at(span, message));
+        }
     }
 }
 
@@ -281,10 +326,23 @@ fn groups(config: &Config, problems: &mut Vec<Problem>) {
 
 fn names(config: &Config, problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
-    for name in config.subscriptions.iter().map(|entry| &entry.get_ref().name) {
-        if !seen.insert(name.get_ref()) {
+    let subscriptions = || config.subscriptions.iter().map(|entry| entry.get_ref());
+    for name in subscriptions().map(|it| &it.name) {
+        if !seen.insert(name.get_ref().as_str()) {
             let message = format!("another subscription has the name `{}`", name.get_ref());
             problems.push(Problem::at(name.span(), message));
+        }
+    }
+    for subscription in subscriptions() {
+        let (name, count) = (&subscription.name, *subscription.consumers.get_ref());
+        let further = (2..=count.min(CONSUMERS_MAX)).map(|number| nth_id(name.get_ref(), number));
+        for taken in further.filter(|further| seen.contains(further.as_str())) {
+            let message = format!(
+                "a consumer of `{}` would have the name of the subscription `{taken}` in its \
+                 `group.instance.id`; give one of them another name",
+                name.get_ref()
+            );
+            problems.push(Problem::at(subscription.consumers.span(), message));
         }
     }
 }

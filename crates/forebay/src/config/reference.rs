@@ -65,6 +65,23 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "Consumer group. Two subscriptions of one process never share one.",
     ),
     option(
+        "subscription.consumers",
+        "1",
+        "Members of the group that this process is, 1 to 16: each has clients, a worker thread's time \
+         and partitions of its own, so a subscription with many partitions can use several \
+         processors. To the group they are like so many processes; to people they are one \
+         subscription. All bounds of the subscription are divided among them and hold for all of them \
+         together: `target.in_flight`, `target.in_flight_max`, `target.rate`, `hold.records`, \
+         `hold.bytes`, and the 20 records that may be given up beside 1 % of what is accepted; a part \
+         that one does not need is not another's. Each costs two Kafka clients, and one more for dead \
+         letters and for parked records where there are such. What was learnt of the service's \
+         endpoints and its limit is each consumer's own. The first is `<instance>-<subscription>` in \
+         the group, further ones have `.2`, `.3` and so on behind that. A changed number is taken by \
+         a reload: others come, or the last ones drain and leave, and the rest flow on. Where the \
+         process starts with fewer than before, or with `group.protocol = \"consumer\"`, what those \
+         had that are missing stands still until their session ends.",
+    ),
+    option(
         "subscription.order",
         "\"key\"",
         "What is delivered one after another: the records of a `key`, of a `partition`, or `none`. \

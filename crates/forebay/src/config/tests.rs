@@ -133,6 +133,49 @@ fn one_number_of_deliveries_in_flight_is_both_start_and_bound() {
 }
 
 #[test]
+fn consumers_need_their_part_of_every_bound() {
+    let with = |consumers: usize, subscription: &str, target: &str| {
+        let text = WHOLE
+            .replace("topics =", &format!("consumers = {consumers}\n{subscription}\ntopics ="))
+            .replace("url =", &format!("{target}\nurl ="));
+        parse(&text)
+    };
+    assert!(with(16, "", "").is_ok());
+    assert!(
+        with(3, "hold = { records = 12, bytes = \"3MiB\" }", "in_flight = 3\nrate = 3").is_ok()
+    );
+    for consumers in [0, 17] {
+        let error = with(consumers, "", "").unwrap_err();
+        assert!(error.starts_with("forebay.toml:7: `consumers` is between 1 and 16"), "{error}");
+    }
+    for (subscription, target, line, what) in [
+        ("", "in_flight = 2", 12, "target.in_flight"),
+        ("", "in_flight_max = 2", 12, "target.in_flight"),
+        ("", "rate = 2", 12, "target.rate"),
+        ("hold = { records = 11 }", "in_flight = 3", 8, "hold.records"),
+        ("hold = { bytes = \"2MiB\" }", "", 8, "hold.bytes"),
+    ] {
+        let error = with(3, subscription, target).unwrap_err();
+        assert!(error.starts_with(&format!("forebay.toml:{line}: `{what}` is divided")), "{error}");
+    }
+}
+
+#[test]
+fn a_consumer_never_has_the_id_of_another_subscription() {
+    let two = |consumers: usize, other: &str| {
+        let first = WHOLE.replace("topics =", &format!("consumers = {consumers}\ntopics ="));
+        let (_, second) = WHOLE.split_once("[[").unwrap();
+        parse(&format!(
+            "{first}[[{}",
+            second.replace("name = \"payments\"", &format!("name = {other:?}"))
+        ))
+    };
+    assert!(two(2, "payments.3").is_ok() && two(1, "payments.2").is_ok());
+    let error = two(2, "payments.2").unwrap_err();
+    assert!(error.starts_with("forebay.toml:7: a consumer of `payments`"), "{error}");
+}
+
+#[test]
 fn giving_up_needs_a_place_for_what_is_given_up() {
     let retry = |line: &str| format!("{WHOLE}\n[subscription.retry]\n{line}\n");
     let letters =

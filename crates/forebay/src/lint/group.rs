@@ -1,5 +1,7 @@
 //! Rules about membership in a group: sessions, who else is there, and how long offsets are kept.
 
+use forebay_gateway::first_id;
+
 use super::{Hit, Rule, Seen, Severity};
 
 pub(super) const RULES: &[Rule] = &[
@@ -22,6 +24,16 @@ pub(super) const RULES: &[Rule] = &[
                (group.min.session.timeout.ms to group.max.session.timeout.ms)",
         advice: "set `session.timeout.ms` to something within; else no member may join",
         find: session_refused,
+    },
+    Rule {
+        name: "brokers-session-too-short",
+        severity: Severity::Warning,
+        cluster: true,
+        when: "`group.protocol = \"consumer\"` (KIP-848) where the brokers' \
+               group.consumer.session.timeout.ms is below 10 s",
+        advice: "raise it (45000 is Kafka's default), or the group's own consumer.session.timeout.ms: \
+                 a restart of the gateway that takes longer moves its partitions to others",
+        find: brokers_session_too_short,
     },
     Rule {
         name: "foreign-member",
@@ -84,15 +96,26 @@ fn session_refused(seen: &Seen<'_>) -> Vec<Hit> {
     (!(least..=most).contains(&session)).then(hit).into_iter().collect()
 }
 
+fn brokers_session_too_short(seen: &Seen<'_>) -> Vec<Hit> {
+    if seen.text("group.protocol") != Some("consumer") {
+        return Vec::new();
+    }
+    let session = seen.facts().number("group.consumer.session.timeout.ms");
+    let short = session.filter(|session| *session < 10_000);
+    let hit =
+        |session| Hit::key("group.protocol", format!("brokers have a session of {session} ms"));
+    short.map(hit).into_iter().collect()
+}
+
 /// Gateways are static members, named after their process and the subscription.
 fn foreign_member(seen: &Seen<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for subscription in seen.subscriptions() {
         let Some(group) = seen.facts().groups.get(subscription.group()) else { continue };
-        let ours = format!("-{}", subscription.name.get_ref());
-        let foreign = group.members.iter().filter(|member| {
-            member.instance_id.as_ref().is_none_or(|instance| !instance.ends_with(&ours))
-        });
+        let name = subscription.name.get_ref();
+        let is_ours = |id: &String| first_id(id, name).is_some();
+        let foreign =
+            group.members.iter().filter(|member| !member.instance_id.as_ref().is_some_and(is_ours));
         let foreign: Vec<String> =
             foreign.map(|member| format!("{} at {}", member.client_id, member.host)).collect();
         if !foreign.is_empty() {

@@ -221,6 +221,13 @@ const CASES: &[Case] = &[
         silent: kafka("\"session.timeout.ms\" = 300000"),
     },
     Case {
+        rule: "brokers-session-too-short",
+        finds: kafka("\"group.protocol\" = \"consumer\"")
+            .and(|facts| broker(facts, "group.consumer.session.timeout.ms", "9999")),
+        silent: kafka("\"group.protocol\" = \"consumer\"")
+            .and(|facts| broker(facts, "group.consumer.session.timeout.ms", "10000")),
+    },
+    Case {
         rule: "foreign-member",
         finds: cluster(|facts| join(facts, None)),
         silent: cluster(|facts| join(facts, Some("host-a-payments"))),
@@ -266,6 +273,11 @@ const CASES: &[Case] = &[
         silent: subscription("order = \"partition\"")
             .and_target("in_flight = 1")
             .and(one_partition),
+    },
+    Case {
+        rule: "consumers-above-partitions",
+        finds: subscription("consumers = 7"),
+        silent: subscription("consumers = 6"),
     },
     Case {
         rule: "partitions-below-park",

@@ -53,6 +53,16 @@ pub(super) const RULES: &[Rule] = &[
         find: flight_above_partitions,
     },
     Rule {
+        name: "consumers-above-partitions",
+        severity: Severity::Warning,
+        cluster: true,
+        when: "`consumers` is above the number of partitions of all topics that are read, so that \
+               some of them have nothing to do",
+        advice: "lower it, or add partitions: a partition is one consumer's, and each consumer costs \
+                 two Kafka clients and its part of every bound",
+        find: consumers_above_partitions,
+    },
+    Rule {
         name: "partitions-below-park",
         severity: Severity::Warning,
         cluster: true,
@@ -194,6 +204,19 @@ fn flight_above_partitions(seen: &Seen<'_>) -> Vec<Hit> {
         for given in set.filter(|given| *given.get_ref() > partitions) {
             let what = format!("{} in flight over {partitions} partitions", given.get_ref());
             hits.push(Hit::at(given.span(), what));
+        }
+    }
+    hits
+}
+
+fn consumers_above_partitions(seen: &Seen<'_>) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for subscription in seen.subscriptions() {
+        let (consumers, span) = (*subscription.consumers.get_ref(), subscription.consumers.span());
+        let Some(partitions) = partitions(seen, subscription) else { continue };
+        if consumers > partitions.max(1) {
+            let what = format!("{consumers} consumers for {partitions} partitions");
+            hits.push(Hit::at(span, what));
         }
     }
     hits

@@ -4,6 +4,9 @@
 //! Kafka is the embedded broker, or the one that `FOREBAY_TEST_KAFKA` names.
 
 mod abuse;
+mod anew;
+mod commands;
+mod consumers;
 mod control;
 mod crash;
 mod dead_letters;

@@ -1,14 +1,16 @@
 //! What an operator changes in a running subscription: rules, endpoints, records that wait, and the
 //! place from which partitions are read.
 
+use std::time::Duration;
+
 use forebay_core::{
-    CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Tenure,
+    CommandError, CommitPoint, CommitState, Guarantee, Input, Offset, PartitionId, Rules, Tenure,
 };
 use forebay_kafka::TopicPartition;
 
 use super::Runner;
 use crate::clock::Clock;
-use crate::gateway::{ChangeError, OperatorError, Order, Place};
+use crate::handle::{ChangeError, OperatorError, Order, Place};
 use crate::plan::Plan;
 
 impl Runner {
@@ -16,18 +18,36 @@ impl Runner {
     pub(super) fn change(&self, plan: Plan) -> Result<(), ChangeError> {
         refuse(&self.plan.borrow(), &plan)?;
         let (endpoints, discovery) = (plan.endpoints.clone(), plan.discovery);
-        let (rules, limits, tls) = (plan.rules.clone(), plan.limits.clone(), plan.tls.clone());
+        let (limits, tls) = (plan.limits.clone(), plan.tls.clone());
         let before = self.plan.replace(plan);
         if before.limits != limits || before.tls != tls {
             self.reconnect();
         }
-        self.handle(Input::Rules(rules));
+        self.handle(Input::Rules(self.rules()));
         if before.endpoints != endpoints || before.discovery != discovery {
             self.names.relist(&endpoints, discovery);
             self.set_endpoints(self.names.endpoints());
         }
         tracing::info!(subscription = self.name, "the configuration has changed");
         Ok(())
+    }
+
+    /// The plan's rules, and what the broker has the say about.
+    pub(super) fn rules(&self) -> Rules {
+        let rules = self.plan.borrow().rules.clone();
+        let session = self.session.get().unwrap_or(rules.session);
+        Rules { session, ..rules }
+    }
+
+    /// The broker says how long it takes a silent member for alive.
+    pub(super) fn take_session(&self, session: Duration) {
+        self.session.set(Some(session));
+        self.handle(Input::Rules(self.rules()));
+        let session = session.as_millis();
+        tracing::info!(
+            subscription = self.name,
+            "what the group acknowledged is believed for {session} ms: its session less a heartbeat"
+        );
     }
 
     pub(super) fn operate(&self, order: &Order) -> Result<(), OperatorError> {
@@ -55,8 +75,8 @@ impl Runner {
         })
     }
 
-    /// Begins to drain the partitions; each goes on at its new place once it is drained.
-    pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
+    /// The partitions, where each of them can be read from elsewhere now.
+    pub(super) fn may_seek(&self, places: &[Place]) -> Result<Vec<PartitionId>, OperatorError> {
         let mut ids = Vec::with_capacity(places.len());
         for Place { partition, .. } in places {
             let id = self.assigned_id(partition)?;
@@ -68,7 +88,12 @@ impl Runner {
             }
             ids.push(id);
         }
-        for (id, place) in ids.into_iter().zip(places) {
+        Ok(ids)
+    }
+
+    /// Begins to drain the partitions; each goes on at its new place once it is drained.
+    pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
+        for (id, place) in self.may_seek(places)?.into_iter().zip(places) {
             tracing::debug!(
                 subscription = self.name,
                 "an operator has {} read from offset {}",

@@ -1,7 +1,7 @@
 //! What a subscription says and keeps of its group's rebalances.
 
 use forebay_core::{Instant, PartitionId};
-use forebay_kafka::Rebalance;
+use forebay_kafka::{Rebalance, TopicPartition};
 
 use super::Runner;
 use crate::clock::Clock;
@@ -10,10 +10,20 @@ impl Runner {
     pub(super) fn rebalanced(&self, step: Rebalance) {
         self.kafka.borrow_mut().joined();
         let now = self.clock.now();
+        let lost = step.lost.clone();
         let said = self.rebalances.borrow_mut().step(step, now, Clock::wall_ms());
+        for lost in lost.iter().filter(|lost| !self.is_seated(lost)) {
+            // Nothing of it was ever read, so there is nothing to drain.
+            self.rebalances.borrow_mut().released(lost, now);
+        }
         if let Some(said) = said {
             tracing::info!(subscription = self.name, "{said}");
         }
+    }
+
+    fn is_seated(&self, partition: &TopicPartition) -> bool {
+        let seats = self.seats.borrow();
+        seats.iter().any(|seat| seat.partition == *partition && seat.assigned.is_some())
     }
 
     /// We leave: what is assigned goes.

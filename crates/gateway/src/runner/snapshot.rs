@@ -123,9 +123,12 @@ impl Runner {
             hold(Holder::Operator, "an operator paused it; `resume` goes on".to_owned());
         }
         if view.hold.overdrawn {
-            let words = "more records would be given up than 1 % of what was accepted in the last \
-                         5 minutes, plus 20; look at what is rejected, then `resume`";
-            hold(Holder::Budget, words.to_owned());
+            let free = self.plan.borrow().rules.given_up_free;
+            let words = format!(
+                "more records would be given up than 1 % of what was accepted in the last 5 minutes, \
+                 plus {free}; look at what is rejected, then `resume`"
+            );
+            hold(Holder::Budget, words);
         }
         let faults = self.faults(&view.endpoints);
         if let Some((why, since)) = view.hold.target {

@@ -11,13 +11,14 @@
 //! 4. whoever finds a record when reading from the beginning has read all that is before it.
 //!
 //! Those who start at once may write several; all but the first are inert. A write whose outcome is
-//! not known is written again under another key, and may come later than it, never before.
+//! not known is written again under another key, and may come later than it, never before. A first
+//! record that can't be read holds as well: what comes later was written by somebody who knew less.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_wire::Starts;
-use forebay_wire::starts::TOPIC;
+use forebay_wire::keep::{Kept, TOPIC, Unreadable};
 
 use crate::error::KafkaError;
 use crate::keep::Keep;
@@ -28,7 +29,18 @@ pub(super) struct Book {
     properties: Properties,
     group: String,
     /// What was found or decided; it never changes.
-    known: BTreeMap<Arc<str>, Starts>,
+    known: BTreeMap<Arc<str>, Entry>,
+}
+
+/// What the book has of a topic.
+pub(super) type Entry = Result<Starts, Damaged>;
+
+/// The record that holds says nothing to us.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{why} in the record that holds, which has the key `{key}` in topic {TOPIC}")]
+pub(super) struct Damaged {
+    key: String,
+    why: Unreadable,
 }
 
 impl Book {
@@ -41,7 +53,7 @@ impl Book {
         &mut self,
         admin: &AdminClient<'_>,
         topic: &str,
-    ) -> Result<Option<&Starts>, KafkaError> {
+    ) -> Result<Option<&Entry>, KafkaError> {
         if !self.known.contains_key(topic) && keep(&self.properties).exists(admin)? {
             self.read(None)?;
         }
@@ -55,7 +67,7 @@ impl Book {
         admin: &AdminClient<'_>,
         topic: &str,
         starts: &Starts,
-    ) -> Result<&Starts, KafkaError> {
+    ) -> Result<&Entry, KafkaError> {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let key = Starts::key(&self.group, topic, &nonce);
         keep(&self.properties).make(admin)?;
@@ -68,11 +80,11 @@ impl Book {
     }
 
     /// For those who keep no book: holds as long as this process.
-    pub(super) fn remember(&mut self, topic: &str, starts: Starts) -> &Starts {
-        self.known.entry(topic.into()).or_insert(starts)
+    pub(super) fn remember(&mut self, topic: &str, starts: Starts) {
+        self.known.entry(topic.into()).or_insert(Ok(starts));
     }
 
-    pub(super) fn remembered(&self, topic: &str) -> Option<&Starts> {
+    pub(super) fn remembered(&self, topic: &str) -> Option<&Entry> {
         self.known.get(topic)
     }
 
@@ -80,15 +92,14 @@ impl Book {
     fn read(&mut self, own: Option<i64>) -> Result<(), KafkaError> {
         let (group, known) = (&self.group, &mut self.known);
         keep(&self.properties).read(own, |record| {
-            if let Some(topic) = Starts::topic_of(record.key().unwrap_or(&[]), group)
+            let key = record.key().unwrap_or(&[]);
+            if let Some(topic) = Starts::topic_of(key, group)
                 && !known.contains_key(topic)
                 && let Some(value) = record.value()
             {
-                let starts = Starts::decode(value).unwrap_or_else(|error| {
-                    tracing::warn!(group, "{TOPIC}, {topic}: {error}");
-                    Starts::default()
-                });
-                known.insert(topic.into(), starts);
+                let key = || String::from_utf8_lossy(key).into_owned();
+                let entry = Starts::decode(value).map_err(|why| Damaged { key: key(), why });
+                known.insert(topic.into(), entry);
             }
         })
     }

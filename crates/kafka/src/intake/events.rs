@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::queue::PartitionQueue;
 use crate::admin::Member;
@@ -34,8 +35,21 @@ pub enum IntakeEvent {
     Unavailable { topic: Arc<str>, error: KafkaError },
     /// A topic that was unavailable is there.
     Available { topic: Arc<str> },
+    /// Partitions are ours and it is not known where they start, or they are not there: nothing of
+    /// them is read. Finding out goes on; told once for each change, until
+    /// [`IntakeEvent::StartsKnown`].
+    StartsUnknown { reason: String },
+    /// All that is ours has its start.
+    StartsKnown,
     /// The group's assignment changed, as far as this member sees it. Told before what it moves is.
     Rebalanced(Rebalance),
+    /// For how long the group takes this member for alive that commits and then says nothing, where
+    /// the broker has the say (KIP-848): its session less a heartbeat's interval, for it does not
+    /// count from commits. Told before the first partition, if it was to be known, and when it
+    /// changes.
+    Session(Duration),
+    /// The broker does not say how long that is; told once for each reason.
+    SessionUnknown { reason: String },
     /// Members of the group that are no intakes of our kind, in words; told when that changes.
     Foreign(Vec<String>),
     /// Who is in the group and what each has, ourselves too, as Kafka said a moment ago; told when
@@ -78,6 +92,8 @@ pub enum LossCause {
     Session,
     /// The topic was deleted and made anew: they are assigned again, from their beginning.
     TopicAnew,
+    /// There is no such partition any more: its topic was deleted, or made anew with fewer.
+    Gone,
 }
 
 /// One step of a rebalance: partitions go, or come, or another generation leaves all as it was.
@@ -118,6 +134,9 @@ pub struct Assigned {
     /// Where reading starts: at the stored offset, else as the policy says. `None`: it is held
     /// back until [`super::Intake::seek`].
     pub start: Option<i64>,
+    /// Why it is held back though the policy has a start: what was kept of it in `__forebay` can't
+    /// be read.
+    pub start_lost: Option<String>,
     /// First offset of the log.
     pub log_start: i64,
     /// End of what can be read now, exclusive.

@@ -5,6 +5,7 @@
 //! by a queue with room again, or by an answer of the lookup thread. The short nap's end is there
 //! for timers, and in case a nudge was lost.
 
+mod absent;
 mod block;
 mod commits;
 mod faults;
@@ -12,6 +13,7 @@ mod group;
 mod identity;
 mod rebalance;
 mod run;
+mod session;
 mod survey;
 mod topic_id;
 mod watch;
@@ -26,16 +28,18 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use self::absent::Absent;
 use self::block::Block;
 use self::group::Group;
 use self::identity::Identity;
 use self::rebalance::Drain;
 use self::run::Run;
+use self::session::Session;
 use self::survey::Survey;
 use super::events::IntakeEvent;
 use super::lookup::{self, Answer, Question};
 use super::reach::Reach;
-use super::shared::{Command, Shared};
+use super::shared::{Command, Farewell, Shared};
 use super::slots::{Phase, Share, Slots};
 use super::{IntakeConfig, member};
 use crate::commit::CommitLine;
@@ -63,6 +67,7 @@ pub(super) fn spawn(
     let poller = Poller {
         servers: config.properties.servers().to_owned(),
         share: Share::new(config.records_max, config.bytes_max, 1),
+        session: Session::new(config.properties.joins_by_epochs(), now),
         run: Run::new(shared.clone()),
         shared: shared.clone(),
         config,
@@ -85,8 +90,10 @@ pub(super) fn spawn(
         group: Group::new(now),
         identity: Identity::new(),
         survey: Survey::new(now),
+        absent: Absent::default(),
         watched: now,
         closing: None,
+        farewell: Farewell::ToReturn,
     };
     std::thread::Builder::new()
         .name("kafka-intake".to_owned())
@@ -118,7 +125,7 @@ struct Poller {
     drains: Vec<Drain>,
     /// Numbers the questions about starts, so that an answer to an old assignment is known.
     tickets: u64,
-    /// The latest reason why starts could not be looked up, so that it is logged once.
+    /// Why partitions have no start, as it was last told.
     no_starts: Option<String>,
     /// Questions about starts to be asked again, and when.
     asked_again: Vec<(Instant, Vec<TopicPartition>)>,
@@ -132,11 +139,14 @@ struct Poller {
     /// What is known of the group beside our own part in it.
     group: Group,
     identity: Identity,
+    session: Session,
     survey: Survey,
+    absent: Absent,
     /// When the watch last looked.
     watched: Instant,
     /// Until when to try to commit what waits.
     closing: Option<Instant>,
+    farewell: Farewell,
 }
 
 /// What a client's queue said, kept until its event is over: its answer needs the client itself.
@@ -293,7 +303,7 @@ impl Poller {
                 }
             }
             Command::Seek(partition, offset) => self.seek(&partition, offset),
-            Command::Answer(Answer::Start(ticket, found)) => self.looked_up(ticket, found),
+            Command::Answer(Answer::Start(ticket, answers)) => self.looked_up(ticket, answers),
             Command::Answer(Answer::Ends(ends)) => {
                 self.asked_ends = false;
                 for ends in ends {
@@ -302,6 +312,7 @@ impl Poller {
                 self.tell_out_of_range();
             }
             Command::Answer(Answer::Survey(seen)) => self.surveyed(seen),
+            Command::Answer(Answer::Session(session)) => self.session_known(session),
             Command::Answer(Answer::Members(members)) => self.members_known(members),
             Command::Answer(Answer::Probe(answer)) => {
                 if answer.is_err() {
@@ -310,7 +321,8 @@ impl Poller {
                 let told = self.reach.answered(answer, Instant::now());
                 self.tell(told);
             }
-            Command::Close(deadline) => {
+            Command::Close(deadline, farewell) => {
+                self.farewell = farewell;
                 let end = Instant::now() + deadline;
                 self.closing = Some(self.closing.map_or(end, |known| known.min(end)));
             }

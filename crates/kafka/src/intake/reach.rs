@@ -31,6 +31,10 @@ impl Reach {
         Self { state: State::Unknown, ask_at: Some(now), asking: false, reason: None }
     }
 
+    pub(super) fn is_reachable(&self) -> bool {
+        self.state == State::Reachable
+    }
+
     /// One connection failed.
     pub(super) fn suspect(&mut self, reason: &str) {
         self.reason = Some(reason.to_owned());

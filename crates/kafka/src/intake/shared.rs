@@ -26,7 +26,16 @@ pub(super) enum Command {
     Seek(TopicPartition, i64),
     /// The lookup thread has an answer.
     Answer(Answer),
-    Close(Duration),
+    Close(Duration, Farewell),
+}
+
+/// What a static member leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Its place, for its next start.
+    ToReturn,
+    /// Nothing.
+    ForGood,
 }
 
 pub(super) struct Shared {

@@ -14,6 +14,8 @@ use crate::record::TopicPartition;
 pub(super) enum Phase {
     /// Ours; where to start is being found out (the number names the question).
     LookingUp(u64),
+    /// Ours, and not there: its topic has fewer partitions, as far as is known.
+    Absent,
     /// The fetcher reads it.
     Flowing,
     /// The fetcher has it, paused, until its queue is down at the low mark.
@@ -33,6 +35,8 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     /// The lowest offset that may come next.
     pub(super) next: i64,
+    /// Why its start is not known, as it was last found.
+    pub(super) no_start: Option<String>,
     /// When the last record came, or when it began to wait for one.
     pub(super) arrived: Instant,
     /// How often in a row the watchdog found it standing still.
@@ -57,6 +61,7 @@ impl Slot {
             partition,
             phase: Phase::LookingUp(ticket),
             next: 0,
+            no_start: None,
             arrived: Instant::now(),
             stalls: 0,
             topic_id: None,
@@ -67,7 +72,7 @@ impl Slot {
 
     /// Whether the worker knows of it.
     pub(super) fn is_announced(&self) -> bool {
-        !matches!(self.phase, Phase::LookingUp(_))
+        !matches!(self.phase, Phase::LookingUp(_) | Phase::Absent)
     }
 
     /// Whether the fetcher has it.

@@ -180,6 +180,11 @@ impl<'a> AdminClient<'a> {
         self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name)
     }
 
+    /// The same of a group that joins by epochs (KIP-848).
+    pub(crate) fn group_configs(&self, name: &str) -> Result<Vec<Setting>, Failed> {
+        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_GROUP, name)
+    }
+
     /// The same of a broker.
     pub(crate) fn broker_configs(&self, id: i32) -> Result<Vec<Setting>, Failed> {
         self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, &id.to_string())

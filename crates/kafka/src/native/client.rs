@@ -139,6 +139,21 @@ impl EventConsumer {
         self.base.closed()
     }
 
+    /// Whether the group has given it a member id that it has not given back.
+    pub(crate) fn is_in_group(&self) -> bool {
+        // SAFETY: the client is alive; what it gives is ours and is freed once.
+        unsafe {
+            let client = self.base.client().native_ptr();
+            let id = sys::rd_kafka_memberid(client);
+            if id.is_null() {
+                return false;
+            }
+            let is_given = *id != 0;
+            sys::rd_kafka_mem_free(client, id.cast());
+            is_given
+        }
+    }
+
     /// The group's generation, or the member's epoch (KIP-848); none while it is in no group.
     pub(crate) fn generation(&self) -> Option<i32> {
         // SAFETY: the client is alive; what it gives is ours and is destroyed once.

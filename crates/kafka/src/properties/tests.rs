@@ -111,6 +111,14 @@ fn contradictions_name_both_properties() {
 }
 
 #[test]
+fn a_session_that_is_the_brokers_to_say_is_not_taken_from_the_file() {
+    let given = [("session.timeout.ms", "300000"), ("max.poll.interval.ms", "300000")];
+    assert_eq!(right(&given).session_timeout(), Duration::from_secs(300));
+    let by_epochs = [given[0], given[1], ("group.protocol", "consumer")];
+    assert_eq!(right(&by_epochs).session_timeout(), Duration::from_secs(40));
+}
+
+#[test]
 fn servers_are_needed_and_all_errors_come_at_once() {
     let given = [("acks", "0"), ("group.id", "g"), ("nonsense.at.all", "1")];
     let given = given.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

@@ -1,11 +1,13 @@
 //! A topic that is deleted and made anew while its partitions are read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use forebay_kafka::{Admin, IntakeConfig};
+use forebay_kafka::{Admin, IntakeConfig, IntakeEvent, LossCause, Rebalance};
 use forebay_trial::{Link, Proxy};
 
-use crate::cluster::{self, Broker, put, unique};
+use crate::cluster::{self, Broker, fill, put, topic, unique};
+use crate::epochs::by_epochs;
 use crate::start::make_anew;
 use crate::worker::{Worker, config};
 
@@ -50,4 +52,84 @@ fn nothing_is_read_at_the_position_that_a_partition_had_in_a_former_topic() {
         });
     }
     worker.close();
+}
+
+/// Gives back what the group wants back.
+fn let_go(worker: &mut Worker) {
+    for event in &worker.events {
+        if let IntakeEvent::Revoked(partitions) = event {
+            partitions.iter().for_each(|it| worker.intake.release(it.clone()));
+        }
+    }
+}
+
+/// The group has assigned all that is there, and nothing else.
+fn group_has(group: &str, topic: &str, partitions: i32) -> bool {
+    let described = cluster::admin().describe_groups(&[group]).expect("the group is described");
+    let assigned = described[0].members.iter().flat_map(|member| &member.assignment);
+    let assigned: BTreeSet<_> = assigned.map(|it| (it.topic.to_string(), it.partition)).collect();
+    assigned == (0..partitions).map(|number| (topic.to_owned(), number)).collect()
+}
+
+#[test]
+fn a_topic_made_anew_with_fewer_partitions_is_read_and_the_others_are_given_up_once() {
+    for protocol in ["classic", "consumer"] {
+        let (topic, group) = (topic("fewer", 6), unique("group"));
+        let mut worker = Worker::start(match protocol {
+            "consumer" => by_epochs(&topic, &group, None),
+            _ => config(&topic, &group),
+        });
+        worker.until_assigned(6);
+        for partition in 0..6 {
+            fill(&topic, partition, 0..20);
+            worker.until_taken(partition, 20);
+            worker.commit(partition, 20, "");
+            worker.until_committed(partition, 20);
+        }
+        make_anew(&cluster::admin(), &topic, 2);
+        for partition in 0..2 {
+            fill(&topic, partition, 0..50);
+        }
+        for partition in 0..2 {
+            worker.until("what is there is read from its beginning", |worker| {
+                let_go(worker);
+                worker.take(partition);
+                let owned = &worker.owned[&partition];
+                owned.assigned.start == Some(0) && owned.offsets() == (0..50).collect::<Vec<_>>()
+            });
+        }
+        worker.until("the group has what is there", |worker| {
+            let_go(worker);
+            group_has(&group, &topic, 2)
+        });
+        worker.commit(1, 50, "");
+        worker.until("all that is the worker's has a start", |worker| {
+            let_go(worker);
+            let told = |wanted: fn(&IntakeEvent) -> bool| {
+                worker.events.iter().filter(|event| wanted(event)).count()
+            };
+            let unknown = told(|event| matches!(event, IntakeEvent::StartsUnknown { .. }));
+            let known = told(|event| matches!(event, IntakeEvent::StartsKnown));
+            assert!(unknown <= 2, "{protocol}: said more than once: {:?}", worker.events);
+            let committed = told(|event| {
+                matches!(event, IntakeEvent::Committed { partition, offset: 50 } if partition.partition == 1)
+            });
+            unknown == known && committed == 1
+        });
+        let mut had: BTreeSet<i32> = BTreeSet::new();
+        for event in &worker.events {
+            if let IntakeEvent::Rebalanced(Rebalance { lost, gained, .. }) = event {
+                had.retain(|had| lost.iter().all(|lost| lost.partition != *had));
+                had.extend(gained.iter().map(|gained| gained.partition));
+            }
+        }
+        assert_eq!(had, BTreeSet::from([0, 1]), "{protocol}: {:?}", worker.events);
+        let gone = worker.events.iter().filter_map(|event| match event {
+            IntakeEvent::Lost(partitions, LossCause::Gone) => Some(partitions.len()),
+            _ => None,
+        });
+        let gone: Vec<usize> = gone.collect();
+        assert!(protocol == "consumer" || gone == [4], "{gone:?}");
+        worker.close();
+    }
 }

@@ -121,6 +121,14 @@ impl Broker {
     }
 }
 
+/// Kafka's own command line, which changes settings.
+pub(crate) fn configure(what: &[&str], how: &[&str]) {
+    let mut command = Command::new(script());
+    command.args(["tool", "kafka.admin.ConfigCommand", "--bootstrap-server", servers()]);
+    let done = command.args(what).args(how).output().expect("the script can be run");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/apache-kafka/kafka")
 }
@@ -184,6 +192,24 @@ pub(crate) fn fill(topic: &str, partition: i32, values: std::ops::Range<i64>) {
         put(&producer, topic, partition, value.to_string().as_bytes());
     }
     producer.flush(PATIENCE).expect("all is acknowledged");
+}
+
+/// One record with a key, in a topic of one partition, as soon as it is there.
+pub(crate) fn put_keyed(topic: &str, key: &str, value: &[u8]) {
+    let producer = producer(servers());
+    let record = Send {
+        topic,
+        partition: Some(0),
+        key: Some(key.as_bytes()),
+        value: Some(value),
+        headers: &[],
+        timestamp_ms: None,
+    };
+    let delivered = Box::new(|result: Result<_, _>| {
+        result.expect("delivered");
+    });
+    assert!(producer.send(record, delivered).is_ok());
+    producer.flush(PATIENCE).expect("it is acknowledged");
 }
 
 pub(crate) fn put(producer: &Producer, topic: &str, partition: i32, value: &[u8]) {

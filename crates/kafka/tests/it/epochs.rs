@@ -1,13 +1,14 @@
 //! Groups whose broker assigns (KIP-848, `group.protocol=consumer`), with static members and others.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use forebay_kafka::{IntakeConfig, IntakeEvent, RebalanceCause};
 
 use crate::cluster::{self, fill, topic, unique};
 use crate::worker::{Worker, config};
 
-fn by_epochs(topic: &str, group: &str, instance_id: Option<&str>) -> IntakeConfig {
+pub(crate) fn by_epochs(topic: &str, group: &str, instance_id: Option<&str>) -> IntakeConfig {
     let properties = cluster::properties_with(
         cluster::servers(),
         // The broker has the session's settings; a file may name them all the same.
@@ -37,7 +38,7 @@ fn members_without_an_instance_id_share_and_hand_over_what_is_drained() {
     let gone = moving[0].partition;
     first.commit(gone, 70, "drained");
     first.until_committed(gone, 70);
-    second.step(std::time::Duration::from_millis(300));
+    second.step(Duration::from_millis(300));
     assert!(second.owned.is_empty(), "handed over before it was drained");
     for partition in &moving {
         first.intake.release(partition.clone());
@@ -49,6 +50,44 @@ fn members_without_an_instance_id_share_and_hand_over_what_is_drained() {
     assert_eq!(second.owned[&gone].offsets(), (70..100).collect::<Vec<_>>());
     first.close();
     second.close();
+}
+
+fn session(event: &IntakeEvent) -> Option<Duration> {
+    match event {
+        IntakeEvent::Session(session) => Some(*session),
+        IntakeEvent::SessionUnknown { reason } => panic!("it can be asked for: {reason}"),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_session_is_the_brokers_or_the_groups_own_and_known_before_the_first_partition() {
+    let (topic, group) = (topic("session", 1), unique("group"));
+    let mut worker = Worker::start(by_epochs(&topic, &group, None));
+    worker.until_assigned(1);
+    let told: Vec<Duration> = worker.events.iter().filter_map(session).collect();
+    assert_eq!(
+        told,
+        [Duration::from_millis(5_500)],
+        "as the broker's `group.consumer.session.timeout.ms`"
+    );
+    worker.close();
+    let set = ["--add-config", "consumer.session.timeout.ms=3000"];
+    cluster::configure(&["--alter", "--entity-type", "groups", "--entity-name", &group], &set);
+    let mut worker = Worker::start(by_epochs(&topic, &group, None));
+    worker.until_assigned(1);
+    let told: Vec<Duration> = worker.events.iter().filter_map(session).collect();
+    assert_eq!(told, [Duration::from_millis(2_500)]);
+    worker.close();
+}
+
+#[test]
+fn by_the_classic_protocol_the_session_is_ours_and_not_asked_for() {
+    let (topic, group) = (topic("classic", 1), unique("group"));
+    let mut worker = Worker::start(config(&topic, &group));
+    worker.until_assigned(1);
+    assert_eq!(worker.events.iter().find_map(session), None);
+    worker.close();
 }
 
 #[test]

@@ -123,6 +123,28 @@ fn a_static_member_comes_back_without_a_rebalance() {
     second.close();
 }
 
+#[test]
+fn a_static_member_that_resigns_is_gone_at_once() {
+    let topic = topic("resigns", 4);
+    let group = unique("group");
+    let member = |instance: &str| IntakeConfig {
+        instance_id: Some(instance.to_owned()),
+        ..config(&topic, &group)
+    };
+    let mut first = Worker::start(member("a"));
+    first.until_assigned(4);
+    let mut second = Worker::start(member("b"));
+    for partition in first.until_event("partitions are revoked", revoked) {
+        first.intake.release(partition);
+    }
+    second.until_assigned(2);
+    let began = Instant::now();
+    assert!(second.intake.resign(Duration::from_secs(10)));
+    first.until_assigned(4);
+    assert!(began.elapsed() < Duration::from_secs(20), "no session was waited for");
+    first.close();
+}
+
 /// The group's generations so far, read where Kafka keeps them (`__consumer_offsets`, KIP-345).
 fn generations(group: &str) -> Vec<i32> {
     use forebay_kafka::{ReadFrom, Reader, ReaderItem};

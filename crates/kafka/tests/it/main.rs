@@ -5,6 +5,7 @@ mod admin;
 mod anew;
 mod announcements;
 mod cluster;
+mod commands;
 mod epochs;
 mod handover;
 mod intake;

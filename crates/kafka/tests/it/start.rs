@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use forebay_kafka::{
-    Admin, IntakeConfig, IntakeEvent, LossCause, ReadFrom, Reader, ReaderItem, RebalanceCause,
-    StartPolicy,
+    Admin, IntakeConfig, IntakeEvent, LossCause, NewTopic, ReadFrom, Reader, ReaderItem,
+    RebalanceCause, StartPolicy,
 };
 
 use crate::cluster::{self, Broker, fill, put, topic, unique};
@@ -320,4 +320,46 @@ fn partitions_that_are_added_are_heard_of_soon() {
     });
     assert_eq!((grown.cause, grown.gained.len()), (RebalanceCause::Partitions, 2));
     worker.close();
+}
+
+/// As a program of a later version, or a slip of somebody's, leaves it.
+#[test]
+fn where_the_book_cant_be_read_what_is_not_committed_stands_still() {
+    for (value, why) in [("{\"v\":1,", "damaged"), ("{\"v\":9}", "newer")] {
+        let (topic, group) = (topic("unreadable", 2), unique("group"));
+        fill(&topic, 0, 0..9);
+        fill(&topic, 1, 0..9);
+        let mut worker = Worker::start(config(&topic, &group));
+        worker.until_assigned(2);
+        worker.commit(0, 4, "");
+        worker.until_committed(0, 4);
+        worker.close();
+        let admin = cluster::admin();
+        if admin.describe_topic(BOOK).expect("described").is_none() {
+            // Another test may be making it.
+            let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+            let (name, partitions, replication) = (BOOK.to_owned(), 1, 1);
+            let _ = admin.create_topic(&NewTopic { name, partitions, replication, configs });
+        }
+        let key = format!("start/{group}/{topic}/0");
+        cluster::put_keyed(BOOK, &key, value.as_bytes());
+        // It holds for those that come later, too.
+        cluster::put_keyed(
+            BOOK,
+            &format!("start/{group}/{topic}/1"),
+            br#"{"v":1,"topic_id":null,"at_ms":1,"offsets":{"1":9}}"#,
+        );
+
+        let mut worker = Worker::start(latest(&topic, &group));
+        worker.until_assigned(2);
+        assert_eq!(starts(&worker), BTreeMap::from([(0, Some(4)), (1, None)]));
+        let lost = worker.owned[&1].assigned.start_lost.clone().expect("it is said why");
+        assert!(lost.contains(&key) && lost.contains(why), "{lost}");
+        worker.until_taken(0, 5);
+        assert_eq!(worker.take(1), 0);
+        worker.intake.seek(worker.named(1), 7);
+        worker.until_taken(1, 2);
+        assert_eq!(worker.owned[&1].offsets(), [7, 8]);
+        worker.close();
+    }
 }

@@ -11,7 +11,6 @@ use crate::model::{Fate, Judgement, Model, Reading};
 const MINUTES: u64 = 60_000_000;
 /// The core counts in steps of so much.
 const STEP: u64 = 10_000_000;
-const FREE: usize = 20;
 const ACCEPTED_FOR_ONE: usize = 100;
 /// Back-pressure and target faults in a row that are never the record's own.
 pub(super) const DECLINED_FREE: usize = 5;
@@ -94,7 +93,8 @@ fn budget(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
     let (longest, shortest) =
         (model.now.saturating_sub(5 * MINUTES), model.now.saturating_sub(5 * MINUTES - STEP));
     let just_now = since(&office.accepts, model.now);
-    let most = |from| since(&office.accepts, from) / ACCEPTED_FOR_ONE + FREE;
+    let free = model.rules.given_up_free;
+    let most = |from| since(&office.accepts, from) / ACCEPTED_FOR_ONE + free;
     match judgement.fate {
         Some(Fate::Letter | Fate::Dropped)
             if since(&office.given_up, shortest) >= most(longest) =>
@@ -104,7 +104,7 @@ fn budget(process: usize, judgement: &Judgement, model: &Model) -> Result<(), St
         // An accept of this very moment may have come after the judgement.
         Some(Fate::Stuck(Stuck::Budget))
             if since(&office.given_up, longest)
-                < (since(&office.accepts, shortest) - just_now) / ACCEPTED_FOR_ONE + FREE =>
+                < (since(&office.accepts, shortest) - just_now) / ACCEPTED_FOR_ONE + free =>
         {
             Err(format!("held for its budget, and {} are given up", office.given_up.len()))
         }

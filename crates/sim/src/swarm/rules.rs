@@ -50,6 +50,7 @@ pub(super) fn draw(rng: &mut Rng, planted: Planted) -> Rules {
         takeover: if rng.odds(800) { Takeover::Safe } else { Takeover::Fast },
         drain: time(rng, 10, 5_000),
         last_commit: time(rng, 10, 2_000),
+        given_up_free: rng.between(1, 20) as usize,
         planted,
     }
 }
@@ -81,6 +82,10 @@ pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
         on_reject: give_up(rng, from.dead_letters),
         evidence_wait: evidence_wait(rng),
         ejects: rng.odds(500),
+        session: match from.session < NO_SESSION {
+            true => shorter(rng, from.session).max(Duration::from_millis(500)),
+            false => NO_SESSION,
+        },
         ..from.clone()
     }
 }

@@ -1,16 +1,15 @@
 //! The listener: there unless the way is cut, and all connections with it.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Link, Shared, bind, carry};
+use super::{Link, Shared, carry};
+use crate::port::{accept, listen};
 
-const BACKLOG: i32 = 1024;
 /// After an error of the system's, such as too many open files.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 
@@ -41,19 +40,6 @@ pub(super) async fn run(shared: Arc<Shared>, address: SocketAddr) {
             () = tokio::time::sleep(TRY_AGAIN), if again => {}
             Some(_) = connections.join_next() => {}
         }
-    }
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = bind(address)?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-async fn accept(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
-    match listener {
-        Some(listener) => listener.accept().await.map(|(socket, _)| socket),
-        None => pending().await,
     }
 }
 

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Shared, bind, connection};
+use super::{Shared, connection};
+use crate::port::{accept, listen};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
 /// After an error of the system's, such as too many open files.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 
@@ -52,19 +50,6 @@ pub(super) async fn run(shared: Arc<Shared>, address: SocketAddr) {
             () = passed(edge) => {}
             Some(_) = connections.join_next() => {}
         }
-    }
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = bind(address)?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-async fn accept(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
-    match listener {
-        Some(listener) => listener.accept().await.map(|(socket, _)| socket),
-        None => pending().await,
     }
 }
 

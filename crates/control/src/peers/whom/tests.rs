@@ -48,13 +48,13 @@ fn shows(numbers: &[i32]) -> Said {
 #[test]
 fn whoever_is_alone_has_nobody_to_tell() {
     let alone = [fellow(Some("a-s"), &[0, 1], true)];
-    assert!(!has_company("a-s", Some(&alone), false));
+    assert!(!has_company("a-s", "s", Some(&alone), false));
     let foreign = [fellow(Some("a-s"), &[0], true), fellow(Some("x"), &[1], false)];
-    assert!(!has_company("a-s", Some(&foreign), false));
+    assert!(!has_company("a-s", "s", Some(&foreign), false));
     let two = [fellow(Some("a-s"), &[0], true), fellow(Some("b-s"), &[1], true)];
-    assert!(has_company("a-s", Some(&two), false));
-    assert!(!has_company("a-s", None, false), "nothing is known yet");
-    assert!(has_company("a-s", None, true), "such a group never tells");
+    assert!(has_company("a-s", "s", Some(&two), false));
+    assert!(!has_company("a-s", "s", None, false), "nothing is known yet");
+    assert!(has_company("a-s", "s", None, true), "such a group never tells");
 }
 
 #[test]
@@ -82,6 +82,26 @@ fn those_whom_kafka_names_are_asked_where_they_said_that_they_answer() {
     let found = peers("a-s", "s", Some(&fellows), &unreadable, 0);
     let At::Unknown(why) = &found[0].at else { panic!("{found:?}") };
     assert!(why.contains("no right to read") && why.contains("10.0.0.9"), "{why}");
+}
+
+#[test]
+fn a_process_with_several_consumers_is_one() {
+    let own = [fellow(Some("a-s"), &[0], true), fellow(Some("a-s.2"), &[1], true)];
+    assert!(!has_company("a-s", "s", Some(&own), false), "they are its own");
+    let fellows = [
+        fellow(Some("a-s.2"), &[0], true),
+        fellow(Some("b-s.3"), &[5], true),
+        fellow(Some("b-s"), &[4], true),
+        fellow(Some("c-s.2"), &[2], true),
+    ];
+    assert!(has_company("a-s", "s", Some(&fellows), false));
+    let book = announced(&[("b-s", Some("b:1")), ("c-s", Some("c:1"))]);
+    let found = peers("a-s", "s", Some(&fellows), &book, 0);
+    let ids: Vec<&str> = found.iter().map(|peer| peer.instance_id.as_str()).collect();
+    assert_eq!(ids, ["b-s", "c-s"], "each by its first one, be that in the group or not");
+    assert_eq!((found[0].instance.as_str(), &found[1].at), ("b", &At::Address("c:1".to_owned())));
+    let rows = [4, 5].map(|number| TopicPartition::new("t", number));
+    assert_eq!(found[0].partitions.as_deref(), Some(&rows[..]));
 }
 
 #[test]

@@ -147,6 +147,9 @@ impl Member<'_> {
             IntakeEvent::Unavailable { error, .. } => {
                 tracing::warn!("{error}; trying on");
             }
+            IntakeEvent::StartsUnknown { reason } => {
+                tracing::warn!("{reason}; trying on");
+            }
             IntakeEvent::Unreachable { reason } => {
                 tracing::warn!("Kafka can't be reached: {reason}; trying on");
             }
@@ -164,6 +167,9 @@ impl Member<'_> {
             IntakeEvent::Committed { .. }
             | IntakeEvent::Reachable
             | IntakeEvent::Available { .. }
+            | IntakeEvent::StartsKnown
+            | IntakeEvent::Session(_)
+            | IntakeEvent::SessionUnknown { .. }
             | IntakeEvent::Rebalanced(_)
             | IntakeEvent::Foreign(_)
             | IntakeEvent::Members(_) => {}

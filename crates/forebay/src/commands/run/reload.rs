@@ -87,16 +87,15 @@ impl Reloading {
         let (name, part) = (plan.name.clone(), &wanted.subscriptions[&plan.name]);
         let line = match (self.applied.subscriptions.get(&name), gateway.handles().find(&name)) {
             (Some(before), Some(_)) if before == part => return,
-            (before, Some(handle)) => match handle.change(plan).await {
-                Ok(Ok(())) if before.is_some_and(|before| before.text == part.text) => {
+            (before, Some(handle)) => match gateway.change(&handle, &plan).await {
+                Ok(()) if before.is_some_and(|before| before.text == part.text) => {
                     "certificates read anew".to_owned()
                 }
-                Ok(Ok(())) => "changed".to_owned(),
-                Ok(Err(refused)) => {
-                    lines.push(format!("{name}: not changed: {refused}"));
+                Ok(()) => "changed".to_owned(),
+                Err(error) => {
+                    lines.push(format!("{name}: not changed: {error}"));
                     return;
                 }
-                Err(gone) => gone.to_string(),
             },
             (_, None) => match gateway.add(plan).await {
                 Ok(()) => "started".to_owned(),

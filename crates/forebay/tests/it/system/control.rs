@@ -36,7 +36,7 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
 
     let (requests, fields): (Vec<_>, Vec<_>) =
         documented().into_iter().partition(|name| name.contains(' '));
-    assert_eq!(requests.len(), 15, "{requests:?}");
+    assert_eq!(requests.len(), 16, "{requests:?}");
     for request in requests.iter().filter_map(|request| request.strip_prefix("GET ")) {
         let (status, body) = gateway.get(&request.replace("NAME", "shown"));
         assert_eq!(status, 200, "{request}: {body}");

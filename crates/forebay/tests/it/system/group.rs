@@ -1,5 +1,6 @@
 //! Several processes of one group: any of them answers for all, and passes on what is another's.
 
+use std::io::{Read, Write};
 use std::path::Path;
 
 use forebay_trial::{Journal, Rule, Script, Service};
@@ -9,23 +10,49 @@ use super::kafka::Kafka;
 use super::process::{Forebay, eventually, file};
 use crate::harness::forebay;
 
+/// A process of the group that is another now at its address: it answers everything with this.
+struct Stranger {
+    _ends: std::sync::mpsc::SyncSender<()>,
+}
+
+impl Stranger {
+    fn at(address: &str, answer: &'static str) -> Self {
+        let listener = std::net::TcpListener::bind(address).expect("the port is free");
+        listener.set_nonblocking(true).unwrap();
+        let (ends, ended) = std::sync::mpsc::sync_channel::<()>(1);
+        std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            let wait = std::time::Duration::from_millis(10);
+            while ended.recv_timeout(wait) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                if let Ok((mut stream, _)) = listener.accept() {
+                    // Whoever asks may have gone.
+                    let _ = stream.read(&mut [0; 4096]);
+                    let _ = stream.write_all(answer.as_bytes());
+                    heard.push(stream);
+                }
+            }
+        });
+        Self { _ends: ends }
+    }
+}
+
 /// A group whose processes know each other by name.
-struct Group<'a> {
-    directory: &'a Path,
-    kafka: &'a Kafka,
-    topic: &'static str,
-    url: String,
+pub(super) struct Group<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) kafka: &'a Kafka,
+    pub(super) topic: &'static str,
+    pub(super) url: String,
     /// Of `[kafka]`, and of the subscription.
-    protocol: &'static str,
-    more: &'static str,
+    pub(super) protocol: &'static str,
+    pub(super) more: &'static str,
 }
 
 /// What is lost and gained is known soon.
-const CLASSIC: &str = "\"heartbeat.interval.ms\" = 200";
+pub(super) const CLASSIC: &str = "\"heartbeat.interval.ms\" = 200";
 
 impl Group<'_> {
     /// `control`: more lines about its control API.
-    fn start(&self, instance: &str, control: &str) -> Forebay {
+    pub(super) fn start(&self, instance: &str, control: &str) -> Forebay {
         let directory = self.directory.join(instance);
         std::fs::create_dir_all(&directory).unwrap();
         let text = format!(
@@ -49,7 +76,7 @@ impl Group<'_> {
     }
 
     /// What a process shows of itself.
-    fn own(&self, gateway: &Forebay) -> Value {
+    pub(super) fn own(&self, gateway: &Forebay) -> Value {
         let (status, body) = gateway.get(&self.path("?scope=process"));
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
@@ -67,8 +94,22 @@ impl Group<'_> {
         answer
     }
 
+    /// The commands that a process itself was given.
+    fn done_by(&self, gateway: &Forebay) -> Vec<String> {
+        let (status, body) = gateway.get(&self.path("/commands?scope=process"));
+        assert_eq!(status, 200, "{body}");
+        let told: Value = serde_json::from_str(&body).unwrap();
+        let words = |one: &Value| one["command"].as_str().unwrap().to_owned();
+        list(&told, "commands").iter().map(words).collect()
+    }
+
     /// Waits until a process shows `partitions` of them, and all `processes`, each answering.
-    fn await_whole(&self, gateway: &Forebay, partitions: usize, processes: usize) -> Value {
+    pub(super) fn await_whole(
+        &self,
+        gateway: &Forebay,
+        partitions: usize,
+        processes: usize,
+    ) -> Value {
         eventually("the whole group answers", || {
             let shown = self.shown(gateway);
             let all = list(&shown, "processes");
@@ -79,7 +120,7 @@ impl Group<'_> {
     }
 }
 
-fn list<'a>(shown: &'a Value, name: &str) -> &'a [Value] {
+pub(super) fn list<'a>(shown: &'a Value, name: &str) -> &'a [Value] {
     shown[name].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -91,7 +132,7 @@ fn owners(shown: &Value) -> Vec<(i64, String)> {
     list(shown, "partitions").iter().map(row).collect()
 }
 
-const NAMES: [&str; 3] = ["host-a", "host-b", "host-c"];
+pub(super) const NAMES: [&str; 3] = ["host-a", "host-b", "host-c"];
 
 #[test]
 fn any_of_three_answers_for_the_group_and_passes_commands_on() {
@@ -263,6 +304,56 @@ fn any_of_three_answers_for_the_group_and_passes_commands_on() {
     }
 }
 
+/// Two processes of two consumers each, which know each other as two.
+#[test]
+fn a_process_with_several_consumers_is_asked_once_and_answers_for_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("pairs", 8);
+    let more = "takeover = \"fast\"\nconsumers = 2";
+    let (url, topic, protocol) = (service.url(), "pairs", CLASSIC);
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let mut gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        let shown = eventually("each has half of it", || {
+            let shown = group.await_whole(gateway, 8, 2);
+            let has = |name| owners(&shown).iter().filter(|(_, owner)| owner == name).count();
+            (has("host-a") == 4 && has("host-b") == 4).then_some(shown)
+        });
+        assert_eq!(list(&shown, "endpoints").len(), 2, "one view of the service for each process");
+        assert!(shown["foreign_members"].is_null(), "{shown}");
+        assert_eq!(list(&group.own(gateway), "partitions").len(), 4);
+    }
+    let paused = group.done(&gateways[0], "/pause", json!({}));
+    assert_eq!(list(&paused, "processes").len(), 2, "{paused}");
+    assert_eq!(group.own(&gateways[1])["paused"], true);
+    group.done(&gateways[1], "/resume", json!({}));
+    let input = kafka.fill("pairs", 0..800, 80);
+    kafka.await_committed("pairs", &input);
+    let sought = group.done(&gateways[0], "/seek", json!({ "to": "beginning" }));
+    assert_eq!(list(&sought, "partitions").len(), 8, "{sought}");
+    eventually("all is delivered again", || (journal.len() >= 1_600).then_some(()));
+    kafka.await_committed("pairs", &input);
+
+    let killed = gateways.remove(1);
+    let address = format!("http://{}", killed.address("control"));
+    killed.kill();
+    let shown = group.shown(&gateways[0]);
+    let processes = list(&shown, "processes");
+    assert_eq!(processes.len(), 2, "{shown}");
+    assert_eq!(
+        (&processes[1]["instance"], &processes[1]["address"]),
+        (&json!("host-b"), &json!(address))
+    );
+    assert_eq!(list(&processes[1], "partitions").len(), 4, "of both of its consumers: {shown}");
+    gateways.push(group.start("host-b", ""));
+    group.await_whole(&gateways[0], 8, 2);
+    for gateway in gateways {
+        assert_eq!(gateway.terminate(), 0);
+    }
+}
+
 #[test]
 fn the_token_of_one_process_opens_those_of_its_group_that_have_the_same() {
     let directory = tempfile::tempdir().unwrap();
@@ -329,6 +420,94 @@ fn a_process_that_is_alone_announces_nothing_and_refuses_what_is_anothers() {
     let (status, refused) = group.command(&gateway, "/records/skip", record);
     assert!(status == 409 && refused["error"].as_str().unwrap().contains("lonely-9"), "{refused}");
     assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn a_command_that_a_frozen_process_did_not_get_in_time_is_not_obeyed_when_it_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("frozen", 2);
+    let (url, topic, protocol, more) = (service.url(), "frozen", CLASSIC, "");
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        group.await_whole(gateway, 2, 2);
+    }
+    let paused = |gateway| group.own(gateway)["paused"] == true;
+    let not_confirmed = |what: &str| {
+        let line = format!("/api/v1/subscriptions/frozen/{what} is not obeyed");
+        gateways[1].log().contains(&line)
+    };
+
+    gateways[1].signal("STOP");
+    let (status, half) = group.command(&gateways[0], "/pause", json!({}));
+    let error = half["error"].as_str().unwrap();
+    assert!(status == 502 && error.contains("done in host-a; not in host-b at"), "{error}");
+    assert!(error.contains("will not obey it"), "it is certain: {error}");
+    gateways[1].signal("CONT");
+    eventually("it finds the pause", || not_confirmed("pause").then_some(()));
+    assert_eq!((paused(&gateways[0]), paused(&gateways[1])), (true, false));
+    group.done(&gateways[0], "/resume", json!({}));
+    assert_eq!((paused(&gateways[0]), paused(&gateways[1])), (false, false));
+
+    // One that goes on while it is still waited for obeys, and a resume that comes late does not.
+    gateways[1].signal("STOP");
+    let (status, answer) = std::thread::scope(|scope| {
+        let telling = scope.spawn(|| group.command(&gateways[0], "/pause", json!({})));
+        eventually("the other has paused", || paused(&gateways[0]).then_some(()));
+        gateways[1].signal("CONT");
+        telling.join().unwrap()
+    });
+    assert_eq!(status, 200, "{answer}");
+    assert!(paused(&gateways[1]));
+    gateways[1].signal("STOP");
+    assert_eq!(group.command(&gateways[0], "/resume", json!({})).0, 502);
+    gateways[1].signal("CONT");
+    eventually("it finds the resume", || not_confirmed("resume").then_some(()));
+    assert!(paused(&gateways[1]));
+
+    // What it did not obey it was not told.
+    let told = group.done_by(&gateways[1]);
+    assert_eq!(told, ["resume frozen", "pause frozen"]);
+    for gateway in gateways {
+        assert_eq!(gateway.terminate(), 0);
+    }
+}
+
+#[test]
+fn a_process_is_found_again_when_somebody_else_answers_at_its_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("moved", 2);
+    let (url, topic, protocol, more) = (service.url(), "moved", CLASSIC, "");
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let mut gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        group.await_whole(gateway, 2, 2);
+    }
+    // One that shows something else, one that knows nothing, one that is silent.
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+        "",
+    ] {
+        let other = gateways.pop().unwrap();
+        let address = other.address("control");
+        other.kill();
+        let _stranger = Stranger::at(&address, answer);
+        gateways.push(group.start(NAMES[1], ""));
+        assert_ne!(gateways[1].address("control"), address);
+        group.await_whole(&gateways[0], 2, 2);
+        let paused = group.done(&gateways[0], "/pause", json!({}));
+        assert_eq!(list(&paused, "processes").len(), 2, "{paused}");
+        assert_eq!(group.own(&gateways[1])["paused"], true);
+        group.done(&gateways[0], "/resume", json!({}));
+    }
+    for gateway in gateways {
+        assert_eq!(gateway.terminate(), 0);
+    }
 }
 
 /// Only Apache Kafka has groups as KIP-848 says; the embedded broker refuses them.

@@ -10,23 +10,9 @@ use forebay_wire::CommitMetadata;
 use serde_json::{Value, json};
 
 use super::deliver::gateway;
-use super::input::Input;
+use super::input::{Input, Sending};
 use super::kafka::Kafka;
 use super::process::{Forebay, SOON, eventually};
-
-/// Deletes the topic and makes another one of its name, as Kafka sees it done.
-fn make_anew(kafka: &Kafka, topic: &str, partitions: i32) {
-    let admin = kafka.admin();
-    admin.delete_topic(topic).expect("the topic is deleted");
-    eventually("the topic is gone", || {
-        admin.describe_topic(topic).expect("topics are listed").is_none().then_some(())
-    });
-    kafka.create(topic, partitions);
-}
-
-fn await_accepted(input: &Input, journal: &Journal) {
-    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
-}
 
 /// Runs the gateway until it has partitions and has claimed them, then ends it.
 fn meet(directory: &Path, kafka: &Kafka, topic: &str, url: &str, more: &str, partitions: usize) {
@@ -34,71 +20,6 @@ fn meet(directory: &Path, kafka: &Kafka, topic: &str, url: &str, more: &str, par
     eventually("the partitions are claimed", || {
         (kafka.committed(topic).len() == partitions).then_some(())
     });
-    assert_eq!(gateway.terminate(), 0);
-}
-
-#[test]
-fn a_topic_made_anew_while_the_gateway_is_down_is_read_from_its_beginning() {
-    for start in ["latest", "earliest"] {
-        let directory = tempfile::tempdir().unwrap();
-        let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-        let service = Service::start(Script::accepting(), &journal);
-        let (topic, more) = (format!("anew-{start}"), format!("start = {start:?}"));
-        kafka.create(&topic, 2);
-        kafka.fill(&topic, 0..50, 10);
-        let endpoints = [service.url()];
-        let met = gateway(directory.path(), &kafka, &topic, &endpoints, &more);
-        let wanted = if start == "latest" { 0 } else { 50 };
-        eventually("the partitions are claimed, and all that is wanted is accepted", || {
-            let claimed = kafka.committed(&topic).len() == 2;
-            (claimed && journal.accepted().len() == wanted).then_some(())
-        });
-        assert_eq!(met.terminate(), 0);
-        assert_eq!(journal.accepted().len(), wanted);
-
-        make_anew(&kafka, &topic, 2);
-        eventually("Kafka has forgotten the offsets", || {
-            kafka.committed(&topic).is_empty().then_some(())
-        });
-        let input = kafka.fill(&topic, 0..80, 10);
-        let (again, url) = (Journal::default(), directory.path());
-        let service = Service::start(Script::accepting(), &again);
-        let gateway = gateway(url, &kafka, &topic, &[service.url()], &more);
-        kafka.await_committed(&topic, &input);
-        input.assert_once(&again);
-        assert_eq!(gateway.terminate(), 0);
-    }
-}
-
-#[test]
-fn a_topic_made_anew_under_a_running_gateway_is_read_from_its_beginning() {
-    let directory = tempfile::tempdir().unwrap();
-    let kafka = Kafka::start(directory.path());
-    let (old, new) = (Journal::default(), Journal::default());
-    let services = [&old, &new].map(|journal| Service::start(Script::accepting(), journal));
-    kafka.create("under", 2);
-    let gateway =
-        gateway(directory.path(), &kafka, "under", &[services[0].url()], "start = \"latest\"");
-    eventually("the partitions are claimed", || {
-        (kafka.committed("under").len() == 2).then_some(())
-    });
-    let input = kafka.fill("under", 0..100, 10);
-    kafka.await_committed("under", &input);
-    input.assert_once(&old);
-
-    gateway.set_endpoints("under", &[services[1].url()]);
-    let began = Instant::now();
-    make_anew(&kafka, "under", 2);
-    // More than there was: the old position is in the new log, too.
-    let input = kafka.fill("under", 0..500, 10);
-    await_accepted(&input, &new);
-    eprintln!("read again {:?} after it was deleted", began.elapsed());
-    let verdict = input.judge(&new, &[]);
-    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
-    kafka.await_committed("under", &input);
-    let rebalances = gateway.get("/api/v1/rebalances").1;
-    assert!(rebalances.contains("\"partitions\""), "{rebalances}");
-    eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
     assert_eq!(gateway.terminate(), 0);
 }
 
@@ -278,6 +199,42 @@ fn with_start_none_a_partition_waits_for_a_seek() {
     assert_eq!(status, 200, "{answer}");
     kafka.await_committed("nowhere", &input);
     assert_eq!(journal.accepted().len(), 15);
+    assert_eq!(gateway.terminate(), 0);
+}
+
+/// With `latest`, to begin at the beginning would be a flood, and at the end a loss.
+#[test]
+fn where_the_record_of_the_start_is_damaged_a_partition_waits_for_a_seek() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("damaged", 1);
+    kafka.fill("damaged", 0..20, 5);
+    if kafka.admin().describe_topic("__forebay").expect("topics are listed").is_none() {
+        kafka.create("__forebay", 1);
+    }
+    let (producer, sending) = (kafka.producer(), Sending::default());
+    let key = "start/damaged/damaged/0";
+    sending.send(&producer, "__forebay", Some(key.as_bytes()), Some(b"{\"v\":1,\"offs"));
+    producer.flush(SOON).expect("it is acknowledged");
+    let more = "start = \"latest\"";
+    let gateway = gateway(directory.path(), &kafka, "damaged", &[service.url()], more);
+    let held = eventually("it stands still, and says so", || {
+        partition(&gateway)["hold"].as_str().map(str::to_owned)
+    });
+    for word in ["damaged", key, "subscriptions seek"] {
+        assert!(held.contains(word), "{held}");
+    }
+    let (status, body) = gateway.get("/readyz");
+    assert!(status == 503 && body.contains(key), "{status} {body}");
+    assert!(gateway.log().contains(key), "{}", gateway.log());
+    let input = kafka.fill("damaged", 20..30, 5);
+    assert_eq!(journal.len(), 0, "nothing is delivered meanwhile");
+    let body = json!({ "to": { "offset": 20 } }).to_string();
+    assert_eq!(gateway.post("/api/v1/subscriptions/damaged/seek", &body).0, 200);
+    kafka.await_committed("damaged", &input);
+    input.assert_once(&journal);
+    eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
     assert_eq!(gateway.terminate(), 0);
 }
 

@@ -2,11 +2,13 @@
 //! beyond the commit point, is not delivered again, and attempts are counted on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use forebay_trial::{Act, Journal, Rule, Script, Service, clock};
 use forebay_wire::CommitMetadata;
 
 use super::deliver::gateway;
+use super::group::{Group, NAMES, list};
 use super::kafka::Kafka;
 use super::process::{Forebay, eventually, file};
 
@@ -141,4 +143,57 @@ fn attempts_are_counted_on_after_a_crash() {
     let attempt = first_again.map(|delivery| delivery.what.attempt);
     let attempts = 4..=delivered as u32 + 1;
     assert!(attempt.is_some_and(|attempt| attempts.contains(&attempt)), "{attempt:?}");
+}
+
+/// The Kafka under test has a session of 6 s, where Kafka's default is 45 s, and a heartbeat each half
+/// second. Only Apache Kafka has such groups (KIP-848).
+#[test]
+fn a_frozen_process_goes_by_the_brokers_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    if kafka.broker.is_some() {
+        return;
+    }
+    let slow = Script::accepting().rule(Rule::answering(200).delay(Duration::from_millis(100)));
+    let service = Service::start(slow, &journal);
+    kafka.create("frozen", 4);
+    let (url, topic, more) = (service.url(), "frozen", "");
+    let protocol = "\"group.protocol\" = \"consumer\"";
+    let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
+    let gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
+    for gateway in &gateways {
+        group.await_whole(gateway, 4, 2);
+    }
+    let told = gateways[0].log();
+    assert!(told.contains("believed for 5500 ms"), "{told}");
+    // More than is done before the end, a record of each key after another.
+    let input = kafka.fill("frozen", 0..4_000, 20);
+    let own: Vec<(i64, i64)> = eventually("it delivers", || {
+        let shown = group.own(&gateways[0]);
+        let row = |row: &serde_json::Value| {
+            (row["partition"].as_i64().unwrap(), row["tenure"].as_i64().unwrap())
+        };
+        let own: Vec<_> = list(&shown, "partitions").iter().map(row).collect();
+        let delivered = journal.read();
+        let delivers = |(partition, tenure): &(i64, i64)| {
+            delivered
+                .iter()
+                .any(|it| i64::from(it.what.partition) == *partition && it.what.tenure == *tenure)
+        };
+        (own.len() == 2 && own.iter().all(delivers)).then_some(own)
+    });
+    gateways[0].signal("STOP");
+    eventually("the other has it all", || {
+        (list(&group.own(&gateways[1]), "partitions").len() == 4).then_some(())
+    });
+    let thawed = clock::now();
+    gateways[0].signal("CONT");
+    kafka.await_committed("frozen", &input);
+    let of_former = journal.read().into_iter().filter(|it| {
+        let place = (i64::from(it.what.partition), it.what.tenure);
+        it.started > thawed && own.contains(&place)
+    });
+    assert_eq!(of_former.count(), 0, "sent by one whose session was over");
+    let verdict = input.judge(&journal, &[]);
+    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
 }

@@ -19,6 +19,7 @@ use crate::commit::CommitLine;
 use crate::intake::events::{Fellow, IntakeEvent, Rebalance, RebalanceCause};
 use crate::intake::lookup::Question;
 use crate::intake::member;
+use crate::intake::slots::{Phase, Slot};
 use crate::native::admin::NativeMember;
 use crate::record::TopicPartition;
 
@@ -106,12 +107,16 @@ impl Poller {
 
     /// The group wants these back.
     pub(super) fn tell_revoked(&mut self, revoked: &[TopicPartition]) {
-        let gone = revoked.iter().any(|gone| self.unavailable.contains_key(&gone.topic));
+        let is_absent = |slot: &mut Slot| slot.phase == Phase::Absent;
+        let there = |partition: &&TopicPartition| !self.slots.of(partition).is_some_and(is_absent);
+        let lost: Vec<TopicPartition> = revoked.iter().filter(there).cloned().collect();
+        let gone = lost.len() < revoked.len()
+            || lost.iter().any(|lost| self.unavailable.contains_key(&lost.topic));
         let cause = match gone {
             true => RebalanceCause::Partitions,
             false => RebalanceCause::Members,
         };
-        self.tell_lost(cause, revoked, true);
+        self.tell_lost(cause, &lost, true);
     }
 
     pub(super) fn tell_lost(
@@ -178,8 +183,8 @@ impl Poller {
 
     fn is_kin(&self, member: &NativeMember) -> bool {
         let id = &member.client_id;
-        let by_instance = self.config.kin.as_ref().is_some_and(|end| {
-            member.instance_id.as_ref().is_some_and(|instance| instance.ends_with(end.as_str()))
+        let by_instance = self.config.kin.as_ref().is_some_and(|is_kin| {
+            member.instance_id.as_ref().is_some_and(|instance| is_kin(instance))
         });
         by_instance || id.starts_with("forebay") || *id == self.config.properties.client_id()
     }
@@ -203,7 +208,7 @@ impl Poller {
             self.group.asked = Some(Instant::now());
             self.group.asking = true;
             self.survey.note_change();
-            self.subscribe(Some(NOWHERE));
+            self.subscribe(true);
         }
     }
 
@@ -212,7 +217,7 @@ impl Poller {
         if self.group.asking && self.group.asked.is_some_and(|asked| asked.elapsed() >= NOWHERE_FOR)
         {
             self.group.asking = false;
-            self.subscribe(None);
+            self.subscribe(false);
         }
     }
 
@@ -221,9 +226,13 @@ impl Poller {
         topic.map_or_else(|| reason.contains(NOWHERE), |topic| topic == NOWHERE)
     }
 
-    fn subscribe(&self, also: Option<&str>) {
-        let topics = self.config.topics.iter().map(String::as_str).chain(also);
-        if let Err(error) = self.member.base().subscribe(&topics.collect::<Vec<_>>()) {
+    /// To what is wanted now; with `nowhere`, or where that is nothing, to the topic that is not there.
+    pub(super) fn subscribe(&self, nowhere: bool) {
+        let mut topics: Vec<&str> = self.wanted_topics().collect();
+        if nowhere || topics.is_empty() {
+            topics.push(NOWHERE);
+        }
+        if let Err(error) = self.member.base().subscribe(&topics) {
             tracing::warn!(group = self.config.group, %error, "could not subscribe anew");
         }
     }
@@ -249,6 +258,7 @@ impl Poller {
                 self.group.joined = false;
                 self.group.idle_since = None;
                 self.group.asking = false;
+                self.forget_given_up();
             }
             Err(error) => {
                 tracing::warn!(group = self.config.group, %error, "could not join again");

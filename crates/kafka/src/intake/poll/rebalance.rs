@@ -14,13 +14,16 @@ use super::identity::Refusal;
 use super::{NAP, Poller};
 use crate::error::{Asked, KafkaError};
 use crate::intake::events::{Assigned, IntakeEvent, LossCause, RebalanceCause, Stored};
-use crate::intake::lookup::{Found, Question};
+use crate::intake::lookup::{Found, NoStart, Question, Starting};
+use crate::intake::shared::Farewell;
 use crate::intake::slots::{Phase, Share, Slot};
 use crate::native::rows;
 use crate::record::TopicPartition;
 
 /// How long a commit of a drained partition is waited for beyond the drain deadline.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long a member that goes for good may take until the group is told.
+const RESIGN: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A revocation that is not agreed to yet.
@@ -62,6 +65,8 @@ impl Poller {
         if partitions.is_empty() {
             return;
         }
+        // Answered first, so that nothing is handed over before it is known for how long it is ours.
+        self.ask_session(Instant::now());
         self.tickets += 1;
         let mut afresh = std::collections::BTreeSet::new();
         for partition in &partitions {
@@ -93,22 +98,47 @@ impl Poller {
         let _ = self.questions.send(question);
     }
 
-    pub(super) fn looked_up(&mut self, ticket: u64, found: Result<Vec<Found>, KafkaError>) {
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return self.ask_later(ticket, error),
-        };
-        self.no_starts = None;
+    /// What was found out about those that are still looked up.
+    pub(super) fn looked_up(&mut self, ticket: u64, answers: Starting) {
         self.run.flush(&mut self.slots, self.share);
-        let mut starts = Vec::new();
-        let (mut made_anew, mut astray) = (false, false);
-        for Found { ends, topic_id, stored, start } in found {
-            let Some(slot) = self.slots.of(&ends.partition) else { continue };
+        let (mut found, mut absent, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for (partition, answer) in answers {
+            let Some(slot) = self.slots.of(&partition) else { continue };
             if slot.phase != Phase::LookingUp(ticket) {
                 continue;
             }
+            match answer {
+                Ok(start) => found.push(start),
+                Err(NoStart::Absent(there)) => absent.push((partition, there)),
+                Err(NoStart::Unknown(error)) => {
+                    slot.no_start = Some(error.to_string());
+                    unknown.push(partition);
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            self.asked_again.push((Instant::now() + ASK_AGAIN, unknown));
+        }
+        if !absent.is_empty() {
+            let lost: Vec<_> = absent.iter().map(|(partition, _)| partition.clone()).collect();
+            self.tell_step(RebalanceCause::Partitions, lost, Vec::new(), false);
+            for (partition, there) in absent {
+                self.set_absent(&partition, there);
+            }
+        }
+        self.begin(found);
+        self.tell_starts();
+    }
+
+    /// Their starts are known: the worker is told, and reading begins.
+    fn begin(&mut self, found: Vec<Found>) {
+        let mut starts = Vec::new();
+        let (mut made_anew, mut astray) = (false, false);
+        for Found { ends, topic_id, stored, start, start_lost } in found {
+            let Some(slot) = self.slots.of(&ends.partition) else { continue };
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);
+            slot.no_start = None;
             slot.topic_id = topic_id.clone();
             let read = self.reads.get(&ends.partition.topic);
             slot.astray = topic_id.is_some() && read.is_some() && topic_id.as_ref() != read;
@@ -133,6 +163,7 @@ impl Poller {
                 queue,
                 stored,
                 start,
+                start_lost,
                 log_start: ends.log_start,
                 log_end: ends.log_end,
             })]);
@@ -154,21 +185,19 @@ impl Poller {
         }
     }
 
-    fn ask_later(&mut self, ticket: u64, error: KafkaError) {
-        let reason = error.to_string();
-        if self.no_starts.as_ref() != Some(&reason) {
-            tracing::warn!(group = self.config.group, reason, "no start offsets, asking again");
-            self.no_starts = Some(reason);
+    /// Tells why partitions have no start, if that has changed.
+    pub(super) fn tell_starts(&mut self) {
+        let without = self.slots.iter_mut().filter(|slot| !slot.is_announced());
+        let without = without.filter_map(|slot| Some((&slot.partition, slot.no_start.as_ref()?)));
+        let reason = without.min().map(|(_, reason)| reason.clone());
+        if reason == self.no_starts {
+            return;
         }
-        let waiting: Vec<TopicPartition> = self
-            .slots
-            .iter_mut()
-            .filter(|slot| slot.phase == Phase::LookingUp(ticket))
-            .map(|slot| slot.partition.clone())
-            .collect();
-        if !waiting.is_empty() {
-            self.asked_again.push((Instant::now() + ASK_AGAIN, waiting));
-        }
+        self.no_starts = reason.clone();
+        self.tell([match reason {
+            Some(reason) => IntakeEvent::StartsUnknown { reason },
+            None => IntakeEvent::StartsKnown,
+        }]);
     }
 
     fn share_out(&mut self) {
@@ -183,12 +212,18 @@ impl Poller {
         }
         let revoked: Vec<TopicPartition> =
             rows(&list).into_iter().map(|row| self.named(&row.topic, row.partition)).collect();
-        if self.closing_now() || self.member.base().assignment_lost() {
+        if self.closing_now() || self.is_lost(&revoked) {
+            let (cause, why) = match revoked.iter().all(|partition| self.survey.is_gone(partition))
+            {
+                // librdkafka takes what is not there any more from its assignment by itself.
+                true => (RebalanceCause::Partitions, LossCause::Gone),
+                false => (RebalanceCause::SessionLost, LossCause::Session),
+            };
             let ours = |partition: &TopicPartition| self.slots.of(partition).is_some();
             if revoked.iter().any(ours) {
-                self.tell_lost(RebalanceCause::SessionLost, &revoked, true);
+                self.tell_lost(cause, &revoked, true);
             }
-            self.lose(revoked, LossCause::Session);
+            self.lose(revoked, why);
             self.let_go(&list);
             return;
         }
@@ -208,6 +243,7 @@ impl Poller {
                 slot.phase = Phase::Released;
             }
         }
+        self.tell_starts();
         self.stop_fetching(&fetched);
         if !announced.is_empty() {
             self.tell([IntakeEvent::Revoked(announced)]);
@@ -216,14 +252,19 @@ impl Poller {
         self.drains.push(Drain { list, partitions: revoked, deadline });
     }
 
+    /// Whether the group has given these away. librdkafka takes it so as well where the member no
+    /// longer wants their topic; then they are ours until they are let go.
+    fn is_lost(&self, partitions: &[TopicPartition]) -> bool {
+        self.member.base().assignment_lost() && !self.has_given_up(partitions)
+    }
+
     /// Agrees to those revocations that have nothing left to wait for.
     pub(super) fn finish_drains(&mut self, now: Instant) {
         if self.drains.is_empty() {
             return;
         }
-        let lost = self.member.base().assignment_lost();
         for drain in std::mem::take(&mut self.drains) {
-            if lost {
+            if self.is_lost(&drain.partitions) {
                 self.lose(drain.partitions, LossCause::Session);
                 self.let_go(&drain.list);
                 continue;
@@ -278,6 +319,7 @@ impl Poller {
                 self.refuse(partition.clone(), offset);
             }
         }
+        self.tell_starts();
         self.share_out();
     }
 
@@ -344,18 +386,35 @@ impl Poller {
         for drain in std::mem::take(&mut self.drains) {
             self.let_go(&drain.list);
         }
+        if self.farewell == Farewell::ForGood && !self.config.properties.joins_by_epochs() {
+            self.resign();
+        }
         let leaving = self.member.start_closing();
-        let mut ear = super::MemberEar::default();
         while leaving && !self.member.is_closed() {
-            self.member.poll(NAP, &mut ear);
-            for heard in std::mem::take(&mut ear.0) {
-                match heard {
-                    super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
-                    super::Heard::Rebalance { .. }
-                    | super::Heard::Failed { .. }
-                    | super::Heard::ChangedId { .. } => {}
-                    super::Heard::Committed { error, rows } => self.committed(error, rows),
-                }
+            self.hear_last();
+        }
+    }
+
+    /// Tells the group that a static member goes. librdkafka does so for one that wants no topics any
+    /// more, and not for one that closes (KIP-345); by epochs it never does.
+    fn resign(&mut self) {
+        let end = Instant::now() + RESIGN;
+        self.member.base().unsubscribe();
+        while self.member.is_in_group() && Instant::now() < end {
+            self.hear_last();
+        }
+    }
+
+    fn hear_last(&mut self) {
+        let mut ear = super::MemberEar::default();
+        self.member.poll(NAP, &mut ear);
+        for heard in ear.0 {
+            match heard {
+                super::Heard::Rebalance { assign: false, list } => self.let_go(&list),
+                super::Heard::Rebalance { .. }
+                | super::Heard::Failed { .. }
+                | super::Heard::ChangedId { .. } => {}
+                super::Heard::Committed { error, rows } => self.committed(error, rows),
             }
         }
     }

@@ -2,9 +2,10 @@
 //! five minutes only, takes a topic of the same name for the same topic, and goes on in it at the
 //! offset that it had in the former one.
 //!
-//! A topic that was refused and is there is told as available. One with more partitions than it
-//! had makes the member look, so that the group hears of them. One with another id than it had is
-//! another topic: its partitions are lost and come anew, from their beginning (KIP-516).
+//! A topic that was refused and is there is told as available. One with another number of partitions
+//! than it had, or that comes back, makes the member look, so that the group hears of it. One with
+//! another id than it had is another topic: its partitions are lost and come anew, from their
+//! beginning (KIP-516), but for those that it does not have (`absent`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,10 +23,17 @@ const EACH: Duration = Duration::from_secs(3);
 pub(super) struct Survey {
     due: Instant,
     asked: bool,
-    /// How many partitions each topic had; none where it was not there.
-    topics: BTreeMap<Arc<str>, Option<i32>>,
+    topics: BTreeMap<Arc<str>, Known>,
     /// Whether a topic changed since the group last assigned.
     changed: bool,
+}
+
+/// A topic as it was last looked at.
+#[derive(Clone, Copy)]
+struct Known {
+    is_there: bool,
+    /// How many it has, or had when it was last there.
+    partitions: i32,
 }
 
 impl Survey {
@@ -40,14 +48,20 @@ impl Survey {
 
     /// Whether a partition is one that its topic did not have when it was last looked at.
     pub(super) fn is_new(&self, partition: &TopicPartition) -> bool {
-        let known = self.topics.get(&partition.topic).copied().flatten();
-        known.is_some_and(|known| partition.partition >= known)
+        let known = self.topics.get(&partition.topic).filter(|known| known.is_there);
+        known.is_some_and(|known| partition.partition >= known.partitions)
+    }
+
+    /// Whether a partition is not there, or its topic is not.
+    pub(super) fn is_gone(&self, partition: &TopicPartition) -> bool {
+        let known = self.topics.get(&partition.topic);
+        known.is_some_and(|known| !known.is_there) || self.is_new(partition)
     }
 
     /// Whether topics have partitions that are none of these.
     pub(super) fn has_more_than(&self, owned: &BTreeSet<(&str, i32)>) -> bool {
-        self.topics.iter().any(|(topic, partitions)| {
-            (0..partitions.unwrap_or(0)).any(|number| !owned.contains(&(&**topic, number)))
+        self.topics.iter().filter(|(_, known)| known.is_there).any(|(topic, known)| {
+            (0..known.partitions).any(|number| !owned.contains(&(&**topic, number)))
         })
     }
 
@@ -59,6 +73,22 @@ impl Survey {
     /// Whether topics changed since this was last asked.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Notes what was seen of a topic; whether its group has to hear of it.
+    fn note(&mut self, topic: &Arc<str>, partitions: Option<i32>) -> bool {
+        let before = self.topics.get(topic).copied();
+        let Some(partitions) = partitions else {
+            if let Some(known) = self.topics.get_mut(topic) {
+                self.changed |= known.is_there;
+                known.is_there = false;
+            }
+            return false;
+        };
+        self.topics.insert(topic.clone(), Known { is_there: true, partitions });
+        let news = before.is_some_and(|was| !was.is_there || was.partitions != partitions);
+        self.changed |= news;
+        news
     }
 }
 
@@ -77,19 +107,16 @@ impl Poller {
         self.survey.asked = false;
         let mut look = false;
         for Seen { topic, id, partitions } in seen {
-            if let Some(id) = &id {
-                self.renew(&topic, id);
+            if let Some(there) = partitions {
+                self.look_for_absent(&topic, there);
+                self.give_up_former(&topic, id.as_ref(), there);
+                if self.unavailable.remove(&topic).is_some() {
+                    self.tell([IntakeEvent::Available { topic: topic.clone() }]);
+                    self.survey.changed = true;
+                    look = true;
+                }
             }
-            if partitions.is_some() && self.unavailable.remove(&topic).is_some() {
-                self.tell([IntakeEvent::Available { topic: topic.clone() }]);
-                self.survey.changed = true;
-                look = true;
-            }
-            let before = self.survey.topics.insert(topic, partitions).flatten();
-            if before.is_some() && before != partitions {
-                self.survey.changed = true;
-                look |= partitions > before;
-            }
+            look |= self.survey.note(&topic, partitions);
         }
         if self.slots.iter_mut().any(|slot| slot.astray) {
             // Whoever answered may be behind.
@@ -100,29 +127,55 @@ impl Poller {
         }
     }
 
-    /// Takes those partitions of a topic anew that are of a former topic of its name.
-    fn renew(&mut self, topic: &Arc<str>, id: &Arc<str>) {
-        let of_former = |slot: &&mut Slot| {
-            let read = matches!(slot.phase, Phase::Flowing | Phase::Choked | Phase::Held);
-            read && slot.partition.topic == *topic
-                && slot.topic_id.as_ref().is_some_and(|known| known != id)
+    /// Loses those partitions of a topic that are of a former one of its name, and takes those anew
+    /// that the topic has.
+    fn give_up_former(&mut self, topic: &Arc<str>, id: Option<&Arc<str>>, there: i32) {
+        let is_former = |slot: &Slot| {
+            slot.partition.topic == *topic
+                && match (&slot.topic_id, id) {
+                    (Some(was), Some(is)) => was != is,
+                    // Brokers before 2.8 have no ids, but no topic gets fewer partitions.
+                    _ => slot.is_announced() && slot.partition.partition >= there,
+                }
         };
-        let former = self.slots.iter_mut().filter(of_former);
-        let former: Vec<TopicPartition> = former.map(|slot| slot.partition.clone()).collect();
-        if former.is_empty() {
+        let mut former = Vec::new();
+        let mut revoked = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| is_former(slot)) {
+            match slot.phase {
+                Phase::Flowing | Phase::Choked | Phase::Held => former.push(slot.partition.clone()),
+                // What was done of it can't be committed any more.
+                Phase::Revoked => revoked.push(slot.partition.clone()),
+                Phase::LookingUp(_) | Phase::Absent | Phase::Released => {}
+            }
+        }
+        if former.is_empty() && revoked.is_empty() {
             return;
         }
-        tracing::warn!(group = self.config.group, %topic, ?former, "the topic was made anew");
+        tracing::warn!(
+            group = self.config.group,
+            %topic,
+            ?former,
+            there,
+            "the topic was made anew"
+        );
         self.run.flush(&mut self.slots, self.share);
         self.gone.retain(|partition| partition.topic != *topic);
+        self.lose(revoked, LossCause::TopicAnew);
+        let (anew, gone): (Vec<_>, Vec<_>) =
+            former.iter().cloned().partition(|former| former.partition < there);
         self.tell_step(RebalanceCause::Partitions, former.clone(), Vec::new(), true);
-        self.lose(former.clone(), LossCause::TopicAnew);
+        self.lose(anew.clone(), LossCause::TopicAnew);
+        self.lose(gone.clone(), LossCause::Gone);
         for partition in &former {
             let mut slot = self.slot(partition.clone());
             slot.afresh = true;
             self.slots.insert(slot);
         }
-        self.tell_step(RebalanceCause::Partitions, Vec::new(), former.clone(), false);
-        self.ask_starts(former);
+        for partition in &gone {
+            self.set_absent(partition, there);
+        }
+        self.tell_step(RebalanceCause::Partitions, Vec::new(), anew.clone(), false);
+        self.ask_starts(anew);
+        self.tell_starts();
     }
 }

@@ -36,9 +36,13 @@ impl Poller {
         self.refresh_ends();
         self.restart_still_ones(now);
         self.ask_survey(now);
+        if self.reach.is_reachable() {
+            self.ask_session(now);
+        }
         self.ask_members(now);
         self.join_again(now);
         self.end_asking();
+        self.take_up_topics();
         for topic in self.unavailable.keys() {
             self.ask(Question::Probe(topic.clone()));
         }

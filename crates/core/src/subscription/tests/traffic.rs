@@ -1,0 +1,74 @@
+//! Seconds of steady traffic, and a service that fails a part of it.
+
+use super::*;
+
+/// Plays ten seconds of a service that rejects these keys at that millisecond and accepts all else,
+/// while a record comes each millisecond, of a hundred keys in turn. Gives how many were accepted,
+/// how many became letters, and whether the budget is spent.
+fn ten_seconds_of_rejecting(bad: impl Fn(u64, u64) -> bool) -> (u64, u64, bool) {
+    let most = Duration::from_millis(50);
+    let mut it = with(Rules {
+        records_max: 1_000,
+        bytes_max: 100_000,
+        in_flight: 64,
+        in_flight_max: 256,
+        backoff: Backoff { first: most / 5, most },
+        ..rules()
+    });
+    let (mut out, mut open, mut next, mut accepted, mut letters) = (vec![], None, 0, 0, 0);
+    for millis in 1..10_000 {
+        let now = at(millis);
+        for delivery in core::mem::take(&mut out) {
+            let delivery: Delivery<i64> = delivery;
+            let rejects = bad(delivery.payload as u64 % 100, millis);
+            let said = false;
+            let verdict = if rejects { Verdict::Reject { said } } else { Verdict::Accept };
+            accepted += u64::from(!rejects);
+            answer(&mut it, &delivery, verdict, now);
+        }
+        if let Some((tenure, room)) = open.filter(|_| next < millis as i64) {
+            let offsets = next..(millis as i64).min(next + room as i64);
+            (open, next) = (None, offsets.end);
+            let record = |offset: i64| Record {
+                offset: Offset(offset),
+                key: Some(offset as u64 % 100),
+                bytes: 10,
+                past: Past::default(),
+                payload: offset,
+            };
+            let records = offsets.map(record).collect();
+            it.handle(Input::Fetched { partition: P0, tenure, records }, now);
+        }
+        while let Some(output) = it.poll(now) {
+            match output {
+                Output::Deliver(delivery) => out.push(delivery),
+                Output::DeadLetter(letter) => {
+                    letters += 1;
+                    written(&mut it, &letter, true, now);
+                }
+                Output::Fetch { tenure, records, .. } => open = Some((tenure, records)),
+                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
+                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
+                }
+                Output::Check { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    (accepted, letters, it.view().hold.overdrawn)
+}
+
+#[test]
+fn a_key_that_is_always_rejected_does_not_hold_a_target_that_is_well() {
+    let (accepted, letters, _) = ten_seconds_of_rejecting(|key, _| key == 0);
+    assert!(accepted > 9_000, "{accepted} accepted, {letters} letters");
+    assert!(letters > 0);
+}
+
+#[test]
+fn a_third_of_all_keys_rejected_spends_the_budget() {
+    let bad = |key, millis| key % 3 == 0 && millis > 2_000;
+    let (accepted, letters, spent) = ten_seconds_of_rejecting(bad);
+    assert!(spent, "{accepted} accepted, {letters} letters");
+    assert!(letters <= accepted / 100 + 20, "{accepted} accepted, {letters} letters");
+}
