@@ -4,18 +4,23 @@
 //! more. What librdkafka gives away (queues, options, arguments, events) is owned by a [`Guard`];
 //! what a result points at belongs to its event and is copied out before that ends.
 
-mod change;
+mod configs;
+mod groups;
+mod logs;
+mod topics;
 
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka_sys as sys;
 use sys::rd_kafka_admin_op_t as Op;
 
-use super::{Row, failure, native_row, native_rows, text};
+pub(crate) use configs::Setting;
+pub(crate) use groups::{NativeGroup, NativeMember};
+
+use super::{failure, text};
 
 /// A code and librdkafka's words for what happened.
 pub(crate) type Failed = (Code, String);
@@ -26,38 +31,6 @@ const GRACE_MS: i32 = 1_000;
 /// is given up by us: librdkafka ends the whole process (an assertion about `eonce->refcnt`) when a
 /// coordinator comes back for which such a request of its own has waited in vain.
 const LONGEST_MS: i32 = 3_600_000;
-
-/// A topic's name, and the numbers of what may be done with it, or that it is refused.
-pub(crate) type Told = (String, Result<Vec<i32>, Failed>);
-
-/// Name, value and whether it is the default.
-pub(crate) type Setting = (String, Option<String>, bool);
-
-pub(crate) struct NativeGroup {
-    pub(crate) group: String,
-    pub(crate) state: String,
-    pub(crate) assignor: String,
-    pub(crate) coordinator: String,
-    pub(crate) members: Vec<NativeMember>,
-    pub(crate) error: Option<Failed>,
-}
-
-/// A topic as the cluster describes it, or why it does not.
-pub(crate) struct NativeTopic {
-    pub(crate) name: String,
-    /// As Kafka prints it (KIP-516); brokers before 2.8 give none.
-    pub(crate) id: Option<String>,
-    pub(crate) partitions: i32,
-    pub(crate) error: Option<Failed>,
-}
-
-pub(crate) struct NativeMember {
-    pub(crate) member_id: String,
-    pub(crate) client_id: String,
-    pub(crate) host: String,
-    pub(crate) instance_id: Option<String>,
-    pub(crate) assignment: Vec<Row>,
-}
 
 /// Something that librdkafka gave away, and how to give it back.
 struct Guard<T> {
@@ -98,344 +71,6 @@ pub(crate) struct AdminClient<'a> {
 impl<'a> AdminClient<'a> {
     pub(crate) fn new(client: &'a rdkafka::client::NativeClient, timeout: Duration) -> Self {
         Self { client, timeout }
-    }
-
-    pub(crate) fn create_topic(
-        &self,
-        name: &str,
-        partitions: i32,
-        replication: i32,
-        configs: impl Iterator<Item = (String, String)>,
-    ) -> Result<(), Failed> {
-        let mut reason = [0; 512];
-        let name = native(name)?;
-        // SAFETY: the name is alive; the reason's size is given with it.
-        let topic = unsafe {
-            sys::rd_kafka_NewTopic_new(
-                name.as_ptr(),
-                partitions,
-                replication,
-                reason.as_mut_ptr(),
-                reason.len(),
-            )
-        };
-        if topic.is_null() {
-            // SAFETY: librdkafka ends what it wrote with a zero byte.
-            let reason = unsafe { text(reason.as_ptr()) }.unwrap_or_default();
-            return Err((Code::InvalidArgument, reason));
-        }
-        let topic = Guard::new(topic, sys::rd_kafka_NewTopic_destroy)?;
-        for (key, value) in configs {
-            let (key, value) = (native(&key)?, native(&value)?);
-            // SAFETY: all three are alive; both texts are copied.
-            unsafe { sys::rd_kafka_NewTopic_set_config(topic.ptr(), key.as_ptr(), value.as_ptr()) };
-        }
-        let mut topics = [topic.ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_CREATETOPICS,
-            |client, options, queue| {
-                // SAFETY: the array and what it points at live until the event is there.
-                unsafe {
-                    sys::rd_kafka_CreateTopics(client, topics.as_mut_ptr(), 1, options, queue);
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind.
-                unsafe {
-                    let result = sys::rd_kafka_event_CreateTopics_result(event);
-                    let topics = listed(|n| sys::rd_kafka_CreateTopics_result_topics(result, n));
-                    topic_results(&topics)
-                }
-            },
-        )?
-    }
-
-    pub(crate) fn delete_topic(&self, name: &str) -> Result<(), Failed> {
-        let name = native(name)?;
-        // SAFETY: the name is alive and is copied.
-        let topic = unsafe { sys::rd_kafka_DeleteTopic_new(name.as_ptr()) };
-        let topic = Guard::new(topic, sys::rd_kafka_DeleteTopic_destroy)?;
-        let mut topics = [topic.ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DELETETOPICS,
-            |client, options, queue| {
-                // SAFETY: the array and what it points at live until the event is there.
-                unsafe {
-                    sys::rd_kafka_DeleteTopics(client, topics.as_mut_ptr(), 1, options, queue);
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind.
-                unsafe {
-                    let result = sys::rd_kafka_event_DeleteTopics_result(event);
-                    let topics = listed(|n| sys::rd_kafka_DeleteTopics_result_topics(result, n));
-                    topic_results(&topics)
-                }
-            },
-        )?
-    }
-
-    /// Name, value and whether it is the default, for each setting of a topic.
-    pub(crate) fn topic_configs(&self, name: &str) -> Result<Vec<Setting>, Failed> {
-        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name)
-    }
-
-    /// The same of a group that joins by epochs (KIP-848).
-    pub(crate) fn group_configs(&self, name: &str) -> Result<Vec<Setting>, Failed> {
-        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_GROUP, name)
-    }
-
-    /// The same of a broker.
-    pub(crate) fn broker_configs(&self, id: i32) -> Result<Vec<Setting>, Failed> {
-        self.configs(sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, &id.to_string())
-    }
-
-    fn configs(
-        &self,
-        kind: sys::rd_kafka_ResourceType_t,
-        name: &str,
-    ) -> Result<Vec<Setting>, Failed> {
-        let name = native(name)?;
-        // SAFETY: the name is alive and is copied.
-        let resource = unsafe { sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()) };
-        let resource = Guard::new(resource, sys::rd_kafka_ConfigResource_destroy)?;
-        let mut resources = [resource.ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
-            |client, options, queue| {
-                // SAFETY: the array and what it points at live until the event is there.
-                unsafe {
-                    sys::rd_kafka_DescribeConfigs(
-                        client,
-                        resources.as_mut_ptr(),
-                        1,
-                        options,
-                        queue,
-                    );
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeConfigs_result(event);
-                    let resources =
-                        listed(|n| sys::rd_kafka_DescribeConfigs_result_resources(result, n));
-                    let Some(resource) = resources.first().copied() else {
-                        return Ok(Vec::new());
-                    };
-                    if let Some(code) = failure(sys::rd_kafka_ConfigResource_error(resource) as i32)
-                    {
-                        let reason = text(sys::rd_kafka_ConfigResource_error_string(resource));
-                        return Err((code, reason.unwrap_or_default()));
-                    }
-                    let entries = listed(|n| sys::rd_kafka_ConfigResource_configs(resource, n));
-                    Ok(entries.into_iter().map(|entry| native_config(entry)).collect())
-                }
-            },
-        )?
-    }
-
-    /// Names and states of all groups. Brokers that failed to answer are an error.
-    pub(crate) fn groups(&self) -> Result<Vec<(String, String)>, Failed> {
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
-            |client, options, queue| {
-                // SAFETY: all three are alive until the event is there.
-                unsafe { sys::rd_kafka_ListConsumerGroups(client, options, queue) }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_ListConsumerGroups_result(event);
-                    let errors =
-                        listed(|n| sys::rd_kafka_ListConsumerGroups_result_errors(result, n));
-                    if let Some(failed) = errors.into_iter().find_map(|error| native_error(error)) {
-                        return Err(failed);
-                    }
-                    let groups =
-                        listed(|n| sys::rd_kafka_ListConsumerGroups_result_valid(result, n));
-                    Ok(groups
-                        .into_iter()
-                        .map(|group| {
-                            let name = text(sys::rd_kafka_ConsumerGroupListing_group_id(group));
-                            let state = sys::rd_kafka_ConsumerGroupListing_state(group);
-                            let state = text(sys::rd_kafka_consumer_group_state_name(state));
-                            (name.unwrap_or_default(), state.unwrap_or_default())
-                        })
-                        .collect())
-                }
-            },
-        )?
-    }
-
-    /// Each topic's id and number of partitions. Unlike asking for metadata, this never makes a
-    /// topic.
-    pub(crate) fn topics(&self, topics: &[&str]) -> Result<Vec<NativeTopic>, Failed> {
-        let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
-        // SAFETY: the names are alive and are copied.
-        let wanted = unsafe {
-            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len())
-        };
-        let wanted = Guard::new(wanted, sys::rd_kafka_TopicCollection_destroy)?;
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            |client, options, queue| {
-                // SAFETY: the collection lives until the event is there.
-                unsafe { sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue) };
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
-                    listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
-                        .into_iter()
-                        .map(|topic| native_topic(topic))
-                        .collect()
-                }
-            },
-        )
-    }
-
-    /// What this client may do with each topic: numbers of Kafka's operations, none where the broker
-    /// does not tell; or that the topic is refused.
-    pub(crate) fn topic_operations(&self, topics: &[&str]) -> Result<Vec<Told>, Failed> {
-        let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
-        // SAFETY: the names are alive and are copied.
-        let wanted = unsafe {
-            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len())
-        };
-        let wanted = Guard::new(wanted, sys::rd_kafka_TopicCollection_destroy)?;
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            |client, options, queue| {
-                // SAFETY: the collection lives until the event is there; an error that the option
-                // gives is destroyed.
-                unsafe {
-                    let_operations_come(options);
-                    sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue);
-                };
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
-                    listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
-                        .into_iter()
-                        .map(|topic| {
-                            let name = text(sys::rd_kafka_TopicDescription_name(topic));
-                            let known =
-                                match native_error(sys::rd_kafka_TopicDescription_error(topic)) {
-                                    Some(failed) => Err(failed),
-                                    None => Ok(operations(|n| {
-                                        sys::rd_kafka_TopicDescription_authorized_operations(
-                                            topic, n,
-                                        )
-                                    })),
-                                };
-                            (name.unwrap_or_default(), known)
-                        })
-                        .collect()
-                }
-            },
-        )
-    }
-
-    /// The same with a group.
-    pub(crate) fn group_operations(&self, group: &str) -> Result<Vec<i32>, Failed> {
-        let group = native(group)?;
-        let mut names = [group.as_ptr()];
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-            |client, options, queue| {
-                // SAFETY: the name lives until the event is there; as above.
-                unsafe {
-                    let_operations_come(options);
-                    sys::rd_kafka_DescribeConsumerGroups(
-                        client,
-                        names.as_mut_ptr(),
-                        1,
-                        options,
-                        queue,
-                    );
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event);
-                    let groups =
-                        listed(|n| sys::rd_kafka_DescribeConsumerGroups_result_groups(result, n));
-                    let Some(group) = groups.first().copied() else { return Ok(Vec::new()) };
-                    match native_error(sys::rd_kafka_ConsumerGroupDescription_error(group)) {
-                        Some(failed) => Err(failed),
-                        None => Ok(operations(|n| {
-                            sys::rd_kafka_ConsumerGroupDescription_authorized_operations(group, n)
-                        })),
-                    }
-                }
-            },
-        )?
-    }
-
-    pub(crate) fn describe_groups(&self, groups: &[&str]) -> Result<Vec<NativeGroup>, Failed> {
-        let groups = groups.iter().map(|group| native(group)).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<*const c_char> = groups.iter().map(|group| group.as_ptr()).collect();
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-            |client, options, queue| {
-                // SAFETY: the names live until the event is there.
-                unsafe {
-                    sys::rd_kafka_DescribeConsumerGroups(
-                        client,
-                        names.as_mut_ptr(),
-                        names.len(),
-                        options,
-                        queue,
-                    );
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event);
-                    listed(|n| sys::rd_kafka_DescribeConsumerGroups_result_groups(result, n))
-                        .into_iter()
-                        .map(|group| native_group(group))
-                        .collect()
-                }
-            },
-        )
-    }
-
-    /// Offsets by time; in `list` an offset is a timestamp, −2 for the start, −1 for the end.
-    pub(crate) fn offsets(&self, list: &TopicPartitionList) -> Result<Vec<Row>, Failed> {
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
-            |client, options, queue| {
-                // SAFETY: all are alive; the list is copied.
-                unsafe {
-                    sys::rd_kafka_AdminOptions_set_isolation_level(
-                        options.cast_mut(),
-                        sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-                    );
-                    sys::rd_kafka_ListOffsets(client, list.ptr(), options, queue);
-                }
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_ListOffsets_result(event);
-                    listed(|n| sys::rd_kafka_ListOffsets_result_infos(result, n))
-                        .into_iter()
-                        .map(|info| {
-                            native_row(sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info))
-                        })
-                        .collect()
-                }
-            },
-        )
     }
 
     /// Sends one request and reads its answer.
@@ -529,42 +164,6 @@ unsafe fn operations(
 }
 
 /// # Safety
-/// It is a valid description.
-unsafe fn native_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> NativeTopic {
-    // SAFETY: as the caller promises; what it gives is its own.
-    unsafe {
-        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
-        let none = id.is_null()
-            || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
-                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
-        // librdkafka uses base64's first alphabet, Kafka the one for URLs.
-        let id = if none { None } else { text(sys::rd_kafka_Uuid_base64str(id)) };
-        let partitions = listed(|n| sys::rd_kafka_TopicDescription_partitions(topic, n));
-        NativeTopic {
-            name: text(sys::rd_kafka_TopicDescription_name(topic)).unwrap_or_default(),
-            id: id.map(|id| id.replace('+', "-").replace('/', "_")),
-            partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
-            error: native_error(sys::rd_kafka_TopicDescription_error(topic)),
-        }
-    }
-}
-
-/// # Safety
-/// Each is a valid result.
-unsafe fn topic_results(results: &[*const sys::rd_kafka_topic_result_t]) -> Result<(), Failed> {
-    for result in results {
-        // SAFETY: as the caller promises.
-        unsafe {
-            if let Some(code) = failure(sys::rd_kafka_topic_result_error(*result) as i32) {
-                let reason = text(sys::rd_kafka_topic_result_error_string(*result));
-                return Err((code, reason.unwrap_or_else(|| code.to_string())));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// # Safety
 /// `error` is null or a valid error.
 unsafe fn native_error(error: *const sys::rd_kafka_error_t) -> Option<Failed> {
     // SAFETY: as the caller promises; librdkafka takes null for no error.
@@ -574,83 +173,10 @@ unsafe fn native_error(error: *const sys::rd_kafka_error_t) -> Option<Failed> {
     }
 }
 
-/// # Safety
-/// `entry` is valid.
-unsafe fn native_config(
-    entry: *const sys::rd_kafka_ConfigEntry_t,
-) -> (String, Option<String>, bool) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let sensitive = sys::rd_kafka_ConfigEntry_is_sensitive(entry) == 1;
-        let value = text(sys::rd_kafka_ConfigEntry_value(entry)).filter(|_| !sensitive);
-        (
-            text(sys::rd_kafka_ConfigEntry_name(entry)).unwrap_or_default(),
-            value,
-            sys::rd_kafka_ConfigEntry_is_default(entry) == 1,
-        )
-    }
-}
-
-/// # Safety
-/// `group` is valid.
-unsafe fn native_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> NativeGroup {
-    // SAFETY: as the caller promises; members are asked for below their count.
-    unsafe {
-        let state = sys::rd_kafka_ConsumerGroupDescription_state(group);
-        let assignor = sys::rd_kafka_ConsumerGroupDescription_partition_assignor(group);
-        let coordinator = sys::rd_kafka_ConsumerGroupDescription_coordinator(group);
-        let coordinator = if coordinator.is_null() {
-            String::new()
-        } else {
-            format!(
-                "{}:{} ({})",
-                text(sys::rd_kafka_Node_host(coordinator)).unwrap_or_default(),
-                sys::rd_kafka_Node_port(coordinator),
-                sys::rd_kafka_Node_id(coordinator),
-            )
-        };
-        let count = sys::rd_kafka_ConsumerGroupDescription_member_count(group);
-        NativeGroup {
-            group: text(sys::rd_kafka_ConsumerGroupDescription_group_id(group)).unwrap_or_default(),
-            state: text(sys::rd_kafka_consumer_group_state_name(state)).unwrap_or_default(),
-            assignor: text(assignor).unwrap_or_default(),
-            coordinator,
-            members: (0..count)
-                .map(|index| {
-                    native_member(sys::rd_kafka_ConsumerGroupDescription_member(group, index))
-                })
-                .collect(),
-            error: native_error(sys::rd_kafka_ConsumerGroupDescription_error(group)),
-        }
-    }
-}
-
-/// # Safety
-/// `member` is valid.
-unsafe fn native_member(member: *const sys::rd_kafka_MemberDescription_t) -> NativeMember {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let assignment = sys::rd_kafka_MemberDescription_assignment(member);
-        NativeMember {
-            member_id: text(sys::rd_kafka_MemberDescription_consumer_id(member))
-                .unwrap_or_default(),
-            client_id: text(sys::rd_kafka_MemberDescription_client_id(member)).unwrap_or_default(),
-            host: text(sys::rd_kafka_MemberDescription_host(member)).unwrap_or_default(),
-            instance_id: text(sys::rd_kafka_MemberDescription_group_instance_id(member))
-                .filter(|id| !id.is_empty()),
-            assignment: if assignment.is_null() {
-                Vec::new()
-            } else {
-                native_rows(sys::rd_kafka_MemberAssignment_partitions(assignment))
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use rdkafka::ClientConfig;
     use rdkafka::producer::{BaseProducer, Producer};
+    use rdkafka::{ClientConfig, TopicPartitionList};
 
     use super::*;
 
