@@ -200,7 +200,11 @@ impl Inner {
 }
 
 impl Given {
-    fn push(&mut self, entry: Entry) {
+    /// Its time is later than that of the one before, so that those who sort by it keep the order.
+    fn push(&mut self, mut entry: Entry) {
+        if let Some(last) = self.all.back() {
+            entry.command.at_ms = entry.command.at_ms.max(last.command.at_ms + 1);
+        }
         if self.all.len() == REMEMBERED_MAX {
             self.all.pop_front();
             self.forgotten += 1;

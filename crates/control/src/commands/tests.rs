@@ -46,3 +46,10 @@ fn what_could_not_be_written_for_long_is_forgotten_the_oldest_first() {
     let (_, next) = given.unkept();
     assert_eq!(next[0].command.at_ms, 5 + WRITTEN_MAX as i64);
 }
+
+#[test]
+fn what_was_given_in_one_moment_keeps_its_order() {
+    let mut given = Given::default();
+    [7, 7, 5, 9].into_iter().for_each(|at_ms| given.push(entry(at_ms)));
+    assert_eq!(times(&given.unkept().1), [7, 8, 9, 10]);
+}
