@@ -180,11 +180,14 @@ impl CapShares {
         self.times = times;
     }
 
-    /// Adds another consumer's.
+    /// Adds another consumer's. One that lacks records caps nothing while another has them.
     fn add(&mut self, other: &Self) {
+        let records = Cap::Records as usize;
+        let lacking = self.recent[records].min(other.recent[records]);
         for (of, more) in [(&mut self.times, other.times), (&mut self.recent, other.recent)] {
             of.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
+        self.recent[records] = lacking;
     }
 
     /// What capped it for most of the last seconds, of what may cap it still. A hold that is over
@@ -307,6 +310,21 @@ mod tests {
         let mut times = CapTimes::default();
         times[of as usize] = Duration::from_secs(1);
         times
+    }
+
+    #[test]
+    fn a_consumer_that_lacks_records_caps_nothing_while_another_has_them() {
+        let lately = |one: Cap, other: Cap| {
+            let mut shares = CapShares::default();
+            let mut more = CapShares::default();
+            shares.take(second(one));
+            more.take(second(other));
+            shares.add(&more);
+            shares.lately(&[])
+        };
+        assert_eq!(lately(Cap::Records, Cap::Keys), Cap::Keys);
+        assert_eq!(lately(Cap::Service, Cap::Records), Cap::Service);
+        assert_eq!(lately(Cap::Records, Cap::Records), Cap::Records);
     }
 
     #[test]
