@@ -7,6 +7,7 @@
 
 mod headers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -220,6 +221,8 @@ impl Request {
 #[derive(Debug)]
 pub struct RequestWriter {
     max_header_bytes: usize,
+    /// Of record headers; none is all.
+    sent: Option<Arc<[String]>>,
     text: BytesMut,
     /// The last timeout and its text: it is nearly always the same.
     timeout: (u128, HeaderValue),
@@ -230,9 +233,16 @@ impl RequestWriter {
     pub fn new(max_header_bytes: usize) -> Self {
         Self {
             max_header_bytes,
+            sent: None,
             text: BytesMut::new(),
             timeout: (0, HeaderValue::from_static("0")),
         }
+    }
+
+    /// Of a record's headers only those with one of these names go out as such; none is all.
+    #[must_use]
+    pub fn sending(self, sent: Option<Arc<[String]>>) -> Self {
+        Self { sent, ..self }
     }
 
     /// The request that delivers `record`, and says that its answer is awaited for `timeout`.
@@ -259,7 +269,12 @@ impl RequestWriter {
             limit: self.max_header_bytes,
         };
         block.fill(endpoint, origin, record, &self.timeout.1)?;
-        block.put_record_headers(record.headers.clone())?;
+        match self.sent.as_deref() {
+            None => block.put_record_headers(record.headers.clone())?,
+            Some(sent) => block.put_record_headers(
+                record.headers.clone().filter(|(name, _)| sent.iter().any(|sent| sent == name)),
+            )?,
+        }
         if record.value.is_none() {
             block.put(VALUE, HeaderValue::from_static("null"))?;
         }

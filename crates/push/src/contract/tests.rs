@@ -296,6 +296,49 @@ fn a_request_holds_nothing_of_the_one_before_it() {
 }
 
 #[test]
+fn only_the_record_headers_that_are_named_are_sent_and_have_to_fit() {
+    let large = "x".repeat(4 << 10);
+    let headers: Headers<'_> = vec![
+        ("content-type", Some(b"text/plain")),
+        ("trace-id", Some(b"1")),
+        ("Trace-Id", Some(b"2")),
+        ("traceparent", Some(b"3")),
+        ("noise", Some(large.as_bytes())),
+        ("forebay-origin", Some(b"orders/id/3/7")),
+    ];
+    let record = Record {
+        offset: Offset(42),
+        timestamp: 0,
+        key: None,
+        value: None,
+        headers: headers.iter().copied(),
+        replay: Replay::FIRST_READING,
+        attempt: 1,
+    };
+    let write = |sent: Option<&[&str]>| {
+        let sent = sent.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let mut writer = RequestWriter::new(2 << 10).sending(sent);
+        let request = writer.write(&endpoint(), &origin(), &record, Duration::ZERO);
+        request.map(|request| request.headers().clone())
+    };
+    let names = |headers: &HeaderMap| -> Vec<String> {
+        let names = headers.keys().map(HeaderName::as_str);
+        names.filter(|name| name.starts_with("forebay-header")).map(str::to_owned).collect()
+    };
+    assert_eq!(write(None).unwrap_err(), DoesNotFit { limit: 2 << 10 });
+    let plain = write(Some(&["trace-id", "tenant"])).unwrap();
+    assert_eq!(names(&plain), ["forebay-header-trace-id"], "no other, in no form");
+    assert_eq!(text(&plain, "forebay-header-trace-id").as_deref(), Some("1"));
+    let exact = write(Some(&["Trace-Id"])).unwrap();
+    assert_eq!(decode_all(&exact), [("Trace-Id".to_owned(), Some(b"2".to_vec()))]);
+    let none = write(Some(&[])).unwrap();
+    assert!(names(&none).is_empty());
+    assert_eq!(text(&none, "content-type").as_deref(), Some("text/plain"), "that is the body's");
+    let key = text(&none, "idempotency-key").unwrap();
+    assert!(key.ends_with("/orders/id/3/7"), "what is not sent is still read: {key}");
+}
+
+#[test]
 fn what_is_read_again_on_purpose_has_a_key_of_its_own() {
     const KEY: &str = "b%C3%BCcher%201/orders/mF1IaZcWTLmkvNm1rFfKzA/3/";
     let key = |number, of_park, headers: &Headers<'_>| {
