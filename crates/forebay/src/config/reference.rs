@@ -157,7 +157,7 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option("subscription.target.rate", "no cap", "Deliveries a second, at most."),
     option(
         "subscription.target.headers",
-        "all",
+        "all of them",
         "Names of the record headers that are sent, as `forebay-header-<name>` and in \
          `forebay-headers`: `[\"trace-id\", \"tenant\"]`. Upper and lower case differ; `[]` sends none.",
     ),

@@ -377,7 +377,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     let whole = WHOLE
         .replace("[kafka]", "[control]\ninstance = \"a\"\nadvertise = \"a:1\"\n[kafka]")
         .replace("name =", "group = \"g\"\nname =")
-        .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
+        .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nheaders = [\"a\"]\nurl =")
         .replace("http:", "https:")
         + "[subscription.target.tls]\nca = \"a\"\ncertificate = \"c\"\nkey = \"k\"\n\
            server_name = \"n\"\n"
