@@ -152,7 +152,7 @@ fn what_is_read_again_on_purpose_is_told_apart_by_each_rewind() {
 fn what_a_former_owner_had_settled_farther_on_is_read_again_too() {
     let mut it = active();
     it.handle(Input::Lost { partition: P0 }, at(0));
-    let completion = Completion { open: vec![0..1], end: 8 };
+    let completion = Completion { open: vec![0..1, 3..4], end: 8 };
     let stored = CommitState { completion, ..CommitState::unknown(Tenure(7)) };
     let (start, end, stored) = (CommitPoint(0), CommitPoint(9), Some(stored));
     it.handle(
