@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use forebay_core::{Offset, Tenure};
 use forebay_push::{Names, Origin, Record};
+use forebay_wire::Replay;
 
 pub(crate) const VALUE_BYTES: usize = 256;
 pub(crate) const KEYS: usize = 10_000;
@@ -57,6 +58,7 @@ impl Workload {
             key: Some(key.as_bytes()),
             value: Some(self.value.clone()),
             headers: std::iter::empty(),
+            replay: Replay::FIRST_READING,
             attempt: 1,
         };
         (&self.origins[self.partition(index)], record)

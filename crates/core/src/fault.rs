@@ -36,6 +36,8 @@ pub enum Fault {
     SessionKept,
     /// Attempts: a new tenure does not know how often a record has failed.
     PastsForgotten,
+    /// Replay: a new tenure does not know how often operators had its partition read again.
+    RewindsForgotten,
     /// P1: a record does not find the lane of its key.
     KeyForgotten,
     /// P1: a record that failed goes behind the later records of its key.

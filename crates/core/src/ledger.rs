@@ -131,8 +131,8 @@ impl<T: Copy> Ledger<T> {
         Some(ticket)
     }
 
-    /// Past the newest settled record, over whatever is not settled before it: a fault to plant.
-    pub(crate) fn newest_settled(&self) -> CommitPoint {
+    /// Past the newest settled record, over whatever is not settled before it.
+    pub(crate) fn settled_end(&self) -> CommitPoint {
         self.settled_end
     }
 

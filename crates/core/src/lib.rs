@@ -36,7 +36,7 @@ mod verdict;
 mod view;
 
 pub use cap::{Cap, CapTimes};
-pub use commit::{CommitState, PASTS_MAX};
+pub use commit::{CommitState, PASTS_MAX, Rewinds};
 pub use completion::{Completion, LINK};
 pub use fault::{Fault, Planted};
 pub use hold::HoldTarget;

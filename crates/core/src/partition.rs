@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::commit::{CommitState, PASTS_MAX};
+use crate::commit::{CommitState, PASTS_MAX, Rewinds};
 use crate::completion::{BLOCK, Completion};
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
@@ -39,6 +39,7 @@ pub(crate) struct Partition<P> {
     /// Whether its keys may be parked: not where they come from the park topic.
     pub(crate) parks: bool,
     pub(crate) parked: ParkedKeys,
+    pub(crate) rewinds: Rewinds,
     /// Records on their way to the park topic.
     pub(crate) parking: usize,
     /// Fetched and not entered: at most once it is to be committed first; else the completion map
@@ -139,6 +140,7 @@ impl<P> Partition<P> {
             leaving: 0,
             parks,
             parked: ParkedKeys::inherit(&stored.parked, now),
+            rewinds: stored.rewinds,
             parking: 0,
             withheld: Vec::new(),
             settled_before: None,
@@ -452,6 +454,7 @@ impl<P> Partition<P> {
             completion,
             pasts: if keeps { self.open_pasts() } else { Vec::new() },
             parked: self.parked.rows(),
+            rewinds: self.rewinds,
         };
         self.committing = Some(Committing { point, sent: now, quiet });
         self.unsaved = false;
@@ -579,6 +582,11 @@ impl<P> Partition<P> {
         self.withheld.last().map_or(self.ledger.end(), |last| last.offset.done())
     }
 
+    /// End of what was read, in this tenure or before, as far as that is known.
+    pub(crate) fn read_end(&self) -> CommitPoint {
+        self.position().max(self.ledger.settled_end())
+    }
+
     /// The point to commit, where it lies beyond what is committed.
     fn dirty(&self, rules: &Rules, now: Instant) -> Option<CommitPoint> {
         let point = match rules.guarantee {
@@ -608,7 +616,7 @@ impl<P> Partition<P> {
             return CommitPoint(point.0 + 1);
         }
         if rules.planted.is(Fault::CommitOverGap) {
-            return self.ledger.newest_settled();
+            return self.ledger.settled_end();
         }
         point
     }

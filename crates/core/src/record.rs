@@ -14,7 +14,7 @@ impl Offset {
 }
 
 /// Exclusive end of what is done: the offset from which a new owner would read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitPoint(pub i64);
 
 /// A partition that this subscription was assigned; the shell keeps the topic's name beside it.

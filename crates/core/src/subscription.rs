@@ -14,7 +14,7 @@ use core::time::Duration;
 use crate::blame::Blame;
 use crate::budget::Budget;
 use crate::cap::Caps;
-use crate::commit::CommitState;
+use crate::commit::{CommitState, Rewinds};
 use crate::completion::Completion;
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
@@ -123,6 +123,8 @@ pub struct Delivery<P> {
     pub id: DeliveryId,
     pub revision: RevisionId,
     pub endpoint: EndpointId,
+    /// Which reading again of the record it is, as [`Rewinds::replay_of`] has it.
+    pub replay: u32,
     /// The answer counts until then.
     pub deadline: Instant,
     pub payload: P,
@@ -134,6 +136,8 @@ pub struct DeadLetter<P> {
     pub partition: PartitionId,
     pub tenure: Tenure,
     pub offset: Offset,
+    /// In which reading again of it the record died.
+    pub replay: u32,
     pub payload: P,
     pub why: Why,
     pub revision: RevisionId,
@@ -153,6 +157,8 @@ pub struct Park<P> {
     pub partition: PartitionId,
     pub tenure: Tenure,
     pub offset: Offset,
+    /// In which reading again of it the record is parked.
+    pub replay: u32,
     pub payload: P,
     /// The partition of the park topic that holds the others of its key; none where no other is
     /// known: then the one that its key belongs to.
@@ -421,6 +427,9 @@ impl<P: Clone> Subscription<P> {
         }
         if self.rules.planted.is(Fault::PastsForgotten) {
             stored.pasts.clear();
+        }
+        if self.rules.planted.is(Fault::RewindsForgotten) {
+            stored.rewinds = Rewinds::default();
         }
         let waits = (leftovers, free_at);
         let partition = Partition::new(id, Tenure(tenure), start, stored, parks, waits, now);

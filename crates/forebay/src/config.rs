@@ -213,6 +213,8 @@ pub(crate) struct Target {
     pub(crate) rate: Option<Spanned<u32>>,
     #[serde(default = "defaults::recycle")]
     pub(crate) recycle: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headers: Option<Vec<String>>,
     #[serde(default = "defaults::max_header_bytes")]
     pub(crate) max_header_bytes: Spanned<Size>,
     #[serde(default = "defaults::max_value_bytes")]

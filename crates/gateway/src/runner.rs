@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use forebay_core::{
     Answer, CommitPoint, CommitState, Input, Instant, Offset, Output, PartitionId, Record,
-    RevisionId, Subscription, Tenure, Verdict,
+    RevisionId, Rewinds, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
@@ -94,7 +94,7 @@ pub(crate) struct Runner {
     /// Bytes that the broker takes beside an offset, as far as is known.
     metadata_limit: Cell<usize>,
     /// Partitions that drain in order to be read from elsewhere.
-    seeking: RefCell<Vec<(PartitionId, i64)>>,
+    seeking: RefCell<Vec<Seeking>>,
 }
 
 /// A partition by its place in the core's numbering; it keeps it over all tenures.
@@ -115,6 +115,13 @@ struct Seated {
     /// The keys that are parked, by the last commit that was wanted.
     parked: Vec<forebay_core::ParkedKey>,
     hold: Option<Hold>,
+}
+
+/// Where a partition goes on once it is drained.
+struct Seeking {
+    partition: PartitionId,
+    to: CommitPoint,
+    rewinds: Rewinds,
 }
 
 /// An open [`Output::Fetch`].
@@ -621,6 +628,7 @@ impl Runner {
         let Some(origin) = self.origin(delivery) else { return Answer::overdue() };
         let request = forebay_push::Record {
             offset: delivery.id.offset,
+            replay: delivery.payload.replay(delivery.replay),
             timestamp: record.timestamp_ms,
             key: record.key(),
             value,

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{Answer, TargetFault};
@@ -18,11 +19,13 @@ use crate::{
     Connection, DoesNotFit, Endpoint, Exchange, OpenError, Origin, Record, RequestWriter, Tls,
 };
 
-/// Bounds on connections and requests.
+/// Bounds on connections and requests, and what of a record requests hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Request line and headers, bytes.
     pub max_header_bytes: usize,
+    /// Names, as records have them, of the record headers that are sent; none is all.
+    pub record_headers: Option<Arc<[String]>>,
     /// How long an endpoint may take to accept a connection, where the deadline is not nearer.
     pub connect_timeout: Duration,
     /// A connection at rest for longer is closed: shorter than the two seconds after which the
@@ -41,6 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_header_bytes: 8 << 10,
+            record_headers: None,
             connect_timeout: Duration::from_secs(5),
             max_idle: Duration::from_secs(1),
             max_resting: 256,
@@ -66,7 +70,8 @@ pub struct Connections {
 impl Connections {
     /// `tls` is for endpoints that want it.
     pub fn new(endpoint: Endpoint, limits: Limits, tls: Tls) -> Self {
-        let writer = RefCell::new(RequestWriter::new(limits.max_header_bytes));
+        let writer = RequestWriter::new(limits.max_header_bytes);
+        let writer = RefCell::new(writer.sending(limits.record_headers.clone()));
         let ages = Ages::new(limits.max_age);
         let (resting, reuse) = (RefCell::default(), RefCell::default());
         Self { endpoint, limits, tls, writer, resting, reuse, ages }

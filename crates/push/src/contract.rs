@@ -7,13 +7,14 @@
 
 mod headers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use forebay_core::{Offset, Tenure};
-use forebay_wire::dead_letter;
+use forebay_wire::{Replay, dead_letter};
 use http_body_util::Full;
 use hyper::Method;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -79,6 +80,7 @@ pub struct Origin {
     /// Of `idempotency`, up to the topic.
     group_bytes: usize,
     topic: Box<str>,
+    group: Box<str>,
     /// Of the template, with its blanks empty.
     header_bytes: usize,
 }
@@ -144,7 +146,22 @@ impl Origin {
             idempotency: idempotency.into(),
             group_bytes: group.len(),
             topic: names.topic.into(),
+            group: names.group.into(),
             header_bytes,
+        }
+    }
+
+    /// The idempotency key of a first reading.
+    fn name(&self, text: &mut BytesMut, sent_back: Option<&[u8]>, offset: Offset) {
+        match sent_back {
+            Some(from) => {
+                text.put_slice(&self.idempotency.as_bytes()[..self.group_bytes]);
+                escape(text, from);
+            }
+            None => {
+                text.put_slice(self.idempotency.as_bytes());
+                decimal(text, offset.0);
+            }
         }
     }
 
@@ -167,6 +184,8 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub struct Record<'a, H> {
     pub offset: Offset,
+    /// Which reading again of it this is, by its partition.
+    pub replay: Replay,
     /// Milliseconds since the epoch.
     pub timestamp: i64,
     pub key: Option<&'a [u8]>,
@@ -202,6 +221,8 @@ impl Request {
 #[derive(Debug)]
 pub struct RequestWriter {
     max_header_bytes: usize,
+    /// Of record headers; none is all.
+    sent: Option<Arc<[String]>>,
     text: BytesMut,
     /// The last timeout and its text: it is nearly always the same.
     timeout: (u128, HeaderValue),
@@ -212,9 +233,16 @@ impl RequestWriter {
     pub fn new(max_header_bytes: usize) -> Self {
         Self {
             max_header_bytes,
+            sent: None,
             text: BytesMut::new(),
             timeout: (0, HeaderValue::from_static("0")),
         }
+    }
+
+    /// Of a record's headers only those with one of these names go out as such; none is all.
+    #[must_use]
+    pub fn sending(self, sent: Option<Arc<[String]>>) -> Self {
+        Self { sent, ..self }
     }
 
     /// The request that delivers `record`, and says that its answer is awaited for `timeout`.
@@ -241,7 +269,12 @@ impl RequestWriter {
             limit: self.max_header_bytes,
         };
         block.fill(endpoint, origin, record, &self.timeout.1)?;
-        block.put_record_headers(record.headers.clone())?;
+        match self.sent.as_deref() {
+            None => block.put_record_headers(record.headers.clone())?,
+            Some(sent) => block.put_record_headers(
+                record.headers.clone().filter(|(name, _)| sent.iter().any(|sent| sent == name)),
+            )?,
+        }
         if record.value.is_none() {
             block.put(VALUE, HeaderValue::from_static("null"))?;
         }
@@ -302,6 +335,8 @@ impl Block<'_> {
         let content_type = headers::content_type(record.headers.clone(), self.limit);
         let length = record.value.as_ref().map_or(0, Bytes::len);
         let sent_back = origin.of_sent_back(record.headers.clone());
+        let died_in = sent_back.map(|_| Replay::of_origin(record.headers.clone(), &origin.group));
+        let replay = record.replay.max(died_in.unwrap_or_default()).said();
         let mut bytes = 0;
         for (value, blank) in self.headers.values_mut().zip(&origin.blanks) {
             *value = match blank {
@@ -314,14 +349,10 @@ impl Block<'_> {
                 Blank::Attempt if record.attempt == 1 => HeaderValue::from_static("1"),
                 Blank::Attempt => cut(self.text, |text| decimal(text, record.attempt.into())),
                 Blank::Timeout => timeout.clone(),
-                Blank::IdempotencyKey => cut(self.text, |text| match sent_back {
-                    Some(from) => {
-                        text.put_slice(&origin.idempotency.as_bytes()[..origin.group_bytes]);
-                        escape(text, from);
-                    }
-                    None => {
-                        text.put_slice(origin.idempotency.as_bytes());
-                        decimal(text, record.offset.0);
+                Blank::IdempotencyKey => cut(self.text, |text| {
+                    origin.name(text, sent_back, record.offset);
+                    if let Some(replay) = replay {
+                        text.put_slice(format!("/replay-{replay}").as_bytes());
                     }
                 }),
                 Blank::ContentType => content_type.clone().unwrap_or(OCTETS),

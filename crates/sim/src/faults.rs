@@ -39,7 +39,7 @@ table! {
     Once: OnceMoreThanOnce;
     Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed SessionKept;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
-        MapIgnored;
+        MapIgnored RewindsForgotten;
     Attempts: PastsForgotten;
     Liveness: RetryNotWoken FetchForgotten;
 }

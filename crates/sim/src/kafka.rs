@@ -3,7 +3,7 @@
 //! A commit counts only while the generation in which it was sent is the current one, as the
 //! group coordinator has it; everything else (slow, failed, acknowledgement lost) is the world's.
 
-use forebay_core::{CommitPoint, CommitState, Offset, PartitionId, Record};
+use forebay_core::{CommitPoint, CommitState, Offset, PartitionId, Record, Rewinds, Tenure};
 
 use crate::agenda::Micros;
 use crate::swarm::Row;
@@ -19,7 +19,7 @@ pub(crate) struct Stored {
     pub(crate) owner: Option<usize>,
     pub(crate) generation: u64,
     pub(crate) point: Option<CommitPoint>,
-    /// What was stored beside it.
+    /// What was stored beside it, or before there was one.
     pub(crate) state: Option<CommitState>,
     /// Whether the end of the log was ever stored, also where that was forgotten since.
     pub(crate) completed: bool,
@@ -29,11 +29,11 @@ impl Kafka {
     pub(crate) fn new(logs: Vec<Vec<Row>>) -> Self {
         let stored = |log: Vec<Row>| Stored {
             completed: log.is_empty(),
+            state: Some(rewound(&log)),
             log,
             owner: None,
             generation: 0,
             point: None,
-            state: None,
         };
         Self { partitions: logs.into_iter().map(stored).collect() }
     }
@@ -50,6 +50,12 @@ impl Kafka {
     pub(crate) fn is_done(&self) -> bool {
         self.partitions.iter().all(|stored| stored.completed)
     }
+}
+
+/// What an operator left that had the first half of a log read again.
+fn rewound(log: &[Row]) -> CommitState {
+    let until = CommitPoint(log.get(log.len() / 2).map_or(0, |row| row.offset));
+    CommitState { rewinds: Rewinds { count: 2, until }, ..CommitState::unknown(Tenure(i64::MIN)) }
 }
 
 impl Stored {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use forebay_core::{
     Answer, CommitPoint, CommitState, DeliveryId, EndpointId, Offset, Order, PartitionId, Past,
-    Record, Rules, Tenure, UnknownCause, Verdict,
+    Record, Rewinds, Rules, Tenure, UnknownCause, Verdict,
 };
 
 pub mod journal;
@@ -332,6 +332,10 @@ impl Opening {
     pub fn past(&self, offset: Offset) -> Past {
         let past = self.pasts().iter().find(|past| past.0 == offset);
         past.map_or(Past::default(), |past| past.1)
+    }
+
+    pub fn rewinds(&self) -> Rewinds {
+        self.stored.as_ref().map_or(Rewinds::default(), |stored| stored.rewinds)
     }
 
     pub fn pasts(&self) -> &[(Offset, Past)] {

@@ -1,6 +1,6 @@
 //! What Forebay keeps in the metadata string of a committed offset.
 //!
-//! `fb3`, then fields `;<letter>=<value>` in this order, then `;c=` and the CRC-32C, as 8 hex
+//! `fb3` or `fb4`, then fields `;<letter>=<value>` in this order, then `;c=` and the CRC-32C, as 8 hex
 //! digits, of all that stands before it:
 //!
 //! | field | value |
@@ -10,12 +10,14 @@
 //! | `i` | id of the topic, as Kafka prints it (KIP-516); absent where it is not known |
 //! | `e` | leader epoch of the last record before the commit point, decimal; absent where not known |
 //! | `q` | `1`: quiet. Nothing of this tenure is at work any more; absent otherwise |
+//! | `r` | rewinds by operators: `<count>.<until>`, decimal: what lies below the offset `until` is being read again; only in `fb4` |
 //! | `k` | parked keys: 20 bytes each, big-endian: hash (u64), and partition (i32) and offset (i64) of its last record in the park topic; partition -1: nothing of it is known to be there, and the offset is that of the record that is to go first |
 //! | `m` | the completion map, see [`crate::completion`] |
 //! | `a` | records that failed and are open: varints of the distance to the one before (first: to the commit point), deliveries, and failures charged |
 //!
-//! Bytes are written in base64url without padding. Fields without content are left out. `fb1` (`t`
-//! alone) and `fb2` (`t` and `k`) are read as well.
+//! Bytes are written in base64url without padding. Fields without content are left out, and the
+//! number is the least whose version knows all that are there: who was never rewound writes `fb3`.
+//! `fb1` (`t` alone) and `fb2` (`t` and `k`) are read as well.
 //!
 //! A string that is not ours or is damaged is a typed [`Unreadable`]: its reader starts from the
 //! committed offset and replays; it never skips. A later version adds fields under a new number.
@@ -30,13 +32,16 @@ use crate::cursor::{Cursor, put_leb128};
 pub const MAX_LEN: usize = 4096;
 
 const NAME: &str = "fb";
-const VERSION: u32 = 3;
+/// The newest that is read.
+const VERSION: u32 = 4;
+/// What is written where nothing asks for a newer one.
+const PLAIN: u32 = 3;
 /// Bytes of a parked key.
 const ROW: usize = 20;
 /// Keys that fit.
 pub const PARKED_MAX: usize = 64;
 /// More than the fields without bytes take, and the names of the others.
-const HEAD: usize = 144;
+const HEAD: usize = 180;
 /// Kept free for the records that failed.
 const FAILED: usize = 320;
 /// What is read, however much a broker was told to take.
@@ -54,12 +59,21 @@ pub struct CommitMetadata {
     pub leader_epoch: Option<i32>,
     /// Nothing of this tenure is at work any more.
     pub quiet: bool,
+    pub rewinds: Rewinds,
     /// Keys whose records go to the park topic; at most [`PARKED_MAX`].
     pub parked: Vec<ParkedKey>,
     /// What is settled beyond the commit point; empty without a base.
     pub completion: Completion,
     /// Records that failed and are open, by rising offsets.
     pub failed: Vec<Failed>,
+}
+
+/// How often operators had the partition read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rewinds {
+    pub count: u32,
+    /// What lies below had been read before the last one, or before an earlier one.
+    pub until: i64,
 }
 
 /// A key that is parked.
@@ -100,14 +114,16 @@ pub const fn map_max(limit: usize, parks: bool) -> usize {
 }
 
 impl CommitMetadata {
-    /// In at most `limit` bytes, as far as the tenure and the parked keys allow: they are never
+    /// In at most `limit` bytes, as far as tenure, rewinds and parked keys allow: they are never
     /// left out. Of the map the longest part that fits is kept, then as many of the failed as fit.
     ///
     /// # Panics
     /// With more than [`PARKED_MAX`] keys, which the caller bounds.
     pub fn encode(&self, limit: usize) -> String {
         assert!(self.parked.len() <= PARKED_MAX, "what is parked is bounded");
-        let mut body = format!("{NAME}{VERSION};t={}", self.tenure);
+        let rewinds = (self.rewinds != Rewinds::default()).then_some(self.rewinds);
+        let version = if rewinds.is_some() { VERSION } else { PLAIN };
+        let mut body = format!("{NAME}{version};t={}", self.tenure);
         let mut field = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 body.extend([";", name, "=", &value]);
@@ -118,6 +134,7 @@ impl CommitMetadata {
         field("i", self.topic_id.clone());
         field("e", self.leader_epoch.map(|epoch| epoch.to_string()));
         field("q", self.quiet.then(|| "1".to_owned()));
+        field("r", rewinds.map(|Rewinds { count, until }| format!("{count}.{until}")));
         let mut used = field("k", text(encode_keys(&self.parked)));
         if let Some(base) = self.base {
             let room = |used: usize| limit.saturating_sub(used + HEAD / 4) / 4 * 3;
@@ -156,6 +173,7 @@ impl CommitMetadata {
         let topic_id = field("i").map(str::to_owned);
         let leader_epoch = field("e").map(|epoch| epoch.parse::<i32>().ok());
         let quiet = field("q").map(|quiet| (quiet == "1").then_some(()));
+        let rewinds = field("r").map(decode_rewinds);
         let parked = field("k").map(decode_keys);
         let map = field("m").map(|map| URL_SAFE_NO_PAD.decode(map).ok());
         let failed = field("a").map(|failed| URL_SAFE_NO_PAD.decode(failed).ok());
@@ -173,6 +191,7 @@ impl CommitMetadata {
             topic_id,
             leader_epoch: leader_epoch.map_or(Some(None), |epoch| epoch.map(Some))?,
             quiet: quiet.map_or(Some(false), |quiet| quiet.map(|()| true))?,
+            rewinds: rewinds.unwrap_or(Some(Rewinds::default()))?,
             parked: parked.unwrap_or(Some(Vec::new()))?,
             completion: Completion::decode(&map.unwrap_or(Some(Vec::new()))?, relative).ok()?,
             failed: decode_failed(&failed.unwrap_or(Some(Vec::new()))?, relative)?,
@@ -182,6 +201,12 @@ impl CommitMetadata {
 
 fn text(bytes: Vec<u8>) -> Option<String> {
     (!bytes.is_empty()).then(|| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn decode_rewinds(text: &str) -> Option<Rewinds> {
+    let (count, until) = text.split_once('.')?;
+    let rewinds = Rewinds { count: count.parse().ok()?, until: until.parse().ok()? };
+    (rewinds.count > 0).then_some(rewinds)
 }
 
 fn encode_keys(keys: &[ParkedKey]) -> Vec<u8> {

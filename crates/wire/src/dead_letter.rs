@@ -6,11 +6,14 @@
 //! big-endian) or those of KIP-1191 (`__dlq.errors.*`).
 //!
 //! Two more kinds of record are in a dead letter topic or come from it: a letter that was sent back
-//! carries its [`ORIGIN`], so its idempotency key stays the same; and a [`Mark`] says in the topic
+//! carries its [`ORIGIN`], and [`OF_ORIGIN`](crate::replay::OF_ORIGIN) if it died in a replay, so its
+//! idempotency key stays the same; and a [`Mark`] says in the topic
 //! itself that a letter was sent back or purged.
 
 use std::fmt::Write as _;
 use std::ops::Range;
+
+use crate::replay::Replay;
 
 /// All headers of ours that tell of a dead letter begin so.
 pub const PREFIX: &str = "forebay-dead-";
@@ -40,6 +43,8 @@ pub struct DeadLetter {
     pub topic_id: Option<String>,
     pub partition: i32,
     pub offset: i64,
+    /// In which reading again of it the record died.
+    pub replay: Replay,
     /// Milliseconds since the epoch, like all times here.
     pub timestamp: i64,
     pub subscription: String,
@@ -91,12 +96,13 @@ pub enum Mark {
 impl DeadLetter {
     /// The story, each name once.
     fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let mut headers = Headers(Vec::with_capacity(18));
+        let mut headers = Headers(Vec::with_capacity(19));
         headers.put_some("forebay-dead-cluster", self.cluster.as_deref());
         headers.put("forebay-dead-topic", &self.topic);
         headers.put_some("forebay-dead-topic-id", self.topic_id.as_deref());
         headers.put("forebay-dead-partition", self.partition);
         headers.put("forebay-dead-offset", self.offset);
+        headers.put_some("forebay-dead-replay", self.replay.said());
         headers.put("forebay-dead-timestamp", self.timestamp);
         headers.put("forebay-dead-subscription", &self.subscription);
         headers.put("forebay-dead-group", &self.group);
@@ -166,6 +172,7 @@ impl DeadLetter {
             topic_id: given.text("topic-id"),
             partition: given.number("partition")?,
             offset: given.number("offset")?,
+            replay: given.replay()?,
             timestamp: given.number("timestamp")?,
             subscription: given.text("subscription").unwrap_or_default(),
             group: given.needed("group")?,
@@ -307,6 +314,12 @@ where
         let value = self.needed(name)?;
         let name = format!("{PREFIX}{name}");
         value.parse().map_err(|_| NotADeadLetter::Unreadable { name, value })
+    }
+
+    fn replay(&self) -> Result<Replay, NotADeadLetter> {
+        let Some(value) = self.text("replay") else { return Ok(Replay::FIRST_READING) };
+        let name = format!("{PREFIX}replay");
+        Replay::parse(value.as_bytes()).ok_or(NotADeadLetter::Unreadable { name, value })
     }
 
     fn optional<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, NotADeadLetter> {

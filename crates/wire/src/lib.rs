@@ -22,6 +22,7 @@ pub mod offsets_topic;
 pub mod parallel_consumer;
 pub mod parked;
 pub mod record;
+pub mod replay;
 pub mod starts;
 
 pub use announcement::Announcement;
@@ -30,4 +31,5 @@ pub use builder::{BatchBuilder, Producer};
 pub use command::Command;
 pub use commit_metadata::{CommitMetadata, Unreadable};
 pub use record::{Record, RecordError, RecordHeader, Records};
+pub use replay::Replay;
 pub use starts::Starts;

@@ -5,6 +5,7 @@
 //! Beside them stands [`ORIGIN`](crate::dead_letter::ORIGIN), unless the record has one of its own.
 
 use crate::dead_letter::ORIGIN;
+use crate::replay::Replay;
 
 /// All headers of ours that tell of a parked record begin so.
 pub const PREFIX: &str = "forebay-parked-";
@@ -13,6 +14,7 @@ const TOPIC: &str = "forebay-parked-topic";
 const TOPIC_ID: &str = "forebay-parked-topic-id";
 const PARTITION: &str = "forebay-parked-partition";
 const OFFSET: &str = "forebay-parked-offset";
+const REPLAY: &str = "forebay-parked-replay";
 const ATTEMPTS: &str = "forebay-parked-attempts";
 const DELIVERIES: &str = "forebay-parked-deliveries";
 const FIRST_FAILED: &str = "forebay-parked-first-failed";
@@ -29,6 +31,8 @@ pub struct Parked {
     pub topic_id: Option<String>,
     pub partition: i32,
     pub offset: i64,
+    /// In which reading again of it the record was parked.
+    pub replay: Replay,
     /// Failures charged to the record.
     pub attempts: u32,
     /// All its deliveries.
@@ -57,6 +61,7 @@ impl Parked {
         ];
         let optional = [
             (TOPIC_ID, self.topic_id.clone()),
+            (REPLAY, self.replay.said().map(|replay| replay.to_string())),
             (FIRST_FAILED, self.first_failed.map(|at| at.to_string())),
             (LAST_FAILED, self.last_failed.map(|at| at.to_string())),
             (VERDICT, self.verdict.clone()),
@@ -83,6 +88,10 @@ impl Parked {
             topic_id: text(TOPIC_ID),
             partition: text(PARTITION)?.parse().ok()?,
             offset: text(OFFSET)?.parse().ok()?,
+            replay: match text(REPLAY) {
+                Some(said) => Replay::parse(said.as_bytes())?,
+                None => Replay::FIRST_READING,
+            },
             attempts: text(ATTEMPTS)?.parse().ok()?,
             deliveries: text(DELIVERIES)?.parse().ok()?,
             first_failed: text(FIRST_FAILED).and_then(|at| at.parse().ok()),
@@ -113,6 +122,7 @@ mod tests {
         let bare = Parked { topic: "t".into(), partition: 1, offset: 2, ..Parked::default() };
         let told = Parked {
             topic_id: Some("id".into()),
+            replay: Replay { number: 2, of_park: 1 },
             attempts: 3,
             deliveries: 4,
             first_failed: Some(5),

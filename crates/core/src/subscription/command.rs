@@ -1,9 +1,10 @@
 //! What an operator can do to a subscription, and to a record that is stuck.
 
+use crate::commit::Rewinds;
 use crate::fault::Fault;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Stuck, Why};
-use crate::record::{Offset, PartitionId};
+use crate::record::{CommitPoint, Offset, PartitionId};
 use crate::rules::Rules;
 use crate::time::Instant;
 
@@ -71,6 +72,14 @@ impl<P: Clone> Subscription<P> {
             }
         }
         Ok(())
+    }
+
+    /// What is to be stored once a partition is drained and read from `to`; nothing was read of one
+    /// that is not assigned.
+    pub fn sought(&self, id: PartitionId, to: CommitPoint) -> Rewinds {
+        let seat = self.seats.get(id.0 as usize).and_then(|seat| seat.partition.as_ref());
+        let sought = seat.map(|partition| partition.rewinds.sought(partition.read_end(), to));
+        sought.unwrap_or_default()
     }
 
     /// What an operator said about the whole subscription: paused, or over its budget.

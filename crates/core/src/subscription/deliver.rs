@@ -229,13 +229,13 @@ impl<P: Clone> Subscription<P> {
         let slot = slot.expect("it has a ready lane");
         partition.in_flight += 1;
         let is_short = partition.is_short(credit);
-        let tenure = partition.tenure;
+        let (tenure, rewinds) = (partition.tenure, partition.rewinds);
         let lane = lane_name(partition, slot);
         let held = partition.lanes.get_mut(slot);
         held.deliveries += 1;
         held.state = HeldState::InFlight { endpoint, sent: now, deadline };
         let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
-        let payload = held.payload.clone();
+        let (payload, replay) = (held.payload.clone(), rewinds.replay_of(held.offset));
         self.in_flight += 1;
         self.counts.deliveries += 1;
         self.blame.sent(lane, now);
@@ -249,7 +249,7 @@ impl<P: Clone> Subscription<P> {
         if is_short {
             self.consider(id.partition);
         }
-        Delivery { id, revision: self.route.revision(), endpoint, deadline, payload }
+        Delivery { id, revision: self.route.revision(), endpoint, replay, deadline, payload }
     }
 
     /// One delivery that hangs keeps all later deadlines queued behind its own; past twice the

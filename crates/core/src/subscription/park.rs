@@ -122,6 +122,7 @@ impl<P: Clone> Subscription<P> {
             }
             partition.parking += 1;
             let to = partition.lanes.key(slot).and_then(|key| partition.parked.partition(key));
+            let rewinds = partition.rewinds;
             let held = partition.lanes.get_mut(slot);
             held.state = HeldState::Parking { out: true };
             let failure = held.failure.as_deref();
@@ -129,6 +130,7 @@ impl<P: Clone> Subscription<P> {
                 partition: id,
                 tenure: partition.tenure,
                 offset: held.offset,
+                replay: rewinds.replay_of(held.offset),
                 payload: held.payload.clone(),
                 to,
                 charged: held.charged,

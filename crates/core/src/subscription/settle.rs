@@ -364,6 +364,7 @@ impl<P: Clone> Subscription<P> {
             partition: id,
             tenure,
             offset: held.offset,
+            replay: partition.rewinds.replay_of(held.offset),
             payload: held.payload.clone(),
             why: failure.and_then(|failure| failure.given_up).unwrap_or(Why::Command),
             revision,

@@ -115,6 +115,7 @@ fn plan(
         endpoints: endpoints.collect::<Result<_, _>>()?,
         limits: Limits {
             max_header_bytes: target.max_header_bytes.get_ref().0,
+            record_headers: target.headers.as_deref().map(Arc::from),
             max_resting: target.in_flight().1,
             max_age: (target.discovery == super::Discovery::Vip).then_some(target.recycle.0),
             ..Limits::default()

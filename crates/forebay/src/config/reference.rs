@@ -156,10 +156,16 @@ pub(crate) const OPTIONS: &[Documented] = &[
     ),
     option("subscription.target.rate", "no cap", "Deliveries a second, at most."),
     option(
+        "subscription.target.headers",
+        "all of them",
+        "Names of the record headers that are sent, as `forebay-header-<name>` and in \
+         `forebay-headers`: `[\"trace-id\", \"tenant\"]`. Upper and lower case differ; `[]` sends none.",
+    ),
+    option(
         "subscription.target.max_header_bytes",
         "\"8KiB\"",
         "Largest request line and headers of a delivery; 1KiB to 64KiB. A record whose key and \
-         headers need more is not sent: it is rejected.",
+         headers need more is not sent: it is rejected. `headers` leaves out what is not wanted.",
     ),
     option(
         "subscription.target.max_value_bytes",

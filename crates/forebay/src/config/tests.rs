@@ -69,6 +69,18 @@ fn what_runs_by_a_plain_file_is_what_the_contract_says() {
 }
 
 #[test]
+fn a_target_names_the_record_headers_that_it_wants() {
+    let sent = |said: &str| {
+        let plan = planned(&WHOLE.replace("url =", &format!("{said}\nurl ="))).unwrap();
+        plan.limits.record_headers.map(|names| names.to_vec())
+    };
+    assert_eq!(sent(""), None, "all");
+    assert_eq!(sent("headers = []"), Some(vec![]));
+    let named = ["trace-id".to_owned(), "Tenant".to_owned()];
+    assert_eq!(sent("headers = [\"trace-id\", \"Tenant\"]"), Some(named.to_vec()));
+}
+
+#[test]
 fn what_is_given_up_goes_where_the_file_says_else_to_the_dead_letters_else_nowhere() {
     use forebay_core::GiveUp;
     let rules = |more: &str| {
@@ -365,7 +377,7 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     let whole = WHOLE
         .replace("[kafka]", "[control]\ninstance = \"a\"\nadvertise = \"a:1\"\n[kafka]")
         .replace("name =", "group = \"g\"\nname =")
-        .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nurl =")
+        .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nheaders = [\"a\"]\nurl =")
         .replace("http:", "https:")
         + "[subscription.target.tls]\nca = \"a\"\ncertificate = \"c\"\nkey = \"k\"\n\
            server_name = \"n\"\n"

@@ -8,7 +8,7 @@ use forebay_core::{
 };
 use forebay_kafka::TopicPartition;
 
-use super::Runner;
+use super::{Runner, Seeking};
 use crate::clock::Clock;
 use crate::handle::{ChangeError, OperatorError, Order, Place};
 use crate::plan::Plan;
@@ -83,7 +83,9 @@ impl Runner {
             let seats = self.seats.borrow();
             let seated = seats[id.0 as usize].assigned.as_ref();
             // What stands still until an operator acts is mended so.
-            if seated.is_none() || self.seeking.borrow().iter().any(|(seeking, _)| *seeking == id) {
+            if seated.is_none()
+                || self.seeking.borrow().iter().any(|seeking| seeking.partition == id)
+            {
                 return Err(OperatorError::NotActive(partition.clone()));
             }
             ids.push(id);
@@ -100,7 +102,9 @@ impl Runner {
                 place.partition,
                 place.offset
             );
-            self.seeking.borrow_mut().push((id, place.offset));
+            let to = CommitPoint(place.offset);
+            let rewinds = self.core.borrow().sought(id, to);
+            self.seeking.borrow_mut().push(Seeking { partition: id, to, rewinds });
             if self.is_held_back(id) {
                 self.released(id);
             } else {
@@ -113,10 +117,12 @@ impl Runner {
     /// A drained partition that is to be read from elsewhere is not given back. Says whether it is
     /// such a one.
     pub(super) fn reseat(&self, id: PartitionId) -> bool {
-        let Some(at) = self.seeking.borrow().iter().position(|(seeking, _)| *seeking == id) else {
+        let mut seeking = self.seeking.borrow_mut();
+        let Some(at) = seeking.iter().position(|seeking| seeking.partition == id) else {
             return false;
         };
-        let (_, offset) = self.seeking.borrow_mut().swap_remove(at);
+        let Seeking { to, rewinds, .. } = seeking.swap_remove(at);
+        drop(seeking);
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         let Some(seated) = seat.assigned.as_mut().filter(|_| self.stopping.borrow().is_none())
@@ -126,15 +132,15 @@ impl Runner {
         (seated.wanted, seated.committing, seated.origin) = (None, None, None);
         seated.hold = None;
         let (parks, parked) = (self.parks(&seat.partition), seated.parked.clone());
-        self.intake.seek(seat.partition.clone(), offset);
+        self.intake.seek(seat.partition.clone(), to.0);
         drop(seats);
         self.handle(Input::Assigned {
             partition: id,
-            start: CommitPoint(offset),
+            start: to,
             // Nobody else had it.
-            end: CommitPoint(offset),
+            end: to,
             // The tenure grows by what the core remembers.
-            stored: Some(CommitState { parked, ..CommitState::unknown(Tenure(i64::MIN)) }),
+            stored: Some(CommitState { parked, rewinds, ..CommitState::unknown(Tenure(i64::MIN)) }),
             parks,
             wall_ms: Clock::wall_ms(),
         });
@@ -143,7 +149,7 @@ impl Runner {
 
     /// The group takes the partition back: a seek that is under way is void.
     pub(super) fn forget_seek(&self, id: PartitionId) {
-        self.seeking.borrow_mut().retain(|(partition, _)| *partition != id);
+        self.seeking.borrow_mut().retain(|seeking| seeking.partition != id);
     }
 
     fn locate(&self, place: &Place) -> Result<(PartitionId, Offset), OperatorError> {

@@ -1,8 +1,8 @@
 //! Records that leave, dead letters and parked ones: their story in words, and what became of it.
 
 use forebay_core::{DeadLetter, Input, Park, ParkPlace, TargetFault, UnknownCause, Verdict, Why};
-use forebay_wire::dead_letter;
 use forebay_wire::parked::Parked;
+use forebay_wire::{Replay, dead_letter};
 
 use super::park::Payload;
 use super::{Runner, Seat};
@@ -56,6 +56,7 @@ impl Runner {
             topic_id,
             partition: number,
             offset: at,
+            replay: self.replay_of(&letter),
             timestamp: record.timestamp_ms,
             subscription: self.name.clone(),
             group: self.group.clone(),
@@ -85,6 +86,13 @@ impl Runner {
         let keeps =
             |name: &str, value: Option<&[u8]>| !from.is_some_and(|from| from.added(name, value));
         letters.send(LeavingId { partition, tenure, offset }, record, None, keeps, &added);
+    }
+
+    /// In which reading again a record died; one that had died before and was sent back, at least in
+    /// that one.
+    fn replay_of(&self, letter: &DeadLetter<Payload>) -> Replay {
+        let headers = letter.payload.record.headers();
+        letter.payload.replay(letter.replay).max(Replay::of_origin(headers, &self.group))
     }
 
     /// The answer that was the last one, and whose, as the end of a sentence.
@@ -129,6 +137,7 @@ impl Runner {
             topic_id,
             partition: number,
             offset: at,
+            replay: park.payload.replay(park.replay),
             attempts: park.charged,
             deliveries: park.deliveries,
             first_failed: failed.map(|(first, _)| first),

@@ -4,7 +4,8 @@
 //! believed: its records are delivered again. Only the tenure counts in any case, for it has to grow.
 
 use forebay_core::{
-    CommitPoint, CommitState, Completion, Offset, ParkPlace, ParkedKey, ParkedLast, Past, Tenure,
+    CommitPoint, CommitState, Completion, Offset, ParkPlace, ParkedKey, ParkedLast, Past, Rewinds,
+    Tenure,
 };
 use forebay_kafka::Stored;
 use forebay_wire::commit_metadata::{self, CommitMetadata, Failed, Unreadable};
@@ -46,6 +47,8 @@ pub(super) fn read(stored: &Stored, topic_id: Option<&str>) -> Found {
         return Found { state: Some(state), doubt: Some(doubt) };
     }
     state.parked = metadata.parked.iter().map(key_of).collect();
+    let commit_metadata::Rewinds { count, until } = metadata.rewinds;
+    state.rewinds = Rewinds { count, until: CommitPoint(until) };
     if metadata.base.is_some_and(|base| base != stored.offset) {
         let doubt = "what is settled beyond it was said of another offset".to_owned();
         return Found { state: Some(state), doubt: Some(doubt) };
@@ -67,12 +70,14 @@ fn foreign(stored: &Stored) -> Found {
 /// The metadata of a commit, in at most `limit` bytes if it can be.
 pub(super) fn write(point: CommitPoint, state: &CommitState, of: Of<'_>, limit: usize) -> String {
     let Completion { open, end } = &state.completion;
+    let Rewinds { count, until } = state.rewinds;
     let metadata = CommitMetadata {
         tenure: state.tenure.0,
         base: Some(point.0),
         topic_id: of.topic_id.map(str::to_owned),
         leader_epoch: of.leader_epoch,
         quiet: state.quiet,
+        rewinds: commit_metadata::Rewinds { count, until: until.0 },
         parked: state.parked.iter().map(row_of).collect(),
         completion: completion::Completion { open: open.clone(), end: *end },
         failed: state.pasts.iter().map(failed_of).collect(),
@@ -127,6 +132,7 @@ mod tests {
                 ParkedKey { key: 1, last: ParkedLast::Named(Offset(105)) },
                 ParkedKey { key: u64::MAX, last: ParkedLast::At(place) },
             ],
+            rewinds: Rewinds { count: 2, until: CommitPoint(106) },
         }
     }
 
@@ -158,7 +164,8 @@ mod tests {
     fn of_another_offset_nothing_is_known_to_be_settled() {
         let found = read(&stored(99), Some("one"));
         let unknown = CommitState::unknown(Tenure(7));
-        let kept = CommitState { parked: state().parked, quiet: false, ..unknown };
+        let (parked, rewinds) = (state().parked, state().rewinds);
+        let kept = CommitState { parked, rewinds, quiet: false, ..unknown };
         assert_eq!(found.state, Some(kept));
         assert!(found.doubt.is_some());
     }

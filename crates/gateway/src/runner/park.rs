@@ -8,6 +8,7 @@ use std::time::Duration;
 use forebay_core::{Answer, CommitPoint, Input, Offset, Past};
 use forebay_kafka::{Admin, KafkaError, OffsetSpec, Record, TopicPartition};
 use forebay_push::{Connections, Names, Origin};
+use forebay_wire::Replay;
 use forebay_wire::parked::Parked;
 
 use super::{Delivery, Runner, unsendable};
@@ -28,6 +29,18 @@ impl Payload {
     pub(super) fn new(record: Record, is_park: bool) -> Self {
         let from = is_park.then(|| Parked::parse(record.headers())).flatten();
         Self { record, from: from.map(Rc::new) }
+    }
+
+    /// Which reading again of the record it is, where this is what the core counts for the partition
+    /// by which it came.
+    pub(super) fn replay(&self, counted: u32) -> Replay {
+        match &self.from {
+            None => Replay { number: counted, of_park: 0 },
+            Some(from) => {
+                let Replay { number, of_park } = from.replay;
+                Replay { number, of_park: of_park.max(counted) }
+            }
+        }
     }
 
     pub(super) fn past(&self) -> Past {
@@ -65,6 +78,7 @@ impl Runner {
         let record = &delivery.payload.record;
         let request = forebay_push::Record {
             offset: Offset(from.offset),
+            replay: delivery.payload.replay(delivery.replay),
             timestamp: record.timestamp_ms,
             key: record.key(),
             value: record.value_bytes(),

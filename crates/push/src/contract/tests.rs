@@ -34,6 +34,7 @@ fn write_with(
         key,
         value: value.map(Bytes::from_static),
         headers: headers.iter().copied(),
+        replay: Replay::FIRST_READING,
         attempt: 1,
     };
     RequestWriter::new(limit).write(&endpoint(), &origin(), &record, Duration::from_secs(30))
@@ -112,6 +113,7 @@ fn a_parked_record_says_which_way_it_came() {
         key: None,
         value: None,
         headers: std::iter::empty(),
+        replay: Replay::FIRST_READING,
         attempt: 5,
     };
     let origin = Origin::new(names);
@@ -259,6 +261,7 @@ fn the_attempt_and_the_timeout_are_written_for_each_delivery() {
             key: None,
             value: None,
             headers: std::iter::empty(),
+            replay: Replay::FIRST_READING,
             attempt,
         };
         let timeout = Duration::from_millis(millis);
@@ -281,6 +284,7 @@ fn a_request_holds_nothing_of_the_one_before_it() {
         key: Some(&b"of another record"[..]),
         value: Some(Bytes::from_static(b"value")),
         headers: [("kind", Some(&b"a"[..]))].into_iter(),
+        replay: Replay::FIRST_READING,
         attempt: 2,
     };
     writer.write(&endpoint(), &origin, &record, Duration::ZERO).unwrap();
@@ -289,6 +293,80 @@ fn a_request_holds_nothing_of_the_one_before_it() {
     let request = writer.write(&endpoint(), &origin, &record, Duration::ZERO).unwrap();
     assert_eq!(text(request.headers(), "forebay-key"), None);
     assert_eq!(text(request.headers(), "forebay-header-kind"), None);
+}
+
+#[test]
+fn only_the_record_headers_that_are_named_are_sent_and_have_to_fit() {
+    let large = "x".repeat(4 << 10);
+    let headers: Headers<'_> = vec![
+        ("content-type", Some(b"text/plain")),
+        ("trace-id", Some(b"1")),
+        ("Trace-Id", Some(b"2")),
+        ("traceparent", Some(b"3")),
+        ("noise", Some(large.as_bytes())),
+        ("forebay-origin", Some(b"orders/id/3/7")),
+    ];
+    let record = Record {
+        offset: Offset(42),
+        timestamp: 0,
+        key: None,
+        value: None,
+        headers: headers.iter().copied(),
+        replay: Replay::FIRST_READING,
+        attempt: 1,
+    };
+    let write = |sent: Option<&[&str]>| {
+        let sent = sent.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let mut writer = RequestWriter::new(2 << 10).sending(sent);
+        let request = writer.write(&endpoint(), &origin(), &record, Duration::ZERO);
+        request.map(|request| request.headers().clone())
+    };
+    let names = |headers: &HeaderMap| -> Vec<String> {
+        let names = headers.keys().map(HeaderName::as_str);
+        names.filter(|name| name.starts_with("forebay-header")).map(str::to_owned).collect()
+    };
+    assert_eq!(write(None).unwrap_err(), DoesNotFit { limit: 2 << 10 });
+    let plain = write(Some(&["trace-id", "tenant"])).unwrap();
+    assert_eq!(names(&plain), ["forebay-header-trace-id"], "no other, in no form");
+    assert_eq!(text(&plain, "forebay-header-trace-id").as_deref(), Some("1"));
+    let exact = write(Some(&["Trace-Id"])).unwrap();
+    assert_eq!(decode_all(&exact), [("Trace-Id".to_owned(), Some(b"2".to_vec()))]);
+    let none = write(Some(&[])).unwrap();
+    assert!(names(&none).is_empty());
+    assert_eq!(text(&none, "content-type").as_deref(), Some("text/plain"), "that is the body's");
+    let key = text(&none, "idempotency-key").unwrap();
+    assert!(key.ends_with("/orders/id/3/7"), "what is not sent is still read: {key}");
+}
+
+#[test]
+fn what_is_read_again_on_purpose_has_a_key_of_its_own() {
+    const KEY: &str = "b%C3%BCcher%201/orders/mF1IaZcWTLmkvNm1rFfKzA/3/";
+    let key = |number, of_park, headers: &Headers<'_>| {
+        let record = Record {
+            offset: Offset(42),
+            timestamp: 0,
+            key: None,
+            value: None,
+            headers: headers.iter().copied(),
+            replay: Replay { number, of_park },
+            attempt: 1,
+        };
+        let mut writer = RequestWriter::new(8 << 10);
+        let request = writer.write(&endpoint(), &origin(), &record, Duration::ZERO).unwrap();
+        text(request.headers(), "idempotency-key").unwrap()
+    };
+    let own = |tail: &str| format!("{KEY}42{tail}");
+    assert_eq!(key(0, 0, &vec![]), own(""));
+    assert_eq!(key(1, 0, &vec![]), own("/replay-1"));
+    assert_eq!(key(12, 3, &vec![]), own("/replay-12.3"));
+    let origin = ("forebay-origin", Some(&b"orders/mF1IaZcWTLmkvNm1rFfKzA/3/7"[..]));
+    let died_in = ("forebay-origin-replay", Some("bücher 1/2".as_bytes()));
+    let elsewhere = ("forebay-origin-replay", Some(&b"another group/9"[..]));
+    let sent_back = vec![origin, elsewhere, died_in];
+    assert_eq!(key(0, 0, &sent_back), format!("{KEY}7/replay-2"));
+    assert_eq!(key(3, 0, &sent_back), format!("{KEY}7/replay-3"), "read again since then");
+    assert_eq!(key(0, 0, &vec![origin, elsewhere]), format!("{KEY}7"), "no matter of this group");
+    assert_eq!(key(0, 0, &vec![died_in]), own(""), "it was not sent back to here");
 }
 
 proptest! {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_core::{Offset, Tenure};
 use forebay_push::{Connections, Endpoint, Limits, Names, Origin, Record, RequestWriter, Tls};
+use forebay_wire::Replay;
 use tokio::time::Instant;
 
 type NoHeaders = std::iter::Empty<(&'static str, Option<&'static [u8]>)>;
@@ -43,6 +44,7 @@ fn record(value: impl Into<Bytes>) -> Record<'static, NoHeaders> {
         key: Some(b"account-7"),
         value: Some(value.into()),
         headers: std::iter::empty(),
+        replay: Replay::FIRST_READING,
         attempt: 1,
     }
 }

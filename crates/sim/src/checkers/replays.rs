@@ -1,8 +1,9 @@
 //! What replays after a crash: what is in flight, and what was settled since the last commit could
 //! leave. What a stored commit says to be settled is not sent again, all of it is said there, and
-//! no more is read beyond an unsettled record than the window and the completion map hold.
+//! no more is read beyond an unsettled record than the window and the completion map hold. What an
+//! operator had read again is told apart in every tenure.
 
-use forebay_core::{CommitPoint, Completion, Guarantee, Instant, Offset, Output};
+use forebay_core::{CommitPoint, Completion, Guarantee, Instant, Offset, Output, Rewinds};
 
 use super::{Checker, Fact};
 use crate::model::{Model, Term};
@@ -17,15 +18,25 @@ impl Checker for LittleReplays {
                 if model.rules.guarantee == Guarantee::AtLeastOnce =>
             {
                 let Some(term) = model.term(*process, *partition) else { return Ok(()) };
+                if state.rewinds != term.opening.rewinds() {
+                    return Err(format!("{:?} is stored of rewinds", state.rewinds));
+                }
                 return all_is_said(term, *point, &state.completion, model);
             }
             Fact::Wants { process, output: Output::Deliver(delivery), .. } => {
                 let Some(term) = model.term(*process, delivery.id.partition) else {
                     return Ok(());
                 };
-                return match term.opening.is_settled(delivery.id.offset) {
-                    true => Err(format!("{} goes out again, and was settled", delivery.id)),
-                    false => Ok(()),
+                if term.opening.is_settled(delivery.id.offset) {
+                    return Err(format!("{} goes out again, and was settled", delivery.id));
+                }
+                let Rewinds { count, until } = term.opening.rewinds();
+                let replay = if delivery.id.offset.0 < until.0 { count } else { 0 };
+                return match delivery.replay == replay {
+                    true => Ok(()),
+                    false => {
+                        Err(format!("{} is said to be replay {}", delivery.id, delivery.replay))
+                    }
                 };
             }
             _ => return Ok(()),

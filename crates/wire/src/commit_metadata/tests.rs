@@ -26,6 +26,7 @@ fn it_is_text_with_named_fields() {
         topic_id: Some("bG9uZyBsaXZlIHRvcGlj".to_owned()),
         leader_epoch: Some(7),
         quiet: true,
+        rewinds: Rewinds::default(),
         parked: vec![ParkedKey { hash: 1, partition: -1, offset: 2 }],
         completion: map(&[100, 103], 106),
         failed: vec![Failed { offset: 100, deliveries: 3, charged: 2 }],
@@ -38,12 +39,26 @@ fn it_is_text_with_named_fields() {
 }
 
 #[test]
+fn who_was_never_rewound_writes_what_the_version_before_can_read() {
+    let rewinds = Rewinds { count: 2, until: 106 };
+    let (base, completion) = (Some(100), map(&[], 100));
+    let rewound = CommitMetadata { base, rewinds, completion, quiet: true, ..tenure(5) };
+    let text = rewound.encode(MAX_LEN);
+    assert!(text.starts_with("fb4;t=5;b=100;q=1;r=2.106;c="), "{text}");
+    assert_eq!(CommitMetadata::decode(&text), Ok(rewound));
+    assert!(tenure(5).encode(MAX_LEN).starts_with("fb3;t=5;c="));
+}
+
+#[test]
 fn what_older_versions_wrote_is_read() {
     let read = |body: &str| CommitMetadata::decode(&signed(body));
     assert_eq!(read("fb1;t=5"), Ok(tenure(5)));
     let key = ParkedKey { hash: 1, partition: -1, offset: 2 };
     let parked = CommitMetadata { parked: vec![key], ..tenure(5) };
     assert_eq!(read("fb2;t=5;k=AAAAAAAAAAH_____AAAAAAAAAAI"), Ok(parked));
+    let completion = map(&[], 7);
+    let quiet = CommitMetadata { base: Some(7), completion, quiet: true, ..tenure(5) };
+    assert_eq!(read("fb3;t=5;b=7;q=1"), Ok(quiet));
 }
 
 #[test]
@@ -55,7 +70,7 @@ fn strings_of_others_are_foreign() {
 
 #[test]
 fn a_newer_version_is_told_apart_from_damage() {
-    assert_eq!(CommitMetadata::decode("fb4;anything"), Err(Unreadable::Newer { version: 4 }));
+    assert_eq!(CommitMetadata::decode("fb5;anything"), Err(Unreadable::Newer { version: 5 }));
     for body in [
         "fb3;t=x",
         "fb3;b=1",
@@ -64,6 +79,9 @@ fn a_newer_version_is_told_apart_from_damage() {
         "fb3;t=1;b=1;z=1",
         "fb3;t=1;b=100;b=100",
         "fb3;t=1;b=100;k=",
+        "fb4;t=1;b=100;r=1",
+        "fb4;t=1;b=100;r=0.7",
+        "fb4;t=1;b=100;r=1.7;q=1",
         "fb3;t=1;b=100;m=AAAA",
         "fb3;t=1;b=100;a=AA",
         "fb3;t=1;b=100;a=AAMCAAMC",
@@ -85,6 +103,7 @@ fn a_map_of_the_weight_that_is_allowed_fits_whole() {
             topic_id: Some("x".repeat(22)),
             leader_epoch: Some(i32::MAX),
             quiet: true,
+            rewinds: Rewinds { count: u32::MAX, until: i64::MAX },
             parked: vec![ParkedKey { hash: u64::MAX, partition: 1, offset: i64::MAX }; keys],
             completion: map(&open, blocks * 8),
             failed: (0..32)
@@ -113,9 +132,11 @@ fn any_metadata() -> impl Strategy<Value = CommitMetadata> {
     let parked = prop::collection::vec(any::<(u64, i32, i64)>().prop_map(key), 0..8);
     let steps = prop::collection::vec(0..200_i64, 0..60);
     let failed = prop::collection::vec((0..50_i64, any::<u32>(), any::<u32>()), 0..8);
-    let head = (any::<i64>(), 0..1_000_000_i64, any::<Option<i32>>(), any::<bool>());
+    let rewound = (1..u32::MAX, any::<i64>()).prop_map(|(count, until)| Rewinds { count, until });
+    let rewinds = prop_oneof![Just(Rewinds::default()), rewound];
+    let head = (any::<i64>(), 0..1_000_000_i64, any::<Option<i32>>(), any::<bool>(), rewinds);
     (head, parked, steps, failed).prop_map(
-        |((tenure, base, epoch, quiet), parked, steps, failed)| {
+        |((tenure, base, epoch, quiet, rewinds), parked, steps, failed)| {
             let open: Vec<i64> = steps
                 .iter()
                 .scan(base - 1, |at, step| {
@@ -134,6 +155,7 @@ fn any_metadata() -> impl Strategy<Value = CommitMetadata> {
                 topic_id: epoch.map(|_| "an-id".to_owned()),
                 leader_epoch: epoch,
                 quiet,
+                rewinds,
                 parked,
                 completion: map(&open, open.last().map_or(base, |last| last + 2)),
                 failed: failed.collect(),
@@ -159,6 +181,7 @@ proptest! {
         prop_assert!(text.len() <= limit, "{} of {limit}", text.len());
         let read = CommitMetadata::decode(&text).unwrap();
         prop_assert_eq!(read.parked, metadata.parked);
+        prop_assert_eq!(read.rewinds, metadata.rewinds);
         prop_assert!(metadata.failed.starts_with(&read.failed));
     }
 
@@ -189,8 +212,8 @@ proptest! {
 
     #[test]
     fn what_is_read_is_what_was_checksummed(
-        fields in prop::collection::vec(("[tbieqkma]?", "[-+]?[0-9]{0,20}|[ -~]{0,9}"), 0..5),
-        name in "fb1|fb3|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
+        fields in prop::collection::vec(("[tbieqrkma]?", "[-+]?[0-9]{0,20}([.][0-9]{1,3})?|[ -~]{0,9}"), 0..5),
+        name in "fb1|fb3|fb4|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
     ) {
         let fields: String =
             fields.iter().map(|(name, value)| format!(";{name}={value}")).collect();

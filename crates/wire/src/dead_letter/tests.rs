@@ -11,6 +11,7 @@ fn letter() -> DeadLetter {
         topic_id: Some("abc".into()),
         partition: 3,
         offset: 77,
+        replay: Replay { number: 2, of_park: 0 },
         timestamp: 1_700_000_000_000,
         subscription: "pay".into(),
         group: "pay-group".into(),
@@ -37,6 +38,7 @@ fn a_letter_reads_as_it_was_written() {
         DeadLetter {
             cluster: None,
             topic_id: None,
+            replay: Replay::FIRST_READING,
             first_failed: None,
             last_failed: None,
             verdict: None,

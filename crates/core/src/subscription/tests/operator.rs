@@ -1,6 +1,9 @@
 //! What an operator says.
 
 use super::*;
+use crate::commit::Rewinds;
+use crate::completion::Completion;
+use crate::record::{Record, Tenure};
 
 #[test]
 fn an_operator_retries_skips_and_dead_letters_what_waits() {
@@ -66,4 +69,111 @@ fn a_rate_is_kept() {
         }
     }
     assert!((30..=31).contains(&sent), "{sent}");
+}
+
+/// Has partition 0 read from elsewhere, as the shell does it, and claims the tenure.
+fn seek(it: &mut Subscription<i64>, to: i64, now: Instant) -> Tenure {
+    let rewinds = it.sought(P0, CommitPoint(to));
+    it.handle(Input::Revoked { partition: P0 }, now);
+    until(it, now, |output| matches!(output, Output::Released { .. }));
+    restart(it, to, rewinds, now)
+}
+
+/// Acknowledges commits until it wants what is waited for.
+fn until(it: &mut Subscription<i64>, now: Instant, wanted: impl Fn(&Output<i64>) -> bool) {
+    loop {
+        let output = it.poll(now).expect("what is waited for comes");
+        if wanted(&output) {
+            return;
+        }
+        if let Output::Commit { partition, point, state } = output {
+            it.handle(Input::Committed { partition, tenure: state.tenure, point }, now);
+        }
+    }
+}
+
+fn restart(it: &mut Subscription<i64>, from: i64, rewinds: Rewinds, now: Instant) -> Tenure {
+    let start = CommitPoint(from);
+    let stored = Some(CommitState { rewinds, ..CommitState::unknown(Tenure(7)) });
+    let assigned =
+        Input::Assigned { partition: P0, start, end: start, stored, parks: true, wall_ms: 0 };
+    it.handle(assigned, now);
+    let Some(Output::Commit { point, state, .. }) = it.poll(now) else { panic!("it is claimed") };
+    assert_eq!(
+        (point, state.rewinds),
+        (start, rewinds),
+        "what counts is said before anything goes"
+    );
+    it.handle(Input::Committed { partition: P0, tenure: state.tenure, point }, now);
+    state.tenure
+}
+
+/// The replays of these records, which are all accepted.
+fn replays(it: &mut Subscription<i64>, tenure: Tenure, offsets: &[i64], now: Instant) -> Vec<u32> {
+    until(it, now, |output| matches!(output, Output::Fetch { .. }));
+    let record = |&offset: &i64| Record {
+        offset: Offset(offset),
+        key: None,
+        bytes: 10,
+        past: Past::default(),
+        payload: offset,
+    };
+    let records = offsets.iter().map(record).collect();
+    it.handle(Input::Fetched { partition: P0, tenure, records }, now);
+    let deliver = |_: &i64| {
+        let sent = deliver(it, now).expect("there is room");
+        answer(it, &sent, Verdict::Accept, now);
+        sent.replay
+    };
+    offsets.iter().map(deliver).collect()
+}
+
+#[test]
+fn what_is_read_again_on_purpose_is_told_apart_by_each_rewind() {
+    let mut it = active();
+    assert_eq!(replays(&mut it, Tenure(7), &[0, 1, 2, 3], at(0)), [0; 4]);
+    let tenure = seek(&mut it, 1, at(1_000));
+    assert_eq!(replays(&mut it, tenure, &[1, 2, 3, 4, 5], at(1_000)), [1, 1, 1, 0, 0]);
+    let tenure = seek(&mut it, 4, at(2_000));
+    assert_eq!(replays(&mut it, tenure, &[4, 5, 6], at(2_000)), [2, 2, 0]);
+    let tenure = seek(&mut it, 9, at(3_000));
+    assert_eq!(replays(&mut it, tenure, &[9], at(3_000)), [0], "that was forward");
+    let tenure = seek(&mut it, 0, at(4_000));
+    assert_eq!(replays(&mut it, tenure, &[0, 1], at(4_000)), [3, 3]);
+    let tenure = seek(&mut it, 0, at(5_000));
+    assert_eq!(
+        replays(&mut it, tenure, &[0, 9, 10], at(5_000)),
+        [4, 4, 0],
+        "the farthest end counts"
+    );
+}
+
+#[test]
+fn what_a_former_owner_had_settled_farther_on_is_read_again_too() {
+    let mut it = active();
+    it.handle(Input::Lost { partition: P0 }, at(0));
+    let completion = Completion { open: vec![0..1, 3..4], end: 8 };
+    let stored = CommitState { completion, ..CommitState::unknown(Tenure(7)) };
+    let (start, end, stored) = (CommitPoint(0), CommitPoint(9), Some(stored));
+    it.handle(
+        Input::Assigned { partition: P0, start, end, stored, parks: true, wall_ms: 0 },
+        at(0),
+    );
+    let rewinds = Rewinds { count: 1, until: CommitPoint(8) };
+    assert_eq!(it.sought(P0, CommitPoint(5)), rewinds);
+    assert_eq!(it.sought(P0, CommitPoint(8)), Rewinds::default());
+}
+
+#[test]
+fn a_dead_letter_of_a_replay_says_so() {
+    let mut it = active();
+    replays(&mut it, Tenure(7), &[0, 1], at(0));
+    let tenure = seek(&mut it, 0, at(1_000));
+    until(&mut it, at(1_000), |output| matches!(output, Output::Fetch { .. }));
+    let (offset, key, past) = (Offset(0), None, Past::default());
+    let records = vec![Record { offset, key, bytes: 10, past, payload: 0 }];
+    it.handle(Input::Fetched { partition: P0, tenure, records }, at(1_000));
+    let sent = deliver(&mut it, at(1_000)).unwrap();
+    answer(&mut it, &sent, Verdict::Reject { said: true }, at(1_001));
+    assert_eq!((sent.replay, letter(&mut it, at(1_001)).unwrap().replay), (1, 1));
 }

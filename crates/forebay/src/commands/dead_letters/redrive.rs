@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_kafka::{Producer, Send};
 use forebay_wire::dead_letter::{self, Mark, ORIGIN};
+use forebay_wire::replay::{OF_ORIGIN, Replay};
 
 use super::outbox::Outbox;
 use super::topic::{Letter, LetterTopic};
@@ -94,6 +95,12 @@ fn send_back(
     };
     let mut headers: Vec<(&str, Option<&[u8]>)> =
         dead_letter::own_headers(record.headers()).collect();
+    let replay = story.replay.said().map(|replay| replay.to_origin(&story.group));
+    if let Some(replay) = &replay {
+        let is_former = |header| Replay::of_origin([header].into_iter(), &story.group).said();
+        headers.retain(|header| is_former(*header).is_none());
+        headers.push((OF_ORIGIN, Some(replay.as_bytes())));
+    }
     if !headers.iter().any(is_origin) {
         headers.push((ORIGIN, Some(origin.as_bytes())));
     }

@@ -1,5 +1,8 @@
 //! What an operator changes while the gateway runs disturbs nothing else.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
 use forebay_trial::{Journal, Rule, Script, Service};
 use serde_json::{Value, json};
 
@@ -256,6 +259,70 @@ fn a_subscription_is_read_again_from_where_an_operator_says() {
     assert_eq!(after[0], before[0], "partition 0 is not touched");
     assert!(after[1] > before[1]);
     assert_eq!(kafka.generations("seeks"), generations);
+}
+
+/// The idempotency keys of a partition's deliveries that begin after the first so many, without
+/// what all have before the offset.
+fn keys(journal: &Journal, after: usize) -> BTreeMap<i64, BTreeSet<String>> {
+    let mut keys: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for delivery in &journal.read()[after..] {
+        let tail = delivery.what.idempotency_key.splitn(5, '/').nth(4).expect("five parts");
+        keys.entry(delivery.what.offset).or_default().insert(tail.to_owned());
+    }
+    keys
+}
+
+/// Each offset has one key, with this behind it.
+fn assert_keys(keys: &BTreeMap<i64, BTreeSet<String>>, offsets: Range<i64>, behind: &str) {
+    for offset in offsets {
+        let only = BTreeSet::from([format!("{offset}{behind}")]);
+        assert_eq!(keys.get(&offset), Some(&only), "{keys:?}");
+    }
+}
+
+#[test]
+fn what_is_read_again_on_purpose_is_new_to_a_service_also_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let fails = Rule::answering(500).key("key-3").while_on("fails");
+    let service = Service::start(Script::accepting().rule(fails), &journal);
+    kafka.create("replays", 1);
+    let more = "takeover = \"fast\"";
+    let start = || gateway(directory.path(), &kafka, "replays", &[service.url()], more);
+    let seek = |gateway: &Forebay, to: i64| {
+        command(gateway, "/api/v1/subscriptions/replays/seek", json!({ "to": { "offset": to } }));
+    };
+    let mut first = start();
+    let mut input = kafka.fill("replays", 0..100, 10);
+    kafka.await_committed("replays", &input);
+    assert_keys(&keys(&journal, 0), 0..100, "");
+
+    // One that fails keeps the commit point where a crash makes the rest of it come again.
+    service.switch_on("fails");
+    let before = journal.len();
+    seek(&first, 0);
+    let attempts = |offset| {
+        let read = journal.read();
+        read[before..].iter().filter(|delivery| delivery.what.offset == offset).count()
+    };
+    eventually("it is read again, and some of it twice", || (attempts(3) >= 2).then_some(()));
+    first.kill();
+    first = start();
+    let attempts_before = attempts(3);
+    eventually("it goes on", || (attempts(3) > attempts_before).then_some(()));
+    service.switch_off("fails");
+    input.extend(kafka.fill("replays", 100..120, 10));
+    kafka.await_committed("replays", &input);
+    let replayed = keys(&journal, before);
+    assert_keys(&replayed, 0..100, "/replay-1");
+    assert_keys(&replayed, 100..120, "");
+
+    let before = journal.len();
+    seek(&first, 90);
+    eventually("it is read again", || (journal.len() >= before + 30).then_some(()));
+    kafka.await_committed("replays", &input);
+    assert_keys(&keys(&journal, before), 90..120, "/replay-2");
+    assert_eq!(first.terminate(), 0);
 }
 
 #[test]

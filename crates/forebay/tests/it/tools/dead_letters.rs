@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forebay_kafka::{OffsetSpec, Producer, Send, TopicPartition};
 use forebay_wire::dead_letter::{DeadLetter, ForeignNames, ORIGIN};
+use forebay_wire::replay::{OF_ORIGIN, Replay};
 use serde_json::{Value, json};
 
 use super::{Bench, lines, values};
@@ -40,6 +41,7 @@ impl Post {
             topic_id: Some("an-id".into()),
             partition: 3,
             offset,
+            replay: Replay::FIRST_READING,
             timestamp: self.began + offset,
             subscription: "pay".into(),
             group: "pay-group".into(),
@@ -273,10 +275,15 @@ fn letters_go_back_once_as_the_records_that_they_were() {
         &[],
         &DeadLetter { partition: 2, topic_id: None, timestamp: 1_600_000_000_000, ..post.story(9) },
     );
-    // It was sent back before, and died again.
+    // It was sent back before, and died again, each time in another replay.
     let before = format!("{}/an-id/3/1", post.bench.topic);
-    let stood = [(ORIGIN, Some(before.as_bytes()))];
-    post.letter(0, Some("a"), Some("two"), &stood, &post.story(5));
+    let stood = [
+        (ORIGIN, Some(before.as_bytes())),
+        (OF_ORIGIN, Some(&b"pay-group/1"[..])),
+        (OF_ORIGIN, Some(b"others/7")),
+    ];
+    let replay = Replay { number: 2, of_park: 0 };
+    post.letter(0, Some("a"), Some("two"), &stood, &DeadLetter { replay, ..post.story(5) });
     // This one got its header with what it was made of.
     let stood = [(ORIGIN, Some(&b"elsewhere/an-id/3/1"[..]))];
     post.letter(0, Some("a"), Some("three"), &stood, &post.story(6));
@@ -307,7 +314,8 @@ fn letters_go_back_once_as_the_records_that_they_were() {
         ])
     );
     assert_eq!(records[0]["timestamp"], post.began + 4);
-    assert_eq!(records[1]["headers"], json!([origin(&before)]));
+    let replays = ["others/7", "pay-group/2"].map(|said| header(OF_ORIGIN, said));
+    assert_eq!(records[1]["headers"], json!([origin(&before), replays[0], replays[1]]));
     let both = [origin("elsewhere/an-id/3/1"), origin(&format!("{topic}/an-id/3/6"))];
     assert_eq!(records[2]["headers"], json!(both));
     let tombstone = &post.bench.records(&["--partition", "2"])[0];
