@@ -123,6 +123,8 @@ pub(crate) enum Refusal {
     /// It was not said in time that it is still meant.
     #[error("nothing was done: the command was not confirmed in time")]
     Unconfirmed,
+    #[error("a web page of another origin asks; set control.token where pages are to be let in")]
+    Foreign,
     #[error("no valid token: send `authorization: Bearer TOKEN` (control.token)")]
     Unauthorized,
 }
@@ -147,6 +149,7 @@ impl IntoResponse for Refusal {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Foreign => StatusCode::FORBIDDEN,
             Self::Unconfirmed => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::ByPeer { status, .. } => status,
@@ -174,7 +177,9 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
         });
         let reason = match snapshot.kafka {
             KafkaState::Reachable => match held {
-                None => continue,
+                None if snapshot.reading => continue,
+                None => "the group has not given it its partitions yet, or they are not read yet"
+                    .to_owned(),
                 Some(held) => held,
             },
             KafkaState::Connecting => "Kafka has not answered yet".to_owned(),

@@ -15,6 +15,7 @@ mod confirm;
 mod exchange;
 mod group;
 mod metrics;
+mod origin;
 mod peers;
 mod rebalances;
 mod seek;

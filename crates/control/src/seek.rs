@@ -53,9 +53,9 @@ pub(crate) struct Seek {
     /// what waits there has been settled where it is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     topic: Option<String>,
-    /// All partitions where none is named.
-    #[serde(default)]
-    partitions: Vec<i32>,
+    /// Not there: all partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<i32>>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -87,6 +87,10 @@ pub(crate) async fn seek(
 ) -> Result<Json<Sought>, Refusal> {
     let scope = Scope::of(scope)?;
     let Json(seek) = body?;
+    if seek.partitions.as_ref().is_some_and(Vec::is_empty) {
+        let message = "`partitions` names none; leave it out for all of them";
+        return Err(Refusal::Invalid(message.to_owned()));
+    }
     let handle = app.find(&name)?;
     scope.check(&handle)?;
     let dry_run = seek.dry_run;
@@ -209,7 +213,7 @@ impl Seek {
             Some(named) => *named == *partition.topic,
             None => park_topic != Some(&*partition.topic),
         };
-        topic && (self.partitions.is_empty() || self.partitions.contains(&partition.partition))
+        topic && self.partitions.as_ref().is_none_or(|named| named.contains(&partition.partition))
     }
 
     /// The other processes that have some of what is meant; `had` is what this one has.
@@ -236,7 +240,10 @@ impl Seek {
             had.extend(has);
         }
         let mut named = self.topic.iter().flat_map(|topic| {
-            self.partitions.iter().map(|number| TopicPartition::new(topic.as_str(), *number))
+            self.partitions
+                .iter()
+                .flatten()
+                .map(|number| TopicPartition::new(topic.as_str(), *number))
         });
         match named.find(|named| !had.contains(named)) {
             Some(nobodys) => Err(Refusal::Conflict(format!(

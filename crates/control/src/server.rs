@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::api::{App, Refusal, Reload};
 use crate::commands::Commands;
 use crate::confirm::confirmed;
+use crate::origin::is_foreign;
 use crate::peers::Peers;
 use crate::{api, command, commands, metrics, rebalances, seek};
 
@@ -104,13 +105,18 @@ pub struct Serving {
     pub commands: Commands,
 }
 
-/// Lets a request through that carries the token.
+/// Lets a request through that carries the token; where there is none, one that is of no stranger's page.
 async fn authorize(
     State(token): State<Option<Arc<str>>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(token) = token else { return next.run(request).await };
+    let Some(token) = token else {
+        return match is_foreign(request.headers()) {
+            true => Refusal::Foreign.into_response(),
+            false => next.run(request).await,
+        };
+    };
     let given = request.headers().get(AUTHORIZATION).map(|given| given.as_bytes());
     let given = given.and_then(|given| given.strip_prefix(b"Bearer "));
     match given.is_some_and(|given| is_same(given, token.as_bytes())) {

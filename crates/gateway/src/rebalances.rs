@@ -207,6 +207,11 @@ impl Rebalances {
         }
     }
 
+    /// Whether the group gave us something, be it nothing, and all of it is fetched.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.kept.is_empty() && !self.awaits()
+    }
+
     /// Whether anything that came is not fetched yet.
     pub(crate) fn awaits(&self) -> bool {
         !self.coming.is_empty()

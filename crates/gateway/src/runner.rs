@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, CommitPoint, CommitState, Input, Instant, Offset, Output, PartitionId, Record,
-    RevisionId, Rewinds, Subscription, Tenure, Verdict,
+    Answer, CommitPoint, CommitState, Guarantee, Input, Instant, Offset, Output, PartitionId,
+    Record, RevisionId, Rewinds, Subscription, Tenure, Verdict,
 };
 use forebay_kafka::{
     Assigned, Commit, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
@@ -79,6 +79,8 @@ pub(crate) struct Runner {
     sooner: Notify,
     armed: Cell<Option<Instant>>,
     kafka: RefCell<Standing>,
+    /// Whether all that the group gave it at first has been read from.
+    reading: Cell<bool>,
     assignments: Cell<u64>,
     rebalances: RefCell<Rebalances>,
     /// Members of the group that are no gateways, in words.
@@ -181,6 +183,7 @@ pub(crate) fn start(
         sooner: Notify::new(),
         armed: Cell::new(None),
         kafka: RefCell::default(),
+        reading: Cell::new(false),
         assignments: Cell::new(0),
         rebalances: RefCell::new(Rebalances::new(added)),
         foreign: RefCell::default(),
@@ -235,6 +238,7 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
         let now = runner.clock.now();
         runner.answer_fetches(now);
         runner.drive_all(now);
+        runner.note_reading();
         if runner.is_drained() {
             break;
         }
@@ -517,10 +521,19 @@ impl Runner {
         }
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
-        seat.assigned = None;
+        let left = seat.assigned.take();
         self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
-        if self.stopping.borrow().is_none() {
-            self.intake.release(seat.partition.clone());
+        self.intake.release(seat.partition.clone());
+        let once = self.rules().guarantee == Guarantee::AtMostOnce;
+        if let Some((_, CommitPoint(point))) =
+            left.and_then(|left| left.committing).filter(|_| once)
+        {
+            tracing::error!(
+                subscription = self.name,
+                "{} is left before Kafka answered to its last commit: if it takes it, what is before \
+                 offset {point} and was not delivered never will be (at most once)",
+                seat.partition
+            );
         }
     }
 

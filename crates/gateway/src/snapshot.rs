@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub group: String,
     pub topics: Vec<String>,
     pub kafka: KafkaState,
+    /// Whether all that the group gave it at first has been read from.
+    pub reading: bool,
     pub partitions: Vec<PartitionSnapshot>,
     pub endpoints: Vec<EndpointSnapshot>,
     /// Why the names of the endpoints can't be resolved at the moment.

@@ -120,7 +120,9 @@ impl Connections {
                 return Ok(answer);
             }
         }
-        let connect_by = deadline.min(now + self.limits.connect_timeout);
+        // Well before the deadline, so that what was not sent is known not to be.
+        let half = deadline.saturating_duration_since(now) / 2;
+        let connect_by = now + half.min(self.limits.connect_timeout);
         let mut connection = match self.open(connect_by).await {
             Ok(connection) => connection,
             Err(error) => return Ok(error.into()),

@@ -108,7 +108,10 @@ fn seek(client: &Client, args: &Seek, output: Output) -> Outcome {
         From::Offset(offset) => json!({ "offset": offset }),
         From::Time(ms) => json!({ "time": ms }),
     };
-    let mut body = json!({ "to": to, "partitions": args.partition, "dry_run": args.dry_run });
+    let mut body = json!({ "to": to, "dry_run": args.dry_run });
+    if !args.partition.is_empty() {
+        body["partitions"] = json!(args.partition);
+    }
     if let Some(topic) = &args.topic {
         body["topic"] = json!(topic);
     }

@@ -21,6 +21,13 @@ impl Runner {
         }
     }
 
+    /// Once it reads, it does so for good: what comes later takes nothing back.
+    pub(super) fn note_reading(&self) {
+        if !self.reading.get() {
+            self.reading.set(self.rebalances.borrow().has_begun());
+        }
+    }
+
     fn is_seated(&self, partition: &TopicPartition) -> bool {
         let seats = self.seats.borrow();
         seats.iter().any(|seat| seat.partition == *partition && seat.assigned.is_some())

@@ -33,6 +33,7 @@ impl Runner {
             group: self.group.clone(),
             topics: topics.cloned().collect(),
             kafka: self.kafka.borrow().state(),
+            reading: self.reading.get(),
             partitions,
             endpoints: view
                 .endpoints

@@ -65,6 +65,7 @@ fn add(one: &mut Snapshot, more: Snapshot) {
     if rank(&more.kafka) > rank(&one.kafka) {
         one.kafka = more.kafka;
     }
+    one.reading &= more.reading;
     one.partitions.extend(more.partitions);
     one.endpoints.extend(more.endpoints);
     one.discovery_fails = one.discovery_fails.take().or(more.discovery_fails);

@@ -48,6 +48,23 @@ fn partitions_that_are_added_are_read_from_their_beginning() {
 }
 
 #[test]
+fn what_is_produced_once_it_is_ready_is_not_before_the_latest() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("ready", 4);
+    let old = kafka.fill("ready", 0..20, 10);
+    let more = "start = \"latest\"";
+    let gateway = gateway(directory.path(), &kafka, "ready", &[service.url()], more);
+    eventually("it is ready", || (gateway.get("/readyz").0 == 200).then_some(()));
+    let input = kafka.fill("ready", 20..60, 10);
+    kafka.await_committed("ready", &input);
+    input.assert_once(&journal);
+    assert!(old.places().is_disjoint(&journal.accepted()));
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
 fn offsets_that_an_administrator_deletes_skip_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());

@@ -41,6 +41,7 @@ fn snapshot(partitions: Vec<PartitionSnapshot>, endpoints: Vec<EndpointSnapshot>
         group: "g".to_owned(),
         topics: vec!["t".to_owned()],
         kafka: KafkaState::Reachable,
+        reading: true,
         partitions,
         endpoints,
         discovery_fails: None,
