@@ -216,11 +216,11 @@ async fn a_handshake_that_does_not_come_about_in_time_is_a_target_fault() {
     let trial = Trial::new();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let connections = trial.connections(&url, &trial.trusting());
-    let deadline = Instant::now() + Duration::from_millis(150);
+    let deadline = Instant::now() + Duration::from_secs(2);
     let answer = connections.deliver(&origin(), &record("value"), deadline).await.unwrap();
     let handshake = TargetFault::Tls(TlsFault::Handshake);
     assert_eq!(answer.verdict, Verdict::TargetFault(handshake));
-    assert!((deadline..deadline + Duration::from_secs(5)).contains(&Instant::now()));
+    assert!(Instant::now() < deadline, "by its end nobody would know whether it was sent");
     // One that hangs up in the middle is none either.
     let hangs_up = async { drop(listener.accept().await.unwrap()) };
     let (answer, ()) = tokio::join!(deliver(&connections), async {
