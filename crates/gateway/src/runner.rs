@@ -35,6 +35,7 @@ use crate::standing::{self, Standing};
 
 mod command;
 mod endpoints;
+mod failures;
 mod leaving;
 mod metadata;
 mod notices;
@@ -91,6 +92,7 @@ pub(crate) struct Runner {
     stopping: RefCell<Option<(Farewell, oneshot::Sender<Ended>)>>,
     caps: RefCell<CapShares>,
     noticed: RefCell<notices::Noticed>,
+    failures: RefCell<failures::Failures>,
     /// Bytes that the broker takes beside an offset, as far as is known.
     metadata_limit: Cell<usize>,
     /// Partitions that drain in order to be read from elsewhere.
@@ -184,6 +186,7 @@ pub(crate) fn start(
         stopping: RefCell::default(),
         caps: RefCell::default(),
         noticed: RefCell::default(),
+        failures: RefCell::default(),
         seeking: RefCell::default(),
         plan: RefCell::new(plan),
     };
@@ -758,6 +761,7 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
         drop(delivery);
         next = runner.drive(now);
         if next.is_some() {
+        runner.notice_answer(&delivery, &answer, now);
             // The answer may have freed more than one lane.
             runner.drive_all(now);
         }

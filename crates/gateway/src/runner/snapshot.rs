@@ -137,12 +137,20 @@ impl Runner {
                 HoldTarget::Failing => "more than half of the recent answers are failures",
                 HoldTarget::Overloaded => "the target refuses what it gets",
             };
+            let last = self.last_failure();
             let probed = faults.unwrap_or_else(|| "it is probed once a second".to_owned());
-            hold(Holder::Target, format!("{why}, for {age} s; {probed}"));
+            hold(Holder::Target, format!("{why}, for {age} s{last}; {probed}"));
         } else if let Some(faults) = faults {
             hold(Holder::Target, faults);
         }
         holds
+    }
+
+    /// Words that follow why the target holds it.
+    fn last_failure(&self) -> String {
+        self.failures.borrow().last().map_or(String::new(), |failure| {
+            format!(", last {} from {}", failure.words, self.url(failure.endpoint.0))
+        })
     }
 
     /// What is wrong with the endpoints, where there is none that may be sent to.
