@@ -192,9 +192,14 @@ impl Runner {
             .map_or(String::new(), |settled| format!(", {settled} settled behind it"));
         let letters = self.plan.borrow().letter_topic().is_some();
         let (state, waits) = waits_for(blocked, letters);
+        let at_once = if state == "evidence" && letters {
+            "; `forebay subscriptions dead-letter` gives it up at once"
+        } else {
+            ""
+        };
         let times = if blocked.deliveries == 1 { "delivery" } else { "deliveries" };
         let words = format!(
-            "offset {}, {} {times} in {} s, {} charged, last {last} from {endpoint}{behind}; {waits}",
+            "offset {}, {} {times} in {} s, {} charged, last {last} from {endpoint}{behind}; {waits}{at_once}",
             blocked.offset.0,
             blocked.deliveries,
             age.as_secs(),
@@ -225,13 +230,15 @@ fn waits_for(blocked: &Blocked, letters: bool) -> (&'static str, &'static str) {
         BlockedState::Pause { .. } if blocked.unjudged => (
             "evidence",
             "its last failures are not charged: too little else was accepted since to know whose \
-             fault they are; it is tried again until that is known",
+             fault they are; it is tried again until that is known, or `evidence.wait` is over",
         ),
         BlockedState::Turn => ("turn", "it waits for its turn"),
         BlockedState::Answer => ("in-flight", "an answer is awaited"),
         BlockedState::Pause { .. } => ("pause", "it waits for its next attempt"),
         BlockedState::Unknown { .. } => ("unknown", "the service may still be at work on it"),
-        BlockedState::Evidence => ("evidence", "others will show whose fault it is"),
+        BlockedState::Evidence => {
+            ("evidence", "others will show whose fault it is, or `evidence.wait` is over")
+        }
         BlockedState::Park => ("park", "it is being parked, with its key"),
         BlockedState::DeadLetter => ("dead-letter", "its dead letter is being written"),
         BlockedState::Operator(Stuck::Rule) if letters => {
