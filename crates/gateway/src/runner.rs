@@ -329,8 +329,12 @@ impl Runner {
                     tracing::error!(subscription = self.name, "{partition} stands still: {hold}");
                     self.hold(&partition, hold);
                 }
-                IntakeEvent::Unavailable { topic, error } => {
-                    let reason = format!("topic `{topic}`: {error}");
+                IntakeEvent::Unavailable { topic, missing, error } => {
+                    let hint = match missing {
+                        true => format!("; `forebay topics create {topic}` makes it"),
+                        false => String::new(),
+                    };
+                    let reason = format!("topic `{topic}`: {error}{hint}");
                     tracing::error!(subscription = self.name, "{reason}");
                     self.kafka.borrow_mut().unavailable(topic, reason);
                 }
@@ -757,11 +761,11 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
         };
         let answer = runner.deliver(&delivery).await;
         let now = runner.clock.now();
+        runner.notice_answer(&delivery, &answer, now);
         runner.handle_at(Input::Answered { id: delivery.id, answer }, now);
         drop(delivery);
         next = runner.drive(now);
         if next.is_some() {
-        runner.notice_answer(&delivery, &answer, now);
             // The answer may have freed more than one lane.
             runner.drive_all(now);
         }

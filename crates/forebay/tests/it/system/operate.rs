@@ -258,6 +258,10 @@ fn a_subscription_is_read_again_from_where_an_operator_says() {
     let args = ["seek", "seeks", "--to", "end", "--dry-run"];
     let (code, out) = subscriptions(&gateway, &args);
     assert!(code == 0 && out.contains("dry run") && out.contains("seeks"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["seek", "seeks", "--to", "2h", "--dry-run"]);
+    assert!(code == 0 && out.contains("dry run"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["seek", "seeks", "--to", "5", "--topic", "seekss"]);
+    assert!(code == 4 && out.contains("no topic `seekss`; it reads `seeks`"), "{code} {out}");
     let dry = command(&gateway, path, json!({ "to": "beginning", "dry_run": true }));
     assert_eq!(
         (dry["dry_run"].clone(), dry["partitions"][0]["to"].clone()),
