@@ -131,6 +131,9 @@ pub(crate) struct Run {
     #[arg(long, requires = "kafka")]
     pub(crate) group: Option<String>,
     /// What is delivered one after another
+    /// Consumers that share its partitions in this process, each on a thread [default: 1]
+    #[arg(long, value_name = "N", requires = "kafka")]
+    pub(crate) consumers: Option<usize>,
     #[arg(long, value_enum, default_value = "key", requires = "kafka")]
     pub(crate) order: Order,
     /// Where health, metrics and the control API listen [default: 127.0.0.1:8080]
@@ -167,6 +170,9 @@ pub(crate) struct Broker {
 pub(crate) struct CheckConfig {
     pub(crate) file: PathBuf,
     /// Asks the cluster as well: topics, their settings, groups and rights
+    /// May stand before the file, as other commands have it
+    #[arg(short = 'c', long = "config", hide = true)]
+    _config: bool,
     #[arg(long)]
     pub(crate) against_cluster: bool,
     /// How long to wait for an answer of Kafka's
@@ -239,4 +245,33 @@ pub(crate) struct DemoService {
     pub(crate) ready: ReadyFile,
     #[command(flatten)]
     pub(crate) child: Child,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_checked_with_or_without_a_flag_before_it() {
+        for args in [&["f.toml"][..], &["-c", "f.toml"], &["--config", "f.toml"]] {
+            let args = ["forebay", "check-config"].iter().chain(args);
+            let Ok(Cli { command: Command::CheckConfig(check), .. }) = Cli::try_parse_from(args)
+            else {
+                panic!("it is taken");
+            };
+            assert_eq!(check.file, PathBuf::from("f.toml"));
+        }
+    }
+
+    #[test]
+    fn consumers_are_for_flags_alone() {
+        let parsed = |args: &[&str]| {
+            let args = ["forebay", "run", "--consumers", "3"].iter().chain(args);
+            Cli::try_parse_from(args)
+        };
+        let flags = ["--kafka", "k:1", "--topic", "t", "--to", "http://s/"];
+        let Command::Run(run) = parsed(&flags).unwrap().command else { panic!("it runs") };
+        assert_eq!(run.consumers, Some(3));
+        assert!(parsed(&["-c", "f.toml"]).is_err(), "a file says how many");
+    }
 }
