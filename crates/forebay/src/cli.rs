@@ -67,10 +67,11 @@ impl Command {
     /// Services tell what they do; tools only what goes wrong.
     pub(crate) fn log_level(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
+            Self::Run(_) | Self::Broker(_) | Self::DemoService(_) => "info",
             // It draws where logs would go, and says itself what goes wrong.
             Self::Demo(_) => "off",
             // What librdkafka says of a failure, their own messages say better.
+            Self::CheckConfig(_) => "info,librdkafka=off",
             Self::Produce(_)
             | Self::Consume(_)
             | Self::Topics(_)
@@ -127,13 +128,13 @@ pub(crate) struct Run {
     /// Where to deliver; may be given more than once
     #[arg(long, value_name = "URL", required_unless_present = "config")]
     pub(crate) to: Vec<String>,
-    /// Consumer group; the first topic's name where none is given
+    /// Consumer group, and the name of the subscription; the first topic's name where none is given
     #[arg(long, requires = "kafka")]
     pub(crate) group: Option<String>,
-    /// What is delivered one after another
     /// Consumers that share its partitions in this process, each on a thread [default: 1]
     #[arg(long, value_name = "N", requires = "kafka")]
     pub(crate) consumers: Option<usize>,
+    /// What is delivered one after another
     #[arg(long, value_enum, default_value = "key", requires = "kafka")]
     pub(crate) order: Order,
     /// Where health, metrics and the control API listen [default: 127.0.0.1:8080]
@@ -169,10 +170,10 @@ pub(crate) struct Broker {
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfig {
     pub(crate) file: PathBuf,
-    /// Asks the cluster as well: topics, their settings, groups and rights
     /// May stand before the file, as other commands have it
     #[arg(short = 'c', long = "config", hide = true)]
     _config: bool,
+    /// Asks the cluster as well: topics, their settings, groups and rights
     #[arg(long)]
     pub(crate) against_cluster: bool,
     /// How long to wait for an answer of Kafka's
