@@ -77,9 +77,13 @@ fn a_first_reject_waits_for_evidence_unless_an_operator_gives_it_up() {
     let (directory, topic) = (tempfile::tempdir().unwrap(), "early");
     let kafka = Kafka::start(directory.path());
     kafka.create(topic, 1);
-    let service = Service::start(Script::answering(422), &Journal::default());
+    let script = Script::accepting().rule(Rule::answering(422).key("bad"));
+    let service = Service::start(script, &Journal::default());
     let gateway = gateway(directory.path(), &kafka, topic, &service.url());
-    let input = send(&kafka, topic, "key", &[b"value"]);
+    for key in ["one", "two", "three"] {
+        kafka.await_committed(topic, &send(&kafka, topic, key, &[b"value"]));
+    }
+    let input = send(&kafka, topic, "bad", &[b"value"]);
     let words = eventually("it waits for evidence", || {
         let trouble = gateway.subscription()["troubles"][0].clone();
         (trouble["state"] == "evidence").then_some(trouble["reason"].as_str()?.to_owned())
@@ -88,7 +92,7 @@ fn a_first_reject_waits_for_evidence_unless_an_operator_gives_it_up() {
     assert!(says.iter().all(|part| words.contains(part)), "{words}");
     eventually("it is given up", || {
         let path = format!("/api/v1/subscriptions/{topic}/records/dead-letter");
-        let place = serde_json::json!({ "topic": topic, "partition": 0, "offset": 0 });
+        let place = serde_json::json!({ "topic": topic, "partition": 0, "offset": 3 });
         // It may be on its way to the service.
         (gateway.post(&path, &place.to_string()).0 == 200).then_some(())
     });
