@@ -88,8 +88,9 @@ impl Commands {
                 "done".to_owned()
             }
             Err(refusal) => {
+                let refusal = one_line(&refusal.to_string());
                 tracing::warn!("{from} commands: {command}: refused: {refusal}");
-                refusal.to_string()
+                format!("refused: {refusal}")
             }
         };
         lock(&self.0.given).push(Entry::new(from, about, command, words));
@@ -162,6 +163,12 @@ impl Commands {
             Err(_) => Err(format!("__forebay was not read within {READ:?}")),
         }
     }
+}
+
+/// Without the lines that show where something stands: those are indented.
+fn one_line(words: &str) -> String {
+    let lines = words.lines().filter(|line| !line.starts_with(' '));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 impl Inner {

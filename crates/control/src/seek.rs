@@ -40,7 +40,10 @@ impl std::fmt::Display for Where {
             Self::Beginning => f.write_str("the beginning"),
             Self::End => f.write_str("the end"),
             Self::Offset(offset) => write!(f, "offset {offset}"),
-            Self::Time(ms) => write!(f, "the time {ms}"),
+            Self::Time(ms) => match jiff::Timestamp::from_millisecond(*ms) {
+                Ok(time) => write!(f, "the time {time}"),
+                Err(_) => write!(f, "the time {ms}"),
+            },
         }
     }
 }
@@ -122,7 +125,11 @@ struct Way {
 async fn way(app: &App, handle: &Handle, seek: &Seek, scope: &Scope) -> Result<Way, Refusal> {
     let peers = match scope.is_process() {
         true => Vec::new(),
-        false => whose(app, handle, seek).await?,
+        false => {
+            let snapshot = handle.snapshot().await?;
+            seek.is_of(&snapshot.name, &snapshot.topics, snapshot.park_topic.as_deref())?;
+            whose(app, handle, seek).await?
+        }
     };
     let mut rows = plan(handle, seek, peers.is_empty()).await?;
     let here = rows.len();
@@ -214,6 +221,19 @@ impl Seek {
             None => park_topic != Some(&*partition.topic),
         };
         topic && self.partitions.as_ref().is_none_or(|named| named.contains(&partition.partition))
+    }
+
+    /// Refuses a topic that the subscription does not read.
+    fn is_of(&self, name: &str, topics: &[String], park: Option<&str>) -> Result<(), Refusal> {
+        let known = topics.iter().map(String::as_str).chain(park);
+        match &self.topic {
+            Some(topic) if known.clone().all(|known| known != topic) => {
+                let known: Vec<_> = known.map(|known| format!("`{known}`")).collect();
+                let known = known.join(", ");
+                Err(Refusal::Conflict(format!("{name} reads no topic `{topic}`; it reads {known}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The other processes that have some of what is meant; `had` is what this one has.

@@ -67,10 +67,11 @@ impl Command {
     /// Services tell what they do; tools only what goes wrong.
     pub(crate) fn log_level(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Broker(_) | Self::CheckConfig(_) | Self::DemoService(_) => "info",
+            Self::Run(_) | Self::Broker(_) | Self::DemoService(_) => "info",
             // It draws where logs would go, and says itself what goes wrong.
             Self::Demo(_) => "off",
             // What librdkafka says of a failure, their own messages say better.
+            Self::CheckConfig(_) => "info,librdkafka=off",
             Self::Produce(_)
             | Self::Consume(_)
             | Self::Topics(_)
@@ -127,9 +128,12 @@ pub(crate) struct Run {
     /// Where to deliver; may be given more than once
     #[arg(long, value_name = "URL", required_unless_present = "config")]
     pub(crate) to: Vec<String>,
-    /// Consumer group; the first topic's name where none is given
+    /// Consumer group, and the name of the subscription; the first topic's name where none is given
     #[arg(long, requires = "kafka")]
     pub(crate) group: Option<String>,
+    /// Consumers that share its partitions in this process, each on a thread [default: 1]
+    #[arg(long, value_name = "N", requires = "kafka")]
+    pub(crate) consumers: Option<usize>,
     /// What is delivered one after another
     #[arg(long, value_enum, default_value = "key", requires = "kafka")]
     pub(crate) order: Order,
@@ -166,6 +170,9 @@ pub(crate) struct Broker {
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfig {
     pub(crate) file: PathBuf,
+    /// May stand before the file, as other commands have it
+    #[arg(short = 'c', long = "config", hide = true)]
+    _config: bool,
     /// Asks the cluster as well: topics, their settings, groups and rights
     #[arg(long)]
     pub(crate) against_cluster: bool,
@@ -239,4 +246,33 @@ pub(crate) struct DemoService {
     pub(crate) ready: ReadyFile,
     #[command(flatten)]
     pub(crate) child: Child,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_checked_with_or_without_a_flag_before_it() {
+        for args in [&["f.toml"][..], &["-c", "f.toml"], &["--config", "f.toml"]] {
+            let args = ["forebay", "check-config"].iter().chain(args);
+            let Ok(Cli { command: Command::CheckConfig(check), .. }) = Cli::try_parse_from(args)
+            else {
+                panic!("it is taken");
+            };
+            assert_eq!(check.file, PathBuf::from("f.toml"));
+        }
+    }
+
+    #[test]
+    fn consumers_are_for_flags_alone() {
+        let parsed = |args: &[&str]| {
+            let args = ["forebay", "run", "--consumers", "3"].iter().chain(args);
+            Cli::try_parse_from(args)
+        };
+        let flags = ["--kafka", "k:1", "--topic", "t", "--to", "http://s/"];
+        let Command::Run(run) = parsed(&flags).unwrap().command else { panic!("it runs") };
+        assert_eq!(run.consumers, Some(3));
+        assert!(parsed(&["-c", "f.toml"]).is_err(), "a file says how many");
+    }
 }

@@ -112,7 +112,7 @@ pub(crate) fn hint<'a>(
 pub(crate) fn failure(error: KafkaError) -> Failure {
     let advice = match &error {
         KafkaError::Timeout { .. } | KafkaError::Unreachable { .. } => {
-            "; is Kafka running there? --kafka HOST:PORT names another, --timeout waits longer"
+            "; is Kafka running there, and is that its address? --timeout waits longer"
         }
         _ => "",
     };

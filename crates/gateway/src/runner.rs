@@ -35,6 +35,7 @@ use crate::standing::{self, Standing};
 
 mod command;
 mod endpoints;
+mod failures;
 mod leaving;
 mod metadata;
 mod notices;
@@ -93,6 +94,7 @@ pub(crate) struct Runner {
     stopping: RefCell<Option<(Farewell, oneshot::Sender<Ended>)>>,
     caps: RefCell<CapShares>,
     noticed: RefCell<notices::Noticed>,
+    failures: RefCell<failures::Failures>,
     /// Bytes that the broker takes beside an offset, as far as is known.
     metadata_limit: Cell<usize>,
     /// Partitions that drain in order to be read from elsewhere.
@@ -194,6 +196,7 @@ pub(crate) fn start(
         stopping: RefCell::default(),
         caps: RefCell::default(),
         noticed: RefCell::default(),
+        failures: RefCell::default(),
         seeking: RefCell::default(),
         plan: RefCell::new(plan),
     };
@@ -337,8 +340,12 @@ impl Runner {
                     tracing::error!(subscription = self.name, "{partition} stands still: {hold}");
                     self.hold(&partition, hold);
                 }
-                IntakeEvent::Unavailable { topic, error } => {
-                    let reason = format!("topic `{topic}`: {error}");
+                IntakeEvent::Unavailable { topic, missing, error } => {
+                    let hint = match missing {
+                        true => format!("; `forebay topics create {topic}` makes it"),
+                        false => String::new(),
+                    };
+                    let reason = format!("topic `{topic}`: {error}{hint}");
                     tracing::error!(subscription = self.name, "{reason}");
                     self.kafka.borrow_mut().unavailable(topic, reason);
                 }
@@ -775,6 +782,7 @@ async fn slot(runner: Rc<Runner>, first: Delivery) {
         };
         let answer = runner.deliver(&delivery).await;
         let now = runner.clock.now();
+        runner.notice_answer(&delivery, &answer, now);
         runner.handle_at(Input::Answered { id: delivery.id, answer }, now);
         drop(delivery);
         next = runner.drive(now);

@@ -53,3 +53,11 @@ fn what_was_given_in_one_moment_keeps_its_order() {
     [7, 7, 5, 9].into_iter().for_each(|at_ms| given.push(entry(at_ms)));
     assert_eq!(times(&given.unkept().1), [7, 8, 9, 10]);
 }
+
+#[test]
+fn a_refusal_is_kept_in_one_line() {
+    let words =
+        "f.toml:3: unknown key `a`\n  3 | a = 1\n    | ^\nf.toml:4: no `b`\n  4 | b\n    | ^";
+    assert_eq!(one_line(words), "f.toml:3: unknown key `a`; f.toml:4: no `b`");
+    assert_eq!(one_line("offset 3 is settled"), "offset 3 is settled");
+}

@@ -132,11 +132,14 @@ pub(crate) fn add_silent(into: &mut Value, peer: &Peer, why: &str) {
 /// Why it sends nothing, each reason once.
 fn hold(into: &mut Value, from: &Value) {
     let Some(more) = from["held"].as_str() else { return };
-    into["held"] = match into["held"].as_str() {
-        Some(held) if held.split("; ").any(|held| held == more) => return,
-        Some(held) => json!(format!("{held}; {more}")),
-        None => json!(more),
-    };
+    let mut parts: Vec<&str> =
+        into["held"].as_str().map_or(vec![], |held| held.split("; ").collect());
+    for part in more.split("; ") {
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    into["held"] = json!(parts.join("; "));
 }
 
 /// Partitions by name, of troubles the oldest.

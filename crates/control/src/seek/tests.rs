@@ -50,6 +50,22 @@ fn those_seek_who_have_some_of_it() {
 }
 
 #[test]
+fn a_topic_that_is_not_read_is_refused_with_those_that_are() {
+    let topics = ["t".to_owned(), "u".to_owned()];
+    let is_of = |topic: Option<&str>| seek(topic, &[]).is_of("s", &topics, Some("park"));
+    for known in [None, Some("u"), Some("park")] {
+        assert!(is_of(known).is_ok(), "{known:?}");
+    }
+    let Err(Refusal::Conflict(error)) = is_of(Some("tt")) else { panic!("there is no tt") };
+    assert_eq!(error, "s reads no topic `tt`; it reads `t`, `u`, `park`");
+}
+
+#[test]
+fn a_time_is_written_as_people_read_it() {
+    assert_eq!(Where::Time(1_000).to_string(), "the time 1970-01-01T00:00:01Z");
+}
+
+#[test]
 fn nothing_seeks_where_one_that_has_some_of_it_does_not_answer() {
     let said = [peer("b", &[part("t", 1)], true), peer("c", &[part("t", 2)], false)];
     let owners = |seek: Seek| seek.owners(vec![part("t", 0)], None, &said);

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::cluster::{Cluster, Output};
+use super::dead_letters::Moment;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +28,7 @@ pub(crate) struct Consume {
     /// Topic to read
     #[arg(long)]
     pub(crate) topic: String,
-    /// Where to start: beginning, end, an offset, or a time such as 2026-01-01T00:00:00Z
+    /// Where to start: beginning, end, an offset, or a time: 2026-01-01T00:00:00Z, or 2h for 2 hours ago
     #[arg(long, value_name = "WHERE", default_value = "beginning")]
     pub(crate) from: From,
     /// Only this partition; may be given more than once
@@ -71,9 +72,10 @@ impl std::str::FromStr for From {
         if let Ok(offset) = text.parse::<u64>() {
             return i64::try_from(offset).map(Self::Offset).map_err(|error| error.to_string());
         }
-        text.parse::<jiff::Timestamp>()
-            .map(|time| Self::Time(time.as_millisecond()))
-            .map_err(|_| "write beginning, end, an offset, or 2026-01-01T00:00:00Z".to_owned())
+        text.parse::<Moment>().map(|Moment(ms)| Self::Time(ms)).map_err(|_| {
+            "write beginning, end, an offset, 2026-01-01T00:00:00Z, or how long ago: 10m, 2h, 30d"
+                .to_owned()
+        })
     }
 }
 
@@ -87,6 +89,9 @@ mod tests {
         assert_eq!("42".parse(), Ok(From::Offset(42)));
         assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(From::Time(1000)));
         assert_eq!("1970-01-01T01:00:00+01:00".parse(), Ok(From::Time(0)));
+        let now = jiff::Timestamp::now().as_millisecond();
+        let Ok(From::Time(ms)) = "2h".parse() else { panic!("2h is a time") };
+        assert!((now - 7_200_000..now - 7_190_000).contains(&ms), "{ms}");
         for wrong in ["", "-1", "yesterday", "2026-01-01"] {
             assert!(wrong.parse::<From>().is_err(), "{wrong}");
         }

@@ -9,10 +9,13 @@ use crate::input::Format;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  forebay produce --topic orders --partitions 8 --input orders.ndjson --key customer
+  seq 100 | forebay produce --topic lines --partitions 1
+  tail -f app.log | forebay produce --topic logs --partitions 1 --header host=web-1
+
+With --partitions a missing topic is made; to a topic that is there, leave it out or say what it has:
   forebay produce --topic flights --input january.csv.zst --key tailnum
   forebay produce --topic flights --input flights.csv --key tailnum --null-key NA --rate 5000/s
-  forebay produce --topic orders --input orders.ndjson --key customer --partitions 8
-  tail -f app.log | forebay produce --topic logs --header host=web-1
 
 Values: a line of `lines` and of `ndjson` as it stands, without its line end; a row of `csv` as a
 JSON object of strings, by the names in the header. See --value and --raw for others.

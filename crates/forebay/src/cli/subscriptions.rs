@@ -79,7 +79,7 @@ pub(crate) struct Record {
 #[derive(Debug, Args)]
 pub(crate) struct Seek {
     pub(crate) name: String,
-    /// beginning, end, an offset, or a time
+    /// beginning, end, an offset, or a time: 2026-01-01T00:00:00Z, or 2h for 2 hours ago
     #[arg(long, value_name = "WHERE")]
     pub(crate) to: From,
     /// Only this topic; the park topic moves only where it is named here

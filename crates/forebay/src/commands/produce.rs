@@ -94,7 +94,8 @@ fn topic(cluster: &Cluster, args: &Produce) -> Result<(), Failure> {
         }
         (Found::Topic(_), _) => Ok(()),
         (Found::None(Failure { exit, message }), None) => {
-            Err(Failure::new(exit, format!("{message} --partitions N makes it")))
+            let joint = if message.ends_with('?') { "" } else { ";" };
+            Err(Failure::new(exit, format!("{message}{joint} --partitions N makes it")))
         }
         (Found::None(_), Some(partitions)) => {
             let topic = NewTopic {

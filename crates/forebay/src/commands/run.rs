@@ -125,6 +125,9 @@ fn configuration(args: &Run) -> Result<Config, Failure> {
         Some(path) => Config::load(path)?,
         None => plan::from_flags(args).map_err(Failure::of(Exit::Usage))?,
     };
+    if let (Some(consumers), [subscription]) = (args.consumers, &mut config.subscriptions[..]) {
+        subscription.get_mut().consumers = unplaced(consumers);
+    }
     if let Some(control) = &args.control {
         config.control.listen = unplaced(control.clone());
     }

@@ -198,7 +198,7 @@ fn story(shown: &Value) -> String {
     let part = |title: &[&str], list: &Value, names: &[&str]| {
         let mut table = Table::new(title);
         let rows = list.as_array().into_iter().flatten();
-        let rows: Vec<_> = rows.map(|row| names.iter().map(|name| text(&row[*name]))).collect();
+        let rows: Vec<_> = rows.map(|row| names.iter().map(|name| cell(row, name))).collect();
         let empty = rows.is_empty();
         rows.into_iter().for_each(|row| table.row(row));
         if empty { String::new() } else { format!("\n{}", table.render()) }
@@ -241,6 +241,14 @@ fn story(shown: &Value) -> String {
     story
 }
 
+fn cell(row: &Value, name: &str) -> String {
+    match name {
+        // It was never measured.
+        "latency_ms" if row[name] == 0.0 => "-".to_owned(),
+        _ => text(&row[name]),
+    }
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -249,5 +257,17 @@ fn text(value: &Value) -> String {
             format!("{:.1}", number.as_f64().unwrap_or_default())
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_that_was_never_measured_is_not_shown_as_none_at_all() {
+        let cell = |latency: f64| cell(&json!({ "latency_ms": latency }), "latency_ms");
+        assert_eq!([cell(0.0), cell(1.25)], ["-", "1.2"]);
+        assert_eq!(super::cell(&json!({ "lag": 0 }), "lag"), "0");
     }
 }

@@ -1,9 +1,11 @@
-//! What is said in the log of a subscription that is held, and of records that wait for an operator:
-//! the beginning and the end of a hold once each, of records one a second at most.
+//! What is said in the log of a subscription that is held, of records that wait for an operator,
+//! and of endpoints that fail: the beginning and the end of a hold once each, of records one a second
+//! at most, of an endpoint as it begins to fail.
 
-use forebay_core::Instant;
+use forebay_core::{Answer, Instant};
 
-use super::Runner;
+use super::failures::Failures;
+use super::{Delivery, Runner};
 use crate::snapshot::Holder;
 
 /// What was said so far.
@@ -46,6 +48,23 @@ impl Runner {
         if new > 0 {
             self.tell_of_stuck(new);
         }
+    }
+
+    /// Says of an answer what is new in it. Where all is well that is nothing.
+    pub(super) fn notice_answer(&self, delivery: &Delivery, answer: &Answer, now: Instant) {
+        if !Failures::is_one(answer) {
+            return;
+        }
+        let mut failures = self.failures.borrow_mut();
+        let Some(failure) = failures.heard(delivery.endpoint, answer, now) else { return };
+        let (endpoint, words) = (self.url(failure.endpoint.0), &failure.words);
+        let offset = delivery.id.offset.0;
+        let partition = &self.seats.borrow()[delivery.id.partition.0 as usize].partition;
+        tracing::warn!(
+            subscription = self.name,
+            "{endpoint} begins to fail: {words} for {partition} offset {offset}; it is said again \
+             once it was well for a while"
+        );
     }
 
     fn tell_of_stuck(&self, new: u64) {

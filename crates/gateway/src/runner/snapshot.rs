@@ -138,12 +138,20 @@ impl Runner {
                 HoldTarget::Failing => "more than half of the recent answers are failures",
                 HoldTarget::Overloaded => "the target refuses what it gets",
             };
+            let last = self.last_failure();
             let probed = faults.unwrap_or_else(|| "it is probed once a second".to_owned());
-            hold(Holder::Target, format!("{why}, for {age} s; {probed}"));
+            hold(Holder::Target, format!("{why}, for {age} s{last}; {probed}"));
         } else if let Some(faults) = faults {
             hold(Holder::Target, faults);
         }
         holds
+    }
+
+    /// Words that follow why the target holds it.
+    fn last_failure(&self) -> String {
+        self.failures.borrow().last().map_or(String::new(), |failure| {
+            format!(", last {} from {}", failure.words, self.url(failure.endpoint.0))
+        })
     }
 
     /// What is wrong with the endpoints, where there is none that may be sent to.
@@ -185,9 +193,14 @@ impl Runner {
             .map_or(String::new(), |settled| format!(", {settled} settled behind it"));
         let letters = self.plan.borrow().letter_topic().is_some();
         let (state, waits) = waits_for(blocked, letters);
+        let at_once = if state == "evidence" && letters {
+            "; `forebay subscriptions dead-letter` gives it up at once"
+        } else {
+            ""
+        };
         let times = if blocked.deliveries == 1 { "delivery" } else { "deliveries" };
         let words = format!(
-            "offset {}, {} {times} in {} s, {} charged, last {last} from {endpoint}{behind}; {waits}",
+            "offset {}, {} {times} in {} s, {} charged, last {last} from {endpoint}{behind}; {waits}{at_once}",
             blocked.offset.0,
             blocked.deliveries,
             age.as_secs(),
@@ -218,13 +231,15 @@ fn waits_for(blocked: &Blocked, letters: bool) -> (&'static str, &'static str) {
         BlockedState::Pause { .. } if blocked.unjudged => (
             "evidence",
             "its last failures are not charged: too little else was accepted since to know whose \
-             fault they are; it is tried again until that is known",
+             fault they are; it is tried again until that is known, or `evidence.wait` is over",
         ),
         BlockedState::Turn => ("turn", "it waits for its turn"),
         BlockedState::Answer => ("in-flight", "an answer is awaited"),
         BlockedState::Pause { .. } => ("pause", "it waits for its next attempt"),
         BlockedState::Unknown { .. } => ("unknown", "the service may still be at work on it"),
-        BlockedState::Evidence => ("evidence", "others will show whose fault it is"),
+        BlockedState::Evidence => {
+            ("evidence", "others will show whose fault it is, or `evidence.wait` is over")
+        }
         BlockedState::Park => ("park", "it is being parked, with its key"),
         BlockedState::DeadLetter => ("dead-letter", "its dead letter is being written"),
         BlockedState::Operator(Stuck::Rule) if letters => {

@@ -30,9 +30,9 @@ pub enum IntakeEvent {
     /// The next offset is not in the log (retention, truncation): the partition stands still until
     /// [`super::Intake::seek`]. The log's ends are those last heard, −1 where unknown.
     OutOfRange { partition: TopicPartition, offset: i64, log_start: i64, log_end: i64 },
-    /// The cluster refuses to serve a topic or partition (it does not exist, or we may not read
-    /// it). Trying goes on; said once for each change.
-    Unavailable { topic: Arc<str>, error: KafkaError },
+    /// The cluster refuses to serve a topic or partition (it does not exist: `missing`; or we may
+    /// not read it). Trying goes on; said once for each change.
+    Unavailable { topic: Arc<str>, missing: bool, error: KafkaError },
     /// A topic that was unavailable is there.
     Available { topic: Arc<str> },
     /// Partitions are ours and it is not known where they start, or they are not there: nothing of

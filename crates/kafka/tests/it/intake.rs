@@ -205,7 +205,9 @@ fn a_topic_that_does_not_exist_is_told_once_and_read_when_it_does() {
     let name = unique("missing");
     let mut worker = Worker::start(config(&name, &unique("group")));
     let error = worker.until_event("the topic is unavailable", |event| match event {
-        IntakeEvent::Unavailable { topic, error } => Some(format!("{topic}: {error}")),
+        IntakeEvent::Unavailable { topic, error, missing: true } => {
+            Some(format!("{topic}: {error}"))
+        }
         _ => None,
     });
     assert!(error.starts_with(&name), "{error}");

@@ -49,20 +49,20 @@ fn what_holds_one_of_them_is_told() {
     let mut all = own(shown(0, 0), "a", None);
     let mut held = shown(1, 0);
     held["paused"] = json!(true);
-    held["held"] = json!("it is paused");
+    held["held"] = json!("it is paused; `resume` goes on");
     held["held_by"] = json!(["operator"]);
     held["discovery_error"] = json!("no such name");
     add(&mut all, &own(held.clone(), "b", None));
     add(&mut all, &own(held, "c", None));
     assert_eq!(all["paused"], true);
-    assert_eq!(all["held"], "it is paused", "said once");
+    assert_eq!(all["held"], "it is paused; `resume` goes on", "said once");
     assert_eq!(all["held_by"], json!(["operator"]));
     assert_eq!(all["discovery_error"], "no such name");
     let mut target = shown(2, 0);
     target["held"] = json!("nothing listens");
     target["held_by"] = json!(["target"]);
     add(&mut all, &own(target, "d", None));
-    assert_eq!(all["held"], "it is paused; nothing listens");
+    assert_eq!(all["held"], "it is paused; `resume` goes on; nothing listens");
     assert_eq!(all["held_by"], json!(["operator", "target"]));
 }
 

@@ -1,18 +1,24 @@
 //! `forebay groups rebalances`: what a running gateway saw of its groups' rebalances.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::cli::cluster::Output;
 use crate::cli::groups::Rebalances;
 use crate::commands::client::Client;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Table, print_json};
 use crate::process::print;
 
 pub(super) fn run(args: &Rebalances) -> Outcome {
-    let mut answer = Client::new(&args.gateway)?.get("/api/v1/rebalances")?;
+    let client = Client::new(&args.gateway)?;
+    let mut answer = client.get("/api/v1/rebalances")?;
     if let (Some(group), Some(all)) = (&args.group, answer["rebalances"].as_array_mut()) {
         all.retain(|one| one["group"] == json!(group));
+        if all.is_empty() {
+            known(&client.get("/api/v1/subscriptions")?, group)?;
+        }
     }
     if args.gateway.output == Output::Json {
         return print_json(&answer);
@@ -33,6 +39,18 @@ pub(super) fn run(args: &Rebalances) -> Outcome {
         ]);
     }
     print(&table.render())
+}
+
+/// Refuses a group that no subscription of the gateway has.
+fn known(shown: &Value, group: &str) -> Result<(), Failure> {
+    let all = shown["subscriptions"].as_array().into_iter().flatten();
+    let groups: BTreeSet<&str> = all.filter_map(|one| one["group"].as_str()).collect();
+    if groups.contains(group) {
+        return Ok(());
+    }
+    let groups: Vec<String> = groups.iter().map(|group| format!("`{group}`")).collect();
+    let message = format!("the gateway has no group `{group}`; it has {}", groups.join(", "));
+    Err(Failure::new(Exit::Unreachable, message))
 }
 
 /// Partitions by topic, as in `payments[0,2,3]`; many are counted.
@@ -61,6 +79,16 @@ fn moved(list: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_the_gateway_does_not_have_is_refused() {
+        let shown =
+            json!({ "subscriptions": [{ "group": "a" }, { "group": "b" }, { "group": "a" }] });
+        assert!(known(&shown, "b").is_ok());
+        let refused = known(&shown, "nope").unwrap_err();
+        assert_eq!(refused.exit, Exit::Unreachable);
+        assert_eq!(refused.message, "the gateway has no group `nope`; it has `a`, `b`");
+    }
 
     #[test]
     fn partitions_are_shown_by_topic() {

@@ -72,6 +72,34 @@ fn first(input: &Input) -> (i32, i64) {
     *input.places().first().expect("something was sent")
 }
 
+#[test]
+fn a_first_reject_waits_for_evidence_unless_an_operator_gives_it_up() {
+    let (directory, topic) = (tempfile::tempdir().unwrap(), "early");
+    let kafka = Kafka::start(directory.path());
+    kafka.create(topic, 1);
+    let script = Script::accepting().rule(Rule::answering(422).key("bad"));
+    let service = Service::start(script, &Journal::default());
+    let gateway = gateway(directory.path(), &kafka, topic, &service.url());
+    for key in ["one", "two", "three"] {
+        kafka.await_committed(topic, &send(&kafka, topic, key, &[b"value"]));
+    }
+    let input = send(&kafka, topic, "bad", &[b"value"]);
+    let words = eventually("it waits for evidence", || {
+        let trouble = gateway.subscription()["troubles"][0].clone();
+        (trouble["state"] == "evidence").then_some(trouble["reason"].as_str()?.to_owned())
+    });
+    let says = ["`evidence.wait`", "`forebay subscriptions dead-letter` gives it up at once"];
+    assert!(says.iter().all(|part| words.contains(part)), "{words}");
+    eventually("it is given up", || {
+        let path = format!("/api/v1/subscriptions/{topic}/records/dead-letter");
+        let place = serde_json::json!({ "topic": topic, "partition": 0, "offset": 3 });
+        // It may be on its way to the service.
+        (gateway.post(&path, &place.to_string()).0 == 200).then_some(())
+    });
+    kafka.await_committed(topic, &input);
+    assert_eq!(open(&kafka, topic).len(), 1);
+}
+
 /// One record gets this from the service each time, among good ones, each after this many ms.
 /// Gives its deliveries, and its letter.
 fn one_bad_record(name: &str, act: Act, work: u64) -> (u64, Value) {

@@ -161,6 +161,31 @@ fn a_target_that_nothing_listens_for_holds_its_subscription_and_is_told_of_once(
 }
 
 #[test]
+fn a_service_that_begins_to_fail_is_told_of_with_its_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("fails", 1);
+    let failing = Script::accepting().rule(Rule::answering(500).while_on("all"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("all");
+    let input = kafka.fill("fails", 0..50, 10);
+    let gateway = gateway(directory.path(), &kafka, "fails", &[service.url()], "");
+    let held = eventually("the target holds it", || {
+        let shown = shown(&gateway, "fails");
+        (shown["held_by"] == json!(["target"])).then_some(shown)
+    });
+    let held = held["held"].as_str().unwrap().to_owned();
+    assert!(held.contains(", last 500") && held.contains(&service.url()), "{held}");
+    service.switch_off("all");
+    kafka.await_committed("fails", &input);
+    let log = gateway.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("begins to fail")).collect();
+    assert_eq!(told.len(), 1, "it is said once: {log}");
+    let parts = ["WARN", &service.url(), " begins to fail: 500", " for fails-0 offset "];
+    assert!(parts.iter().all(|part| told[0].contains(part)), "{}", told[0]);
+}
+
+#[test]
 fn an_operator_decides_about_records_that_are_held() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
@@ -236,6 +261,10 @@ fn a_subscription_is_read_again_from_where_an_operator_says() {
     let args = ["seek", "seeks", "--to", "end", "--dry-run"];
     let (code, out) = subscriptions(&gateway, &args);
     assert!(code == 0 && out.contains("dry run") && out.contains("seeks"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["seek", "seeks", "--to", "2h", "--dry-run"]);
+    assert!(code == 0 && out.contains("dry run"), "{out}");
+    let (code, out) = subscriptions(&gateway, &["seek", "seeks", "--to", "5", "--topic", "seekss"]);
+    assert!(code == 4 && out.contains("no topic `seekss`; it reads `seeks`"), "{code} {out}");
     let dry = command(&gateway, path, json!({ "to": "beginning", "dry_run": true }));
     assert_eq!(
         (dry["dry_run"].clone(), dry["partitions"][0]["to"].clone()),

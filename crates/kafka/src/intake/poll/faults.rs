@@ -72,7 +72,8 @@ impl Poller {
         let doing = format!("read topic {topic}");
         let asked = Asked { doing: &doing, servers: &self.servers, waited: NAP };
         let error = asked.failed(code, None);
-        self.tell([IntakeEvent::Unavailable { topic, error }]);
+        let missing = matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic);
+        self.tell([IntakeEvent::Unavailable { topic, missing, error }]);
     }
 
     fn out_of_range(&mut self, row: &Row) {
