@@ -28,7 +28,7 @@ use crate::gateway::StartError;
 use crate::handle::{Command, Ended, Farewell, Fellows};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
-use crate::rebalances::Rebalances;
+use crate::rebalances::{Rebalances, Transit};
 use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold};
 use crate::standing::{self, Standing};
@@ -81,6 +81,7 @@ pub(crate) struct Runner {
     kafka: RefCell<Standing>,
     assignments: Cell<u64>,
     rebalances: RefCell<Rebalances>,
+    transit: Transit,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
     /// How long the broker takes a silent member for alive, where it has the say and told.
@@ -138,6 +139,7 @@ pub(crate) fn start(
     added: bool,
     inbox: mpsc::Receiver<Command>,
     fellows: Fellows,
+    transit: Transit,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
     let waker = news.clone();
@@ -175,7 +177,8 @@ pub(crate) fn start(
         armed: Cell::new(None),
         kafka: RefCell::default(),
         assignments: Cell::new(0),
-        rebalances: RefCell::new(Rebalances::new(added)),
+        rebalances: RefCell::new(Rebalances::new(added, transit.clone())),
+        transit,
         foreign: RefCell::default(),
         session: Cell::new(None),
         fellows,
@@ -253,7 +256,7 @@ impl Runner {
                     self.commit(partition, point, state);
                 }
                 Some(Output::Fetch { partition, tenure, records, bytes }) => {
-                    self.ready(partition, now);
+                    self.ready(partition);
                     let mut seats = self.seats.borrow_mut();
                     if let Some(seated) = &mut seats[partition.0 as usize].assigned {
                         seated.wanted = Some(Wanted { tenure, records, bytes });
@@ -355,9 +358,7 @@ impl Runner {
                     );
                 }
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
-                IntakeEvent::Members(fellows) => {
-                    self.fellows.send_replace(Some(fellows.into()));
-                }
+                IntakeEvent::Members(fellows) => self.take_fellows(fellows),
                 IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
                     let reason = standing::refused_id(&instance_id, taken_by, &reason);
                     tracing::warn!(subscription = self.name, "{reason}");
@@ -498,7 +499,7 @@ impl Runner {
             tracing::warn!(subscription = self.name, "{partition} {why}");
             let id = self.seat(partition);
             self.forget_seek(id);
-            self.rebalances.borrow_mut().lost(partition, self.clock.now());
+            self.rebalances.borrow_mut().released(partition, self.transit.now());
             self.seats.borrow_mut()[id.0 as usize].assigned = None;
             self.handle(Input::Lost { partition: id });
         }
@@ -511,7 +512,7 @@ impl Runner {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         seat.assigned = None;
-        self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
+        self.rebalances.borrow_mut().released(&seat.partition, self.transit.now());
         if self.stopping.borrow().is_none() {
             self.intake.release(seat.partition.clone());
         }

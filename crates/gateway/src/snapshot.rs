@@ -19,6 +19,9 @@ pub struct Snapshot {
     pub topics: Vec<String>,
     pub kafka: KafkaState,
     pub partitions: Vec<PartitionSnapshot>,
+    /// Partitions are on their way between consumers of this process, or just came: their lag is
+    /// not known.
+    pub lag_partial: bool,
     pub endpoints: Vec<EndpointSnapshot>,
     /// Why the names of the endpoints can't be resolved at the moment.
     pub discovery_fails: Option<String>,

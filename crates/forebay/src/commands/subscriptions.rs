@@ -135,7 +135,7 @@ fn list(client: &Client, output: Output) -> Outcome {
         table.row([
             text(&one["name"]),
             text(&one["group"]),
-            text(&one["lag"]),
+            lag(one),
             text(&one["settled_per_second"]),
             format!("{}/{}", one["in_flight"], one["in_flight_limit"]),
             text(&one["troubled"]),
@@ -161,6 +161,12 @@ fn unheard(shown: &Value, before: &str) -> String {
     silent.chain(unknown).collect()
 }
 
+/// With a sign that there is more, while that of some partitions is not known.
+fn lag(shown: &Value) -> String {
+    let more = if shown["lag_partial"] == true { "+" } else { "" };
+    format!("{}{more}", text(&shown["lag"]))
+}
+
 /// Who holds it, in a word each.
 fn held_by(shown: &Value) -> String {
     let by: Vec<_> = shown["held_by"].as_array().into_iter().flatten().map(text).collect();
@@ -173,7 +179,7 @@ fn story(shown: &Value) -> String {
         "{} (group {}), lag {}, {} records/s, {} in flight of {}\ncapped by {}\n",
         text(&shown["name"]),
         text(&shown["group"]),
-        shown["lag"],
+        lag(shown),
         shown["settled_per_second"],
         shown["in_flight"],
         shown["in_flight_limit"],
@@ -246,5 +252,17 @@ fn text(value: &Value) -> String {
             format!("{:.1}", number.as_f64().unwrap_or_default())
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_that_is_not_all_of_it_shows_that() {
+        assert_eq!(lag(&json!({ "lag": 1330, "lag_partial": true })), "1330+");
+        assert_eq!(lag(&json!({ "lag": 1330, "lag_partial": false })), "1330");
+        assert_eq!(lag(&json!({ "lag": 1330 })), "1330", "as an older gateway says");
     }
 }

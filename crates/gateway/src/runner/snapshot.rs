@@ -33,6 +33,7 @@ impl Runner {
             group: self.group.clone(),
             topics: topics.cloned().collect(),
             kafka: self.kafka.borrow().state(),
+            lag_partial: self.has_unknown() || partitions.iter().any(|row| row.lag().is_none()),
             partitions,
             endpoints: view
                 .endpoints
