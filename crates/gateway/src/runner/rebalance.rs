@@ -18,7 +18,7 @@ impl Runner {
             self.rebalances.borrow_mut().released(lost, now);
         }
         if let Some(said) = said {
-            tracing::info!(subscription = self.name, "{said}");
+            say!(self, info, "{said}");
         }
     }
 
@@ -32,11 +32,7 @@ impl Runner {
         let seats = self.seats.borrow();
         let assigned = seats.iter().filter(|seat| seat.assigned.is_some());
         let assigned: Vec<_> = assigned.map(|seat| seat.partition.clone()).collect();
-        tracing::info!(
-            subscription = self.name,
-            "leaving the group with {} partitions",
-            assigned.len()
-        );
+        say!(self, info, "leaving the group with {} partitions", assigned.len());
         self.rebalances.borrow_mut().stop(assigned, self.transit.now(), Clock::wall_ms());
     }
 
@@ -65,10 +61,11 @@ impl Runner {
 
     pub(super) fn foreign_members(&self, members: Vec<String>) {
         if members.is_empty() {
-            tracing::info!(subscription = self.name, "no foreign member is in the group any more");
+            say!(self, info, "no foreign member is in the group any more");
         } else {
-            tracing::error!(
-                subscription = self.name,
+            say!(
+                self,
+                error,
                 "group `{}` has members that are no gateways, and what they are assigned is not \
                  delivered: {}; stop them, or use another group",
                 self.group,

@@ -196,6 +196,7 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     let config = configure(directory.path(), &kafka, topic, 1, &service.url());
     let gateway = Forebay::start(directory.path(), &["run", "-c", &config]);
     await_shared(&kafka, topic, 1);
+    assert!(!gateway.log().contains("consumer="), "{}", gateway.log());
     let load = Load::start(&kafka, topic, 20);
     for consumers in [3, 1, 2, 1] {
         configure(directory.path(), &kafka, topic, consumers, &service.url());
@@ -210,6 +211,10 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     input.assert_once(&journal);
     assert_eq!(metric(&gateway, "forebay_settled_total"), input.len().to_string());
     assert_eq!(metric(&gateway, "forebay_in_flight_max"), "900");
+    for number in 1..=3 {
+        let from = format!("consumer={number}");
+        assert!(gateway.log().contains(&from), "{from}: {}", gateway.log());
+    }
     let moves = all_moves(&gateway);
     for (partition, still) in &moves["lost"] {
         assert!(moves["gained"].contains(&(*partition, *still)), "{partition}, {still}: {moves:?}");
