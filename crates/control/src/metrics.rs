@@ -211,14 +211,14 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "forebay_rebalance_still_seconds_total",
         kind: MetricKind::Counter,
-        help: "Time in which partitions stood still for rebalances, added up: from being revoked to being given back, from being assigned to being fetched.",
+        help: "Time in which partitions stood still for rebalances, added up: from being revoked until they are fetched again by a consumer of this process; of those that go to another process until they are given back, of those that come from there since they were assigned.",
         labels: SUBSCRIPTION,
         read: |all, samples| samples.one(&[&all.name], all.rebalances.still.as_secs_f64()),
     },
     Metric {
         name: "forebay_rebalance_still_partitions",
         kind: MetricKind::Gauge,
-        help: "Partitions that stand still for a rebalance now.",
+        help: "Partitions that stand still for a rebalance now, those among them that no consumer of this process has yet again; for up to 90 s those too that another process has, where Kafka does not tell who is in the group.",
         labels: SUBSCRIPTION,
         read: |all, samples| samples.one(&[&all.name], all.rebalances.still_now),
     },

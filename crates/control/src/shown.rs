@@ -15,6 +15,7 @@ pub(crate) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     kafka_reason: Option<String>,
     lag: i64,
+    lag_partial: bool,
     in_flight: usize,
     in_flight_max: usize,
     in_flight_limit: usize,
@@ -151,6 +152,7 @@ impl From<&Snapshot> for Shown {
             kafka,
             kafka_reason,
             lag: snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum(),
+            lag_partial: snapshot.lag_partial,
             in_flight: snapshot.in_flight,
             in_flight_max: snapshot.in_flight_max,
             in_flight_limit: snapshot.in_flight_limit,

@@ -41,12 +41,20 @@ impl Plan {
     pub(crate) fn part(&self, number: usize, of: usize) -> Self {
         let share = Share::new(number - 1, of);
         let mut part = self.clone();
+        part.consumers = of;
         part.rules = self.rules.share(share);
         part.intake.instance_id = self.intake.instance_id.as_ref().map(|id| nth_id(id, number));
         part.intake.records_max = share.of(self.intake.records_max);
         part.intake.bytes_max = share.of(self.intake.bytes_max);
         part.limits.max_resting = share.of(self.limits.max_resting);
         part
+    }
+
+    /// Which one a part is, where there are several.
+    pub(crate) fn number(&self) -> Option<usize> {
+        let id = self.intake.instance_id.as_deref().filter(|_| self.consumers > 1)?;
+        let first = first_id(id, &self.name)?;
+        if id == first { Some(1) } else { id.rsplit_once('.')?.1.parse().ok() }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::handle::{ChangeError, Command, Farewell, Fellows, Gone, Handle};
 use crate::plan::Plan;
+use crate::rebalances::Transit;
 use crate::runner;
 
 /// Why a gateway did not start.
@@ -59,6 +60,7 @@ struct New {
     plan: Plan,
     commands: mpsc::Receiver<Command>,
     fellows: Fellows,
+    transit: Transit,
     /// To a process that runs already.
     added: bool,
     started: oneshot::Sender<Result<(), StartError>>,
@@ -116,11 +118,12 @@ impl Gateway {
 
     async fn start_consumer(&mut self, plan: Plan, handle: &Handle) -> Result<(), StartError> {
         let (commands, fellows) = (handle.enlist(), handle.told_fellows());
+        let transit = handle.transit();
         let (started, told) = oneshot::channel();
         let worker = &self.workers[self.next % self.workers.len()];
         self.next += 1;
         let gone = || StartError::Gone { name: handle.name().to_owned() };
-        let new = New { plan, commands, fellows, added: self.begun, started };
+        let new = New { plan, commands, fellows, transit, added: self.begun, started };
         worker.inbox.send(new).await.map_err(|_| gone())?;
         told.await.map_err(|_| gone())?
     }
@@ -192,8 +195,8 @@ async fn work(mut inbox: mpsc::Receiver<New>) {
     while open || !running.is_empty() {
         tokio::select! {
             new = inbox.recv(), if open => match new {
-                Some(New { plan, commands, fellows, added, started }) => {
-                    let outcome = runner::start(plan, added, commands, fellows).map(|run| {
+                Some(New { plan, commands, fellows, transit, added, started }) => {
+                    let outcome = runner::start(plan, added, commands, fellows, transit).map(|run| {
                         running.spawn_local(run);
                     });
                     // Whoever waits for it is gone only if the whole start was given up.

@@ -11,7 +11,7 @@ use forebay_push::Endpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::plan::Plan;
-use crate::rebalances::{self, RebalanceSnapshot};
+use crate::rebalances::{self, RebalanceSnapshot, Transit};
 use crate::snapshot::{Past, Snapshot, merged};
 
 /// Commands that may wait for a worker; a sender waits beyond that.
@@ -114,6 +114,7 @@ struct Inner {
     instance_id: String,
     /// Whichever consumer saw a change last tells all.
     fellows: Fellows,
+    transit: Transit,
     consumers: Mutex<Consumers>,
 }
 
@@ -145,6 +146,7 @@ impl Handle {
             group: plan.intake.group.clone(),
             instance_id: plan.intake.instance_id.clone().unwrap_or_default(),
             fellows: watch::Sender::new(None),
+            transit: Transit::new(),
             consumers: Mutex::new(consumers),
         }))
     }
@@ -175,8 +177,14 @@ impl Handle {
     }
 
     pub async fn snapshot(&self) -> Result<Snapshot, Gone> {
+        // What is on its way may have come to one that has answered already.
+        let before = self.0.transit.count();
         let shown = ask_all(&self.running(), Command::Snapshot).await;
-        merged(shown, &self.lock().past).ok_or(Gone)
+        let mut shown = merged(shown, &self.lock().past).ok_or(Gone)?;
+        let now = self.0.transit.count();
+        shown.rebalances.still_now += now;
+        shown.lag_partial |= before > 0 || now > 0;
+        Ok(shown)
     }
 
     /// The latest rebalances, newest first.
@@ -186,7 +194,7 @@ impl Handle {
             return Err(Gone);
         }
         kept.push(self.lock().past.rebalances.clone());
-        Ok(rebalances::merged(kept))
+        Ok(rebalances::whole(kept, &self.0.transit))
     }
 
     /// Replaces the target's endpoints; what is in flight to others is awaited.
@@ -269,6 +277,10 @@ impl Handle {
 
     pub(crate) fn told_fellows(&self) -> Fellows {
         self.0.fellows.clone()
+    }
+
+    pub(crate) fn transit(&self) -> Transit {
+        self.0.transit.clone()
     }
 
     /// Adds a consumer, which is to take its commands from here.

@@ -1,10 +1,10 @@
 //! The rebalances of one subscription, as this process sees them: why, what went, what came, and
 //! for how long each partition stood still.
 //!
-//! A partition that goes stands still from its revocation until it was drained and given back; what
-//! its next owner does is not seen here. One that comes stands still until its records may be
-//! fetched, from its assignment on, or from its loss where it comes back in the same rebalance. The
-//! list is bounded; the counts are not.
+//! A partition that goes from one consumer of this process to another, or comes back to the same one,
+//! stands still from its revocation until its records may be fetched again. Of one that goes to
+//! another process or comes from there the rest is not seen: it stands still until it was drained and
+//! given back, or from its assignment on. The list is bounded; the counts are not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,11 +12,19 @@ use std::time::Duration;
 use forebay_core::Instant;
 use forebay_kafka::{Rebalance, RebalanceCause, TopicPartition};
 
+mod merge;
+mod transit;
+
+pub(crate) use merge::{merged, whole};
+pub(crate) use transit::Transit;
+
 /// Rebalances that are kept, and partitions that moved in all of them together.
 const KEPT: usize = 100;
 const MOVES_KEPT: usize = 4_000;
 /// What comes so long after something went is of the same rebalance; a drain lies between.
 const TOGETHER: Duration = Duration::from_secs(90);
+/// Consumers of one process hear of a generation within this time.
+const HEARD: Duration = Duration::from_secs(10);
 
 /// One rebalance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +32,7 @@ pub struct RebalanceSnapshot {
     /// Milliseconds since the epoch.
     pub at_ms: i64,
     pub cause: Cause,
+    /// In which it began.
     pub generation: Option<i32>,
     pub lost: Vec<Moved>,
     pub gained: Vec<Moved>,
@@ -33,6 +42,8 @@ pub struct RebalanceSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     pub partition: TopicPartition,
+    /// Since when it stands still, by the clock that all consumers of the subscription have.
+    pub(crate) since: Instant,
     /// How long it stood still; none while it does.
     pub still: Option<Duration>,
 }
@@ -110,6 +121,13 @@ impl RebalanceCounts {
     }
 }
 
+/// A standstill: since when, and until when its time is counted.
+#[derive(Clone, Copy)]
+struct Still {
+    since: Instant,
+    counted: Instant,
+}
+
 pub(crate) struct Rebalances {
     /// What a join is caused by.
     join: Cause,
@@ -118,15 +136,14 @@ pub(crate) struct Rebalances {
     open: Option<Instant>,
     counts: RebalanceCounts,
     /// Since when partitions stand still that are drained, and that come.
-    going: BTreeMap<TopicPartition, Instant>,
-    coming: BTreeMap<TopicPartition, Instant>,
-    /// Since when those do that were lost in the newest rebalance, without a drain.
-    gone: BTreeMap<TopicPartition, Instant>,
+    going: BTreeMap<TopicPartition, Still>,
+    coming: BTreeMap<TopicPartition, Still>,
+    transit: Transit,
 }
 
 impl Rebalances {
     /// `added`: the subscription came to a process that ran.
-    pub(crate) fn new(added: bool) -> Self {
+    pub(crate) fn new(added: bool, transit: Transit) -> Self {
         Self {
             join: if added { Cause::SubscriptionAdded } else { Cause::Start },
             kept: VecDeque::new(),
@@ -134,7 +151,7 @@ impl Rebalances {
             counts: RebalanceCounts::default(),
             going: BTreeMap::new(),
             coming: BTreeMap::new(),
-            gone: BTreeMap::new(),
+            transit,
         }
     }
 
@@ -162,15 +179,12 @@ impl Rebalances {
             self.begin(cause, wall_ms);
         }
         let said = words(cause, step.generation, &step.lost, &step.gained);
-        self.go(&step.lost, now);
-        for partition in &step.gained {
-            let before = self.gone.remove(partition).or_else(|| self.going.remove(partition));
-            self.coming.insert(partition.clone(), before.unwrap_or(now));
-        }
+        let lost = self.go(step.lost, now);
+        let gained = self.come(step.gained, now);
         let newest = self.kept.back_mut().expect("one was begun, or is open");
-        newest.generation = step.generation.or(newest.generation);
-        newest.lost.extend(moves(step.lost));
-        newest.gained.extend(moves(step.gained));
+        newest.generation = newest.generation.or(step.generation);
+        newest.lost.extend(lost);
+        newest.gained.extend(gained);
         self.open = step.goes_on.then_some(now);
         self.bound();
         said
@@ -179,31 +193,24 @@ impl Rebalances {
     /// We leave with all of these.
     pub(crate) fn stop(&mut self, lost: Vec<TopicPartition>, now: Instant, wall_ms: i64) {
         self.begin(Cause::Stop, wall_ms);
-        self.go(&lost, now);
-        self.kept.back_mut().expect("just begun").lost = moves(lost).collect();
+        let lost = self.go(lost, now);
+        self.kept.back_mut().expect("just begun").lost = lost;
         self.open = None;
         self.bound();
     }
 
-    /// A partition was drained and given back.
+    /// A partition was given back, drained or as it stood.
     pub(crate) fn released(&mut self, partition: &TopicPartition, now: Instant) {
-        if let Some(since) = self.going.remove(partition) {
-            self.end(partition, now.since(since), |one| &mut one.lost);
-        }
-    }
-
-    /// A partition was lost as it stood.
-    pub(crate) fn lost(&mut self, partition: &TopicPartition, now: Instant) {
-        if let Some(since) = self.going.remove(partition) {
-            self.end(partition, now.since(since), |one| &mut one.lost);
-            self.gone.insert(partition.clone(), since);
+        if let Some(still) = self.going.remove(partition) {
+            self.end(partition, still, now, |one| &mut one.lost);
+            self.transit.let_go(partition, Still { counted: now, ..still });
         }
     }
 
     /// A partition's records may be fetched.
     pub(crate) fn ready(&mut self, partition: &TopicPartition, now: Instant) {
-        if let Some(since) = self.coming.remove(partition) {
-            self.end(partition, now.since(since), |one| &mut one.gained);
+        if let Some(still) = self.coming.remove(partition) {
+            self.end(partition, still, now, |one| &mut one.gained);
         }
     }
 
@@ -217,27 +224,52 @@ impl Rebalances {
         !self.coming.is_empty()
     }
 
-    fn go(&mut self, lost: &[TopicPartition], now: Instant) {
+    /// What came and is not fetched yet.
+    pub(crate) fn coming(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.coming.keys()
+    }
+
+    fn go(&mut self, lost: Vec<TopicPartition>, now: Instant) -> Vec<Moved> {
+        let mut moved = Vec::with_capacity(lost.len());
         for partition in lost {
-            self.coming.remove(partition);
-            self.going.insert(partition.clone(), now);
+            let mut since = now;
+            if let Some(still) = self.coming.remove(&partition) {
+                self.end(&partition, still, now, |one| &mut one.gained);
+                since = still.since;
+            }
+            self.going.insert(partition.clone(), Still { since, counted: now });
+            moved.push(Moved { partition, since, still: None });
         }
+        moved
+    }
+
+    fn come(&mut self, gained: Vec<TopicPartition>, now: Instant) -> Vec<Moved> {
+        let mut moved = Vec::with_capacity(gained.len());
+        for partition in gained {
+            let before = self.going.remove(&partition);
+            let before = before.or_else(|| self.transit.take(&partition, now));
+            let still = before.unwrap_or(Still { since: now, counted: now });
+            self.coming.insert(partition.clone(), still);
+            moved.push(Moved { partition, since: still.since, still: None });
+        }
+        moved
     }
 
     fn end(
         &mut self,
         partition: &TopicPartition,
-        still: Duration,
+        still: Still,
+        now: Instant,
         of: impl Fn(&mut RebalanceSnapshot) -> &mut Vec<Moved>,
     ) {
-        self.counts.still += still;
+        self.counts.still += now.since(still.counted);
         let mut newest_first = self.kept.iter_mut().rev();
         let moved = newest_first.find_map(|one| {
             let open = |moved: &&mut Moved| moved.partition == *partition && moved.still.is_none();
             of(one).iter_mut().find(open)
         });
         if let Some(moved) = moved {
-            moved.still = Some(still);
+            moved.still = Some(now.since(still.since));
         }
     }
 
@@ -245,8 +277,6 @@ impl Rebalances {
         *self.counts.by_cause.entry(cause).or_default() += 1;
         let (lost, gained) = (Vec::new(), Vec::new());
         self.kept.push_back(RebalanceSnapshot { at_ms, cause, generation: None, lost, gained });
-        // What does not come back with its own rebalance was somebody else's meanwhile.
-        self.gone.clear();
     }
 
     fn bound(&mut self) {
@@ -256,48 +286,6 @@ impl Rebalances {
             moves -= self.kept.pop_front().as_ref().map_or(0, size);
         }
     }
-}
-
-/// What several consumers saw, each newest first, as one. What two of them saw at about the same time
-/// of one generation is one rebalance, whose cause the one knows who saw more in it than that others
-/// came or went.
-pub(crate) fn merged(all: Vec<Vec<RebalanceSnapshot>>) -> Vec<RebalanceSnapshot> {
-    let mut merged: Vec<RebalanceSnapshot> = Vec::new();
-    for seen in all {
-        // What one consumer saw apart stays apart.
-        let mut of_others = merged.len();
-        for one in seen {
-            let same = |known: &RebalanceSnapshot| {
-                let apart = Duration::from_millis(known.at_ms.abs_diff(one.at_ms));
-                one.generation.is_some() && known.generation == one.generation && apart < TOGETHER
-            };
-            let Some(at) = merged[..of_others].iter().position(same) else {
-                merged.push(one);
-                continue;
-            };
-            of_others -= 1;
-            merged.swap(at, of_others);
-            merged[of_others].join(one);
-        }
-    }
-    merged.sort_by_key(|one| std::cmp::Reverse(one.at_ms));
-    merged.truncate(KEPT);
-    merged
-}
-
-impl RebalanceSnapshot {
-    fn join(&mut self, other: Self) {
-        self.at_ms = self.at_ms.min(other.at_ms);
-        if self.cause == Cause::Members {
-            self.cause = other.cause;
-        }
-        self.lost.extend(other.lost);
-        self.gained.extend(other.gained);
-    }
-}
-
-fn moves(partitions: Vec<TopicPartition>) -> impl Iterator<Item = Moved> {
-    partitions.into_iter().map(|partition| Moved { partition, still: None })
 }
 
 fn words(

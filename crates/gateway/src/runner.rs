@@ -28,10 +28,17 @@ use crate::gateway::StartError;
 use crate::handle::{Command, Ended, Farewell, Fellows};
 use crate::leaving::Leaving;
 use crate::plan::Plan;
-use crate::rebalances::Rebalances;
+use crate::rebalances::{Rebalances, Transit};
 use crate::slot::Slots;
 use crate::snapshot::{CapShares, Hold};
 use crate::standing::{self, Standing};
+
+/// What a consumer says in the log, with its number where there are several.
+macro_rules! say {
+    ($runner:expr, $level:ident, $($what:tt)*) => {
+        tracing::$level!(subscription = $runner.name, consumer = $runner.consumer.get(), $($what)*)
+    };
+}
 
 mod command;
 mod endpoints;
@@ -56,6 +63,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Runner {
     name: String,
     group: String,
+    /// Its number, where there are several; for the log.
+    consumer: Cell<Option<usize>>,
     /// As it was last changed.
     plan: RefCell<Plan>,
     clock: Clock,
@@ -84,6 +93,7 @@ pub(crate) struct Runner {
     reading: Cell<bool>,
     assignments: Cell<u64>,
     rebalances: RefCell<Rebalances>,
+    transit: Transit,
     /// Members of the group that are no gateways, in words.
     foreign: RefCell<Vec<String>>,
     /// How long the broker takes a silent member for alive, where it has the say and told.
@@ -149,6 +159,7 @@ pub(crate) fn start(
     added: bool,
     inbox: mpsc::Receiver<Command>,
     fellows: Fellows,
+    transit: Transit,
 ) -> Result<impl Future<Output = ()>, StartError> {
     let news = Arc::new(Notify::new());
     let waker = news.clone();
@@ -169,6 +180,7 @@ pub(crate) fn start(
         clock: Clock::new(),
         name: plan.name.clone(),
         group: plan.intake.group.clone(),
+        consumer: Cell::new(plan.number()),
         core: RefCell::new(Subscription::new(plan.rules.clone(), RevisionId(0), seed)),
         intake: Arc::new(intake),
         seats: RefCell::default(),
@@ -187,7 +199,8 @@ pub(crate) fn start(
         kafka: RefCell::default(),
         reading: Cell::new(false),
         assignments: Cell::new(0),
-        rebalances: RefCell::new(Rebalances::new(added)),
+        rebalances: RefCell::new(Rebalances::new(added, transit.clone())),
+        transit,
         foreign: RefCell::default(),
         session: Cell::new(None),
         fellows,
@@ -267,7 +280,7 @@ impl Runner {
                     self.commit(partition, point, state);
                 }
                 Some(Output::Fetch { partition, tenure, records, bytes }) => {
-                    self.ready(partition, now);
+                    self.ready(partition);
                     let mut seats = self.seats.borrow_mut();
                     if let Some(seated) = &mut seats[partition.0 as usize].assigned {
                         seated.wanted = Some(Wanted { tenure, records, bytes });
@@ -337,7 +350,7 @@ impl Runner {
                 }
                 IntakeEvent::OutOfRange { partition, offset, log_start, log_end } => {
                     let hold = Hold::OutOfRange { offset, log_start, log_end };
-                    tracing::error!(subscription = self.name, "{partition} stands still: {hold}");
+                    say!(self, error, "{partition} stands still: {hold}");
                     self.hold(&partition, hold);
                 }
                 IntakeEvent::Unavailable { topic, missing, error } => {
@@ -346,51 +359,50 @@ impl Runner {
                         false => String::new(),
                     };
                     let reason = format!("topic `{topic}`: {error}{hint}");
-                    tracing::error!(subscription = self.name, "{reason}");
+                    say!(self, error, "{reason}");
                     self.kafka.borrow_mut().unavailable(topic, reason);
                 }
                 IntakeEvent::Available { topic } => {
-                    tracing::info!(subscription = self.name, "topic `{topic}` can be read");
+                    say!(self, info, "topic `{topic}` can be read");
                     self.kafka.borrow_mut().available(&topic);
                 }
                 IntakeEvent::StartsUnknown { reason } => {
-                    tracing::warn!(subscription = self.name, "not all is read yet: {reason}");
+                    say!(self, warn, "not all is read yet: {reason}");
                     self.kafka.borrow_mut().starts_unknown(reason);
                 }
                 IntakeEvent::StartsKnown => {
-                    tracing::info!(subscription = self.name, "all starts are known");
+                    say!(self, info, "all starts are known");
                     self.kafka.borrow_mut().starts_known();
                 }
                 IntakeEvent::Rebalanced(step) => self.rebalanced(step),
                 IntakeEvent::Session(session) => self.take_session(session),
                 IntakeEvent::SessionUnknown { reason } => {
                     let session = self.rules().session.as_millis();
-                    tracing::warn!(
-                        subscription = self.name,
+                    say!(
+                        self,
+                        warn,
                         "it is not known how long the group's session is, and what it acknowledged is \
                          believed for {session} ms; where that is too long, a process that was frozen may \
                          go on for too long: {reason}"
                     );
                 }
                 IntakeEvent::Foreign(members) => self.foreign_members(members),
-                IntakeEvent::Members(fellows) => {
-                    self.fellows.send_replace(Some(fellows.into()));
-                }
+                IntakeEvent::Members(fellows) => self.take_fellows(fellows),
                 IntakeEvent::WaitsForId { instance_id, taken_by, reason } => {
                     let reason = standing::refused_id(&instance_id, taken_by, &reason);
-                    tracing::warn!(subscription = self.name, "{reason}");
+                    say!(self, warn, "{reason}");
                     self.kafka.borrow_mut().waits(reason);
                 }
                 IntakeEvent::Unreachable { reason } => {
-                    tracing::error!(subscription = self.name, "Kafka is out of reach: {reason}");
+                    say!(self, error, "Kafka is out of reach: {reason}");
                     self.kafka.borrow_mut().unreachable(reason);
                 }
                 IntakeEvent::Reachable => {
-                    tracing::info!(subscription = self.name, "Kafka answers");
+                    say!(self, info, "Kafka answers");
                     self.kafka.borrow_mut().reachable();
                 }
                 IntakeEvent::Fatal(error) => {
-                    tracing::error!(subscription = self.name, "the group member ended: {error}");
+                    say!(self, error, "the group member ended: {error}");
                     self.kafka.borrow_mut().failed(error.to_string());
                 }
             }
@@ -409,14 +421,16 @@ impl Runner {
         let found = stored.map(|stored| metadata::read(stored, assigned.topic_id.as_deref()));
         let doubt = found.as_ref().and_then(|found| found.doubt.as_deref());
         if let Some(doubt) = doubt {
-            tracing::warn!(
-                subscription = self.name,
+            say!(
+                self,
+                warn,
                 "what was done of {} beyond its commit point is done again: {doubt}",
                 assigned.partition
             );
         }
-        tracing::info!(
-            subscription = self.name,
+        say!(
+            self,
+            info,
             "{} assigned{}; its log holds {} to {}",
             assigned.partition,
             assigned.start.map_or(String::new(), |start| format!(", from offset {start}")),
@@ -429,11 +443,7 @@ impl Runner {
             None => Hold::NoOffset,
         });
         if let Some(hold) = &hold {
-            tracing::error!(
-                subscription = self.name,
-                "{} stands still: {hold}",
-                assigned.partition
-            );
+            say!(self, error, "{} stands still: {hold}", assigned.partition);
         }
         self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
             queue: assigned.queue,
@@ -451,8 +461,9 @@ impl Runner {
             let parked =
                 stored.as_mut().filter(|_| self.park.is_none()).map(|stored| &mut stored.parked);
             if let Some(parked) = parked.filter(|parked| !parked.is_empty()) {
-                tracing::error!(
-                    subscription = self.name,
+                say!(
+                    self,
+                    error,
                     "{}: {} keys are in a park topic that this subscription does not have any \
                      more; their later records overtake what is there",
                     assigned.partition,
@@ -476,8 +487,9 @@ impl Runner {
         let free_at = self.core.borrow().free_at(id);
         let waits = free_at.map_or(Duration::ZERO, |at| at.since(self.clock.now()));
         if !waits.is_zero() {
-            tracing::warn!(
-                subscription = self.name,
+            say!(
+                self,
+                warn,
                 "the last owner of {partition} ended without a word: what it may have sent is waited \
                  for, {} ms (`takeover`)",
                 waits.as_millis()
@@ -487,7 +499,7 @@ impl Runner {
 
     fn revoked(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            tracing::info!(subscription = self.name, "{partition} revoked");
+            say!(self, info, "{partition} revoked");
             let id = self.seat(partition);
             self.forget_seek(id);
             if self.is_held_back(id) {
@@ -513,10 +525,10 @@ impl Runner {
             LossCause::Gone => "is gone, and its topic has no such partition any more",
         };
         for partition in partitions {
-            tracing::warn!(subscription = self.name, "{partition} {why}");
+            say!(self, warn, "{partition} {why}");
             let id = self.seat(partition);
             self.forget_seek(id);
-            self.rebalances.borrow_mut().lost(partition, self.clock.now());
+            self.rebalances.borrow_mut().released(partition, self.transit.now());
             self.seats.borrow_mut()[id.0 as usize].assigned = None;
             self.handle(Input::Lost { partition: id });
         }
@@ -529,14 +541,15 @@ impl Runner {
         let mut seats = self.seats.borrow_mut();
         let seat = &mut seats[id.0 as usize];
         let left = seat.assigned.take();
-        self.rebalances.borrow_mut().released(&seat.partition, self.clock.now());
+        self.rebalances.borrow_mut().released(&seat.partition, self.transit.now());
         self.intake.release(seat.partition.clone());
         let once = self.rules().guarantee == Guarantee::AtMostOnce;
         if let Some((_, CommitPoint(point))) =
             left.and_then(|left| left.committing).filter(|_| once)
         {
-            tracing::error!(
-                subscription = self.name,
+            say!(
+                self,
+                error,
                 "{} is left before Kafka answered to its last commit: if it takes it, what is before \
                  offset {point} and was not delivered never will be (at most once)",
                 seat.partition
@@ -576,7 +589,7 @@ impl Runner {
                 return;
             }
         }
-        tracing::warn!(subscription = self.name, "committing {offset} of {partition}: {error}");
+        say!(self, warn, "committing {offset} of {partition}: {error}");
     }
 
     fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
@@ -601,8 +614,9 @@ impl Runner {
     /// beyond the commit point is said from now on.
     fn say_less(&self) {
         let limit = (self.metadata_limit.get() / 2).max(metadata::LIMIT_MIN);
-        tracing::warn!(
-            subscription = self.name,
+        say!(
+            self,
+            warn,
             "the broker's `offset.metadata.max.bytes` is below {}: {limit} bytes are written from \
              now on, so more is delivered again after a crash",
             self.metadata_limit.replace(limit),

@@ -21,6 +21,9 @@ pub struct Snapshot {
     /// Whether all that the group gave it at first has been read from.
     pub reading: bool,
     pub partitions: Vec<PartitionSnapshot>,
+    /// Partitions are on their way between consumers of this process, or just came: their lag is
+    /// not known.
+    pub lag_partial: bool,
     pub endpoints: Vec<EndpointSnapshot>,
     /// Why the names of the endpoints can't be resolved at the moment.
     pub discovery_fails: Option<String>,

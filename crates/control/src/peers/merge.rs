@@ -30,6 +30,8 @@ const SUMS: &[&str] = &[
 /// What one process may be without.
 const FIRSTS: &[&str] = &["/dead_letters/error", "/park/error", "/discovery_error"];
 const LISTS: &[&str] = &["partitions", "endpoints", "troubles"];
+/// So of all where it is so of one.
+const FLAGS: &[&str] = &["paused", "lag_partial"];
 const SETS: &[&str] = &["held_by", "foreign_members"];
 
 /// What a process shows of itself alone, with its name at all that is its own.
@@ -47,7 +49,7 @@ pub(crate) fn own(mut shown: Value, instance: &str, address: Option<&str>) -> Va
         "address": address.map(|address| format!("http://{address}")),
         "partitions": partitions,
     });
-    for name in ["kafka", "kafka_reason", "paused", "held_by", "lag", "in_flight"] {
+    for name in ["kafka", "kafka_reason", "paused", "held_by", "lag", "lag_partial", "in_flight"] {
         if let Some(value) = shown.get(name) {
             process[name] = value.clone();
         }
@@ -98,7 +100,9 @@ pub(crate) fn add(into: &mut Value, from: &Value) {
             into[*name] = json!(all);
         }
     }
-    into["paused"] = json!(into["paused"] == true || from["paused"] == true);
+    for name in FLAGS {
+        into[*name] = json!(into[*name] == true || from[*name] == true);
+    }
     hold(into, from);
     for name in LISTS.iter().chain(&["processes"]) {
         let more = list(&from[*name]).to_vec();

@@ -138,7 +138,7 @@ fn list(client: &Client, output: Output) -> Outcome {
         table.row([
             text(&one["name"]),
             text(&one["group"]),
-            text(&one["lag"]),
+            lag(one),
             text(&one["settled_per_second"]),
             format!("{}/{}", one["in_flight"], one["in_flight_limit"]),
             text(&one["troubled"]),
@@ -164,6 +164,12 @@ fn unheard(shown: &Value, before: &str) -> String {
     silent.chain(unknown).collect()
 }
 
+/// With a sign that there is more, while that of some partitions is not known.
+fn lag(shown: &Value) -> String {
+    let more = if shown["lag_partial"] == true { "+" } else { "" };
+    format!("{}{more}", text(&shown["lag"]))
+}
+
 /// Who holds it, in a word each.
 fn held_by(shown: &Value) -> String {
     let by: Vec<_> = shown["held_by"].as_array().into_iter().flatten().map(text).collect();
@@ -176,7 +182,7 @@ fn story(shown: &Value) -> String {
         "{} (group {}), lag {}, {} records/s, {} in flight of {}\ncapped by {}\n",
         text(&shown["name"]),
         text(&shown["group"]),
-        shown["lag"],
+        lag(shown),
         shown["settled_per_second"],
         shown["in_flight"],
         shown["in_flight_limit"],
@@ -269,5 +275,12 @@ mod tests {
         let cell = |latency: f64| cell(&json!({ "latency_ms": latency }), "latency_ms");
         assert_eq!([cell(0.0), cell(1.25)], ["-", "1.2"]);
         assert_eq!(super::cell(&json!({ "lag": 0 }), "lag"), "0");
+    }
+
+    #[test]
+    fn a_lag_that_is_not_all_of_it_shows_that() {
+        assert_eq!(lag(&json!({ "lag": 1330, "lag_partial": true })), "1330+");
+        assert_eq!(lag(&json!({ "lag": 1330, "lag_partial": false })), "1330");
+        assert_eq!(lag(&json!({ "lag": 1330 })), "1330", "as an older gateway says");
     }
 }

@@ -19,6 +19,7 @@ impl Runner {
         refuse(&self.plan.borrow(), &plan)?;
         let (endpoints, discovery) = (plan.endpoints.clone(), plan.discovery);
         let (limits, tls) = (plan.limits.clone(), plan.tls.clone());
+        self.consumer.set(plan.number());
         let before = self.plan.replace(plan);
         if before.limits != limits || before.tls != tls {
             self.reconnect();
@@ -28,7 +29,7 @@ impl Runner {
             self.names.relist(&endpoints, discovery);
             self.set_endpoints(self.names.endpoints());
         }
-        tracing::info!(subscription = self.name, "the configuration has changed");
+        say!(self, info, "the configuration has changed");
         Ok(())
     }
 
@@ -44,8 +45,9 @@ impl Runner {
         self.session.set(Some(session));
         self.handle(Input::Rules(self.rules()));
         let session = session.as_millis();
-        tracing::info!(
-            subscription = self.name,
+        say!(
+            self,
+            info,
             "what the group acknowledged is believed for {session} ms: its session less a heartbeat"
         );
     }
@@ -96,8 +98,9 @@ impl Runner {
     /// Begins to drain the partitions; each goes on at its new place once it is drained.
     pub(super) fn seek(&self, places: &[Place]) -> Result<(), OperatorError> {
         for (id, place) in self.may_seek(places)?.into_iter().zip(places) {
-            tracing::debug!(
-                subscription = self.name,
+            say!(
+                self,
+                debug,
                 "an operator has {} read from offset {}",
                 place.partition,
                 place.offset

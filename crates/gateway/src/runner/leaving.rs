@@ -72,8 +72,9 @@ impl Runner {
             status: answer.and_then(|answer| answer.status),
             reason: answer.and_then(|answer| answer.reason.as_deref()).map(str::to_owned),
         };
-        tracing::warn!(
-            subscription = self.name,
+        say!(
+            self,
+            warn,
             "{} offset {} goes to {}: {}{}",
             seat.partition,
             offset.0,
@@ -112,10 +113,7 @@ impl Runner {
             if let Some(reason) = &fails
                 && self.letters_fail.borrow().is_none()
             {
-                tracing::error!(
-                    subscription = self.name,
-                    "dead letters can't be written: {reason}"
-                );
+                say!(self, error, "dead letters can't be written: {reason}");
             }
             self.letters_fail.replace(fails);
             self.handle(Input::DeadLettered { partition, tenure, offset, written });
@@ -147,8 +145,9 @@ impl Runner {
             reason: answer.and_then(|answer| answer.reason.as_deref()).map(str::to_owned),
         };
         if failed.is_some() {
-            tracing::warn!(
-                subscription = self.name,
+            say!(
+                self,
+                warn,
                 "{} offset {} and its key make room: they go to {}",
                 seat.partition,
                 offset.0,
@@ -177,7 +176,7 @@ impl Runner {
             if let Some(reason) = &fails
                 && self.park_fails.borrow().is_none()
             {
-                tracing::error!(subscription = self.name, "records can't be parked: {reason}");
+                say!(self, error, "records can't be parked: {reason}");
             }
             self.park_fails.replace(fails);
             self.handle(Input::Parked { partition, tenure, offset, at });

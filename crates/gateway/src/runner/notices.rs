@@ -29,16 +29,13 @@ impl Runner {
             match (held, *since) {
                 (Some(held), None) => {
                     *since = Some(now);
-                    let (name, by, why) = (&self.name, by.name(), &held.words);
-                    tracing::warn!(subscription = name, "held by its {by}: {why}");
+                    let (by, why) = (by.name(), &held.words);
+                    say!(self, warn, "held by its {by}: {why}");
                 }
                 (None, Some(began)) => {
                     *since = None;
-                    let (name, by, age) = (&self.name, by.name(), now.since(began).as_secs());
-                    tracing::info!(
-                        subscription = name,
-                        "no longer held by its {by}, after {age} s"
-                    );
+                    let (by, age) = (by.name(), now.since(began).as_secs());
+                    say!(self, info, "no longer held by its {by}, after {age} s");
                 }
                 (Some(_), Some(_)) | (None, None) => {}
             }
@@ -80,6 +77,6 @@ impl Runner {
             0 => String::new(),
             more => format!(" ({more} more since the last line like this)"),
         };
-        tracing::warn!(subscription = self.name, "{partition} {words}{more}");
+        say!(self, warn, "{partition} {words}{more}");
     }
 }

@@ -136,8 +136,9 @@ impl Runner {
                     runner.news.notify_one();
                 }
                 // It is asked again; until then keys stay parked.
-                Ok(Err(error)) => tracing::warn!(
-                    subscription = runner.name,
+                Ok(Err(error)) => say!(
+                    runner,
+                    warn,
                     "how far the park topic is committed can't be asked: {error}"
                 ),
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),

@@ -1,15 +1,16 @@
 //! What a subscription says and keeps of its group's rebalances.
 
-use forebay_core::{Instant, PartitionId};
-use forebay_kafka::{Rebalance, TopicPartition};
+use forebay_core::PartitionId;
+use forebay_kafka::{Fellow, Rebalance, TopicPartition};
 
 use super::Runner;
 use crate::clock::Clock;
+use crate::consumers::first_id;
 
 impl Runner {
     pub(super) fn rebalanced(&self, step: Rebalance) {
         self.kafka.borrow_mut().joined();
-        let now = self.clock.now();
+        let now = self.transit.now();
         let lost = step.lost.clone();
         let said = self.rebalances.borrow_mut().step(step, now, Clock::wall_ms());
         for lost in lost.iter().filter(|lost| !self.is_seated(lost)) {
@@ -17,7 +18,7 @@ impl Runner {
             self.rebalances.borrow_mut().released(lost, now);
         }
         if let Some(said) = said {
-            tracing::info!(subscription = self.name, "{said}");
+            say!(self, info, "{said}");
         }
     }
 
@@ -38,28 +39,40 @@ impl Runner {
         let seats = self.seats.borrow();
         let assigned = seats.iter().filter(|seat| seat.assigned.is_some());
         let assigned: Vec<_> = assigned.map(|seat| seat.partition.clone()).collect();
-        tracing::info!(
-            subscription = self.name,
-            "leaving the group with {} partitions",
-            assigned.len()
-        );
-        self.rebalances.borrow_mut().stop(assigned, self.clock.now(), Clock::wall_ms());
+        say!(self, info, "leaving the group with {} partitions", assigned.len());
+        self.rebalances.borrow_mut().stop(assigned, self.transit.now(), Clock::wall_ms());
     }
 
     /// The core wants records of a partition. Cheap where none is awaited.
-    pub(super) fn ready(&self, id: PartitionId, now: Instant) {
+    pub(super) fn ready(&self, id: PartitionId) {
         let mut rebalances = self.rebalances.borrow_mut();
         if rebalances.awaits() {
-            rebalances.ready(&self.seats.borrow()[id.0 as usize].partition, now);
+            let partition = &self.seats.borrow()[id.0 as usize].partition;
+            rebalances.ready(partition, self.transit.now());
         }
+    }
+
+    /// Whether the lag of a partition that is ours is not known yet.
+    pub(super) fn has_unknown(&self) -> bool {
+        self.rebalances.borrow().coming().any(|partition| !self.is_seated(partition))
+    }
+
+    /// Kafka says who is in the group.
+    pub(super) fn take_fellows(&self, fellows: Vec<Fellow>) {
+        let id = self.plan.borrow().intake.instance_id.clone();
+        if let Some(own) = id.as_deref().and_then(|id| first_id(id, &self.name)) {
+            self.transit.look(&fellows, own, &self.name);
+        }
+        self.fellows.send_replace(Some(fellows.into()));
     }
 
     pub(super) fn foreign_members(&self, members: Vec<String>) {
         if members.is_empty() {
-            tracing::info!(subscription = self.name, "no foreign member is in the group any more");
+            say!(self, info, "no foreign member is in the group any more");
         } else {
-            tracing::error!(
-                subscription = self.name,
+            say!(
+                self,
+                error,
                 "group `{}` has members that are no gateways, and what they are assigned is not \
                  delivered: {}; stop them, or use another group",
                 self.group,

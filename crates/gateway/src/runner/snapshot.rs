@@ -34,6 +34,7 @@ impl Runner {
             topics: topics.cloned().collect(),
             kafka: self.kafka.borrow().state(),
             reading: self.reading.get(),
+            lag_partial: self.has_unknown() || partitions.iter().any(|row| row.lag().is_none()),
             partitions,
             endpoints: view
                 .endpoints

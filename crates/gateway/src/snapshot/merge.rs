@@ -67,6 +67,7 @@ fn add(one: &mut Snapshot, more: Snapshot) {
     }
     one.reading &= more.reading;
     one.partitions.extend(more.partitions);
+    one.lag_partial |= more.lag_partial;
     one.endpoints.extend(more.endpoints);
     one.discovery_fails = one.discovery_fails.take().or(more.discovery_fails);
     one.counts.add(&more.counts);

@@ -45,6 +45,17 @@ fn counts_are_summed_and_entries_say_whose_they_are() {
 }
 
 #[test]
+fn a_lag_that_is_not_all_of_one_is_not_all_of_the_group() {
+    let mut partial = shown(1, 3);
+    partial["lag_partial"] = json!(true);
+    let mut all = own(shown(0, 40), "a", None);
+    add(&mut all, &own(partial, "b", None));
+    add(&mut all, &own(shown(2, 1), "c", None));
+    assert_eq!((&all["lag"], &all["lag_partial"]), (&json!(44), &json!(true)));
+    assert_eq!(all["processes"][1]["lag_partial"], true);
+}
+
+#[test]
 fn what_holds_one_of_them_is_told() {
     let mut all = own(shown(0, 0), "a", None);
     let mut held = shown(1, 0);

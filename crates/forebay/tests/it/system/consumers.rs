@@ -60,6 +60,27 @@ fn metric(gateway: &Forebay, name: &str) -> String {
     line.and_then(|line| line.rsplit_once(' ')).expect("it is exposed").1.to_owned()
 }
 
+/// What was lost and gained in all rebalances, and for how long it stood still, once it is all at
+/// work again. Shows that they are newest first, and each has a generation.
+fn all_moves(gateway: &Forebay) -> BTreeMap<&'static str, Vec<(i64, u64)>> {
+    eventually("nothing stands still", || {
+        let list: Value = serde_json::from_str(&gateway.get("/api/v1/rebalances").1).unwrap();
+        let rows = list["rebalances"].as_array()?;
+        let order: Option<Vec<_>> = rows
+            .iter()
+            .map(|row| Some((row["generation"].as_i64()?, row["at_ms"].as_i64()?)))
+            .collect();
+        let order = order.unwrap_or_else(|| panic!("one has no generation: {list}"));
+        assert!(order.is_sorted_by(|newer, older| newer >= older), "{list}");
+        let moved = |what| {
+            let all = rows.iter().flat_map(|row| row[what].as_array().into_iter().flatten());
+            let all = all.map(|row| Some((row["partition"].as_i64()?, row["still_ms"].as_u64()?)));
+            Some((what, all.collect::<Option<Vec<_>>>()?))
+        };
+        ["lost", "gained"].into_iter().map(moved).collect()
+    })
+}
+
 #[test]
 fn three_consumers_share_the_partitions_and_are_one_subscription() {
     let directory = tempfile::tempdir().unwrap();
@@ -175,6 +196,7 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     let config = configure(directory.path(), &kafka, topic, 1, &service.url());
     let gateway = Forebay::start(directory.path(), &["run", "-c", &config]);
     await_shared(&kafka, topic, 1);
+    assert!(!gateway.log().contains("consumer="), "{}", gateway.log());
     let load = Load::start(&kafka, topic, 20);
     for consumers in [3, 1, 2, 1] {
         configure(directory.path(), &kafka, topic, consumers, &service.url());
@@ -189,6 +211,19 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     input.assert_once(&journal);
     assert_eq!(metric(&gateway, "forebay_settled_total"), input.len().to_string());
     assert_eq!(metric(&gateway, "forebay_in_flight_max"), "900");
+    for number in 1..=3 {
+        let from = format!("consumer={number}");
+        assert!(gateway.log().contains(&from), "{from}: {}", gateway.log());
+    }
+    let moves = all_moves(&gateway);
+    for (partition, still) in &moves["lost"] {
+        assert!(moves["gained"].contains(&(*partition, *still)), "{partition}, {still}: {moves:?}");
+    }
+    let stood: u64 = moves["lost"].iter().map(|(_, still)| still).sum();
+    let counted: f64 = metric(&gateway, "forebay_rebalance_still_seconds_total").parse().unwrap();
+    assert!(counted * 1_000.0 >= stood as f64, "{counted} s, {stood} ms");
+    let whole = || (gateway.subscription()["lag_partial"] == false).then_some(());
+    eventually("all of the lag is known", whole);
 
     // What it was told before, a consumer that comes knows.
     command(&gateway, topic, "pause", &json!({}));

@@ -6,7 +6,6 @@ use forebay_core::{Cap, Counts, Instant, PartitionStage, TargetFault};
 use forebay_kafka::TopicPartition;
 
 use super::*;
-use crate::rebalances::{Cause, Moved};
 use crate::snapshot::{Held, Holder};
 
 fn partition(number: i32, tenure: i64) -> PartitionSnapshot {
@@ -43,6 +42,7 @@ fn snapshot(partitions: Vec<PartitionSnapshot>, endpoints: Vec<EndpointSnapshot>
         kafka: KafkaState::Reachable,
         reading: true,
         partitions,
+        lag_partial: false,
         endpoints,
         discovery_fails: None,
         counts: Counts { accepted: 10, ..Counts::default() },
@@ -119,27 +119,4 @@ fn counts_never_fall_when_a_consumer_ends() {
     assert_eq!(all.caps.times[Cap::Keys as usize], Duration::from_secs(3));
     assert_eq!((all.in_flight, all.partitions.len()), (2, 0), "what it had is not counted");
     assert!(merged(Vec::new(), &past).is_none(), "none runs");
-}
-
-#[test]
-fn a_generation_is_one_rebalance_whoever_saw_it() {
-    let seen = |at_ms, cause, generation, gained: i32| RebalanceSnapshot {
-        at_ms,
-        cause,
-        generation,
-        lost: Vec::new(),
-        gained: vec![Moved { partition: TopicPartition::new("t", gained), still: None }],
-    };
-    let one = vec![seen(30, Cause::Members, Some(3), 0), seen(10, Cause::Start, Some(1), 1)];
-    let other = vec![seen(20, Cause::Start, Some(3), 2), seen(5, Cause::Members, None, 3)];
-    let all = rebalances::merged(vec![one, other]);
-    let rows: Vec<_> =
-        all.iter().map(|it| (it.at_ms, it.cause, it.generation, it.gained.len())).collect();
-    let start = Cause::Start;
-    assert_eq!(
-        rows,
-        [(20, start, Some(3), 2), (10, start, Some(1), 1), (5, Cause::Members, None, 1)]
-    );
-    let one = vec![seen(30, Cause::SessionLost, Some(3), 0), seen(20, start, Some(3), 1)];
-    assert_eq!(rebalances::merged(vec![one]).len(), 2, "what one saw apart stays apart");
 }
