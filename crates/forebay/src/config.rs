@@ -387,14 +387,14 @@ impl Attempts {
     }
 }
 
-mod defaults {
+pub(crate) mod defaults {
     use super::{Size, Spanned, Time, unplaced};
 
     pub(super) fn consumers() -> Spanned<usize> {
         unplaced(1)
     }
 
-    pub(super) fn deadline() -> Spanned<Time> {
+    pub(crate) fn deadline() -> Spanned<Time> {
         unplaced("30s".parse().expect("a valid default"))
     }
 
