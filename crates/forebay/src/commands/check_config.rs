@@ -50,6 +50,7 @@ impl From<ConfigError> for Stop {
 
 fn check(args: &CheckConfig) -> Result<Checked, Stop> {
     let config = Config::load(&args.file)?;
+    plan::is_whole(&config)?;
     let given = plan::given(&config, &config.broker.listen)?;
     let properties = plan::properties(&config, &config.broker.listen)?;
     plan::plans(&config, &properties)?;
