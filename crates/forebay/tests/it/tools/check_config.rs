@@ -41,7 +41,10 @@ fn what_run_refuses_is_refused_with_the_same_words() {
     let directory = tempfile::tempdir().unwrap();
     for (text, said) in [
         ("", &["bootstrap.servers", "[[subscription]]"][..]),
-        ("[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n", &["there is no [[subscription]]"]),
+        (
+            "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n",
+            &["there is no [[subscription]]"][..],
+        ),
     ] {
         let path = file(directory.path(), text);
         let path = path.to_str().unwrap();
