@@ -66,6 +66,10 @@ pub enum TargetFault {
 pub enum TlsFault {
     /// Nobody who is trusted has signed the service's certificate.
     Authority,
+    /// The service shows a certificate that is an authority's own.
+    AuthoritysOwn,
+    /// The service's certificate can't be used for another reason: it can't be read, is revoked …
+    Certificate,
     /// The service's certificate is over, or has not begun.
     Expired,
     /// The service's certificate is for another name.

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) mod check;
+mod effective;
+mod keys;
+mod paths;
 pub(crate) mod plan;
 pub(crate) mod problem;
 #[cfg(test)]
@@ -23,7 +26,7 @@ use secret::Property;
 pub(crate) use values::{Moment, Size, Time, TimeOrNever, TimeRange};
 
 /// The file as it is written.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     #[serde(default)]
@@ -40,7 +43,7 @@ pub(crate) struct Config {
 }
 
 /// Kafka's own property names, beside the one that is ours.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Kafka {
     /// Runs the embedded broker in this process and reads from it.
     #[serde(default)]
@@ -49,14 +52,14 @@ pub(crate) struct Kafka {
     pub(crate) properties: std::collections::BTreeMap<String, Property>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Broker {
     pub(crate) listen: String,
     pub(crate) data: PathBuf,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Control {
     pub(crate) listen: Spanned<String>,
@@ -70,7 +73,7 @@ pub(crate) struct Control {
     pub(crate) advertise: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Subscription {
     pub(crate) name: Spanned<String>,
@@ -157,7 +160,7 @@ pub(crate) enum CommitMode {
 
 /// A whole number from 1 on, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`attempts` is a whole number without quotes, or \"unlimited\"")]
 pub(crate) enum Attempts {
     Number(u32),
     Word(Unlimited),
@@ -192,7 +195,7 @@ pub(crate) enum Start {
     None,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,7 +227,7 @@ pub(crate) struct Target {
 }
 
 /// Whom an `https://` target is trusted by, and what it is shown of us.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,7 +240,7 @@ pub(crate) struct Tls {
     pub(crate) server_name: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retry {
     pub(crate) attempts: Spanned<Attempts>,
@@ -248,13 +251,13 @@ pub(crate) struct Retry {
     pub(crate) on_reject: Option<Spanned<GiveUp>>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Evidence {
     pub(crate) wait: TimeOrNever,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadLetter {
     pub(crate) topic: Spanned<String>,
@@ -263,7 +266,7 @@ pub(crate) struct DeadLetter {
 }
 
 /// Where keys go that fail for long, where their partition needs the room.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Park {
     pub(crate) topic: Spanned<String>,
@@ -280,7 +283,7 @@ pub(crate) enum ForeignNames {
     Kip1191,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Hold {
     pub(crate) records: Spanned<usize>,
@@ -288,7 +291,7 @@ pub(crate) struct Hold {
     pub(crate) window: Spanned<usize>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Commit {
     pub(crate) mode: CommitMode,
@@ -380,6 +383,19 @@ impl Commit {
     }
 }
 
+impl Control {
+    /// The name of this process in its groups: the host's, for one process on each host is the usual
+    /// case.
+    pub(crate) fn instance(&self) -> String {
+        if let Some(name) = &self.instance {
+            return name.get_ref().clone();
+        }
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = name.trim();
+        if name.is_empty() { "forebay".to_owned() } else { name.to_owned() }
+    }
+}
+
 impl Attempts {
     pub(crate) const fn number(self) -> u32 {
         match self {
@@ -389,14 +405,14 @@ impl Attempts {
     }
 }
 
-mod defaults {
+pub(crate) mod defaults {
     use super::{Size, Spanned, Time, unplaced};
 
     pub(super) fn consumers() -> Spanned<usize> {
         unplaced(1)
     }
 
-    pub(super) fn deadline() -> Spanned<Time> {
+    pub(crate) fn deadline() -> Spanned<Time> {
         unplaced("30s".parse().expect("a valid default"))
     }
 
@@ -429,9 +445,12 @@ pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
 impl Config {
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        Self::parse(Source { name: path.display().to_string(), text })
+        let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let whole = std::path::absolute(path).map_err(unreadable)?;
+        let mut config = Self::parse(Source { name: path.display().to_string(), text })?;
+        config.place_in(whole.parent().unwrap_or(&whole));
+        Ok(config)
     }
 
     pub(crate) fn parse(source: Source) -> Result<Self, ConfigError> {
@@ -447,16 +466,34 @@ impl Config {
         let problems = check::check(self);
         if problems.is_empty() { Ok(()) } else { Err(self.source.found(problems)) }
     }
-
-    /// The whole configuration with every default filled in; secrets stay hidden.
-    pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string_pretty(self)
-    }
 }
 
 impl Subscription {
     pub(crate) fn group(&self) -> &str {
         self.group.as_ref().map_or(self.name.get_ref(), |group| group.get_ref())
+    }
+
+    /// What becomes of a record by this rule.
+    pub(crate) fn gives_up(&self, rule: Option<&Spanned<GiveUp>>) -> GiveUp {
+        match rule {
+            Some(rule) => *rule.get_ref(),
+            None if self.dead_letter.is_some() => GiveUp::DeadLetter,
+            None => GiveUp::Hold,
+        }
+    }
+
+    /// Deliveries in flight to begin with, and at most. One number alone is both; none is more than
+    /// may be held.
+    pub(crate) fn in_flight(&self) -> (usize, usize) {
+        let target = self.target.get_ref();
+        let number = |given: &Option<Spanned<usize>>| given.as_ref().map(|given| *given.get_ref());
+        let held = |default: usize| default.min(*self.hold.records.get_ref());
+        match (number(&target.in_flight), number(&target.in_flight_max)) {
+            (Some(first), Some(most)) => (first, most),
+            (Some(only), None) => (only, only),
+            (None, Some(most)) => (IN_FLIGHT.min(most), most),
+            (None, None) => (held(IN_FLIGHT), held(IN_FLIGHT_MAX)),
+        }
     }
 }
 
@@ -465,17 +502,6 @@ const IN_FLIGHT: usize = 256;
 pub(crate) const IN_FLIGHT_MAX: usize = 4_096;
 
 impl Target {
-    /// Deliveries in flight to begin with, and at most. One number alone is both.
-    pub(crate) fn in_flight(&self) -> (usize, usize) {
-        let number = |given: &Option<Spanned<usize>>| given.as_ref().map(|given| *given.get_ref());
-        match (number(&self.in_flight), number(&self.in_flight_max)) {
-            (Some(first), Some(most)) => (first, most),
-            (Some(only), None) => (only, only),
-            (None, Some(most)) => (IN_FLIGHT.min(most), most),
-            (None, None) => (IN_FLIGHT, IN_FLIGHT_MAX),
-        }
-    }
-
     /// All addresses: `url`, then `endpoints`.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.url.iter().chain(&self.endpoints)

@@ -18,6 +18,7 @@ mod group;
 mod topics;
 
 use facts::Facts;
+pub(crate) use topics::made_by_gateway;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -56,6 +57,8 @@ pub(crate) struct Seen<'a> {
 pub(crate) struct Hit {
     at: At,
     what: String,
+    /// Stands in the advice where the rule says TOPIC.
+    topic: Option<String>,
 }
 
 /// A place in the file.
@@ -76,7 +79,7 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// When the rule finds something.
     pub(crate) when: &'static str,
-    pub(crate) advice: &'static str,
+    pub(crate) advice: String,
 }
 
 /// All rules, in the order of the reference.
@@ -102,6 +105,8 @@ impl<'a> Seen<'a> {
             At::Key(key) => self.config.source.problem_at(key, String::new()).span,
         };
         let Rule { name, severity, when, advice, .. } = *rule;
+        let advice =
+            hit.topic.map_or_else(|| advice.to_owned(), |topic| advice.replace("TOPIC", &topic));
         Finding { rule: name, severity, span, what: hit.what, when, advice }
     }
 
@@ -126,12 +131,17 @@ impl<'a> Seen<'a> {
 
 impl Hit {
     fn at(span: Range<usize>, what: impl Into<String>) -> Self {
-        Self { at: At::Span(span), what: what.into() }
+        Self { at: At::Span(span), what: what.into(), topic: None }
+    }
+
+    /// About a topic.
+    fn topic(span: Range<usize>, topic: &str, what: impl Into<String>) -> Self {
+        Self { topic: Some(topic.to_owned()), ..Self::at(span, what) }
     }
 
     /// About a property of Kafka's.
     fn key(key: &'static str, what: impl Into<String>) -> Self {
-        Self { at: At::Key(key), what: what.into() }
+        Self { at: At::Key(key), what: what.into(), topic: None }
     }
 }
 

@@ -229,6 +229,10 @@ pub const fn fault_words(fault: TargetFault) -> &'static str {
         TargetFault::Tls(TlsFault::Authority) => {
             "no authority that is trusted here signed its certificate"
         }
+        TargetFault::Tls(TlsFault::AuthoritysOwn) => {
+            "its certificate is an authority's own (CA:TRUE), which no service may show"
+        }
+        TargetFault::Tls(TlsFault::Certificate) => "its certificate can't be used",
         TargetFault::Tls(TlsFault::Expired) => "its certificate has expired, or has not begun",
         TargetFault::Tls(TlsFault::Name) => "its certificate is for another name",
         TargetFault::Tls(TlsFault::Client) => "it does not take our certificate, or wants one",

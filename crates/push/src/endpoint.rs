@@ -29,6 +29,8 @@ pub struct Endpoint {
 pub enum EndpointError {
     #[error("{url:?} is no URL: {reason}")]
     Malformed { url: String, reason: String },
+    #[error("{url:?} is no URL, it has no http:// or https://; write http://{url}")]
+    NoScheme { url: String },
     #[error("{url:?} has no host; write http://host:port/path")]
     NoHost { url: String },
     #[error("no certificate can be for {host:?}; write the service's name as DNS has it")]
@@ -51,6 +53,14 @@ impl Endpoint {
         let owned = || url.to_owned();
         if url.contains('#') {
             return Err(EndpointError::Fragment { url: owned() });
+        }
+        if !url.contains("://") && !url.starts_with('/') {
+            match Self::parse(&format!("http://{url}"), revision) {
+                Ok(_) => return Err(EndpointError::NoScheme { url: owned() }),
+                // What would be shown is not said again.
+                Err(error @ EndpointError::UserInfo { .. }) => return Err(error),
+                Err(_) => {}
+            }
         }
         let uri: Uri = url.parse().map_err(|error: hyper::http::uri::InvalidUri| {
             EndpointError::Malformed { url: owned(), reason: error.to_string() }
@@ -207,7 +217,9 @@ mod tests {
         let refused = |url: &str| Endpoint::parse(url, "v1").unwrap_err();
         assert!(matches!(refused("https://-a/"), EndpointError::Uncertifiable { .. }));
         assert!(matches!(refused("ftp://a/"), EndpointError::Scheme { .. }));
-        assert!(matches!(refused("a:80/x"), EndpointError::Malformed { .. }));
+        let bare = refused("a:80/x").to_string();
+        assert!(bare.contains("write http://a:80/x"), "{bare}");
+        assert!(!refused("user:secret@a/").to_string().contains("secret"));
         assert!(matches!(refused("/records"), EndpointError::Malformed { .. }));
         assert!(matches!(refused("http:///x"), EndpointError::Malformed { .. }));
         assert!(matches!(refused("http://a b/"), EndpointError::Malformed { .. }));

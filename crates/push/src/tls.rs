@@ -337,12 +337,12 @@ fn of_certificate(error: &CertificateError) -> (TlsFault, String) {
                 .to_owned(),
         ),
         error if format!("{error:?}").contains("CaUsedAsEndEntity") => (
-            TlsFault::Authority,
+            TlsFault::AuthoritysOwn,
             "its certificate is an authority's own (CA:TRUE), which no service may show; give the \
-             service one that the authority signed"
+             service one that the authority signed, or one of its own that is none (CA:FALSE)"
                 .to_owned(),
         ),
-        error => (TlsFault::Authority, format!("its certificate can't be trusted: {error}")),
+        error => (TlsFault::Certificate, format!("its certificate can't be used: {error}")),
     }
 }
 

@@ -83,6 +83,20 @@ impl Authority {
     }
 }
 
+impl Certified {
+    /// A certificate for these names that signed itself, and is no authority's.
+    ///
+    /// # Panics
+    /// Where the system has no randomness.
+    pub fn alone(names: &[&str]) -> Self {
+        let key = new_key();
+        let mut params = params(names);
+        params.is_ca = IsCa::ExplicitNoCa;
+        let certificate = params.self_signed(&key).expect("it is complete");
+        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
 fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     CertificateParams::new(names).expect("names that certificates can have")

@@ -10,7 +10,7 @@ use crate::config::problem::{Placed, Problem};
 use crate::config::{Config, ConfigError, plan};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::lint::facts::Facts;
-use crate::lint::{Finding, Seen, Severity, lint};
+use crate::lint::{Finding, Seen, Severity, lint, made_by_gateway};
 use crate::output::print_json;
 use crate::process::print;
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &CheckConfig) -> Outcome {
         Ok(checked) => tell(args, &checked),
         Err(Stop::Unusable(ConfigError::Wrong(placed))) if args.output == Output::Json => {
             let findings: Vec<Shown<'_>> = placed.iter().map(Shown::unusable).collect();
-            print_json(&Json { findings, unknown: &[], effective: None })?;
+            print_json(&Json { findings, unknown: &[], will_make: &[], effective: None })?;
             Ok(Exit::Configuration)
         }
         Err(Stop::Unusable(error)) => Err(error.into()),
@@ -33,6 +33,8 @@ struct Checked {
     findings: Vec<Finding>,
     /// What the cluster did not tell.
     unknown: Vec<String>,
+    /// Topics that are not there and that the gateway makes, in words.
+    will_make: Vec<String>,
 }
 
 enum Stop {
@@ -48,6 +50,7 @@ impl From<ConfigError> for Stop {
 
 fn check(args: &CheckConfig) -> Result<Checked, Stop> {
     let config = Config::load(&args.file)?;
+    plan::is_whole(&config)?;
     let given = plan::given(&config, &config.broker.listen)?;
     let properties = plan::properties(&config, &config.broker.listen)?;
     plan::plans(&config, &properties)?;
@@ -56,9 +59,11 @@ fn check(args: &CheckConfig) -> Result<Checked, Stop> {
         true => Some(ask(args, &config, &properties).map_err(Stop::Failed)?),
         false => None,
     };
-    let findings = lint(&Seen { config: &config, given: &given, facts: facts.as_ref() });
+    let seen = Seen { config: &config, given: &given, facts: facts.as_ref() };
+    let findings = lint(&seen);
+    let will_make = if args.against_cluster { made_by_gateway(&seen) } else { Vec::new() };
     let unknown = facts.map(|facts| facts.unknown).unwrap_or_default();
-    Ok(Checked { config, findings, unknown })
+    Ok(Checked { config, findings, unknown, will_make })
 }
 
 fn ask(args: &CheckConfig, config: &Config, properties: &Properties) -> Result<Facts, Failure> {
@@ -67,19 +72,22 @@ fn ask(args: &CheckConfig, config: &Config, properties: &Properties) -> Result<F
 }
 
 fn tell(args: &CheckConfig, checked: &Checked) -> Outcome {
-    let Checked { config, findings, unknown } = checked;
+    let Checked { config, findings, unknown, will_make } = checked;
     let effective = config.effective().map_err(Failure::of(Exit::Configuration))?;
     let exit = if findings.is_empty() { Exit::Done } else { Exit::Broken };
     let placed: Vec<(Placed, &Finding)> =
         findings.iter().map(|it| (place(config, it), it)).collect();
     if args.output == Output::Json {
         let findings = placed.iter().map(|(placed, it)| Shown::found(placed, it)).collect();
-        print_json(&Json { findings, unknown, effective: Some(&effective) })?;
+        print_json(&Json { findings, unknown, will_make, effective: Some(&effective) })?;
         return Ok(exit);
     }
     print(&effective)?;
     for what in unknown {
         tracing::warn!("not checked: {what}");
+    }
+    for what in will_make {
+        crate::logs::say(&format!("the gateway will make {what}, with the cluster's own defaults"));
     }
     if findings.is_empty() {
         return Ok(exit);
@@ -103,6 +111,7 @@ fn place(config: &Config, finding: &Finding) -> Placed {
 struct Json<'a> {
     findings: Vec<Shown<'a>>,
     unknown: &'a [String],
+    will_make: &'a [String],
     /// The whole configuration as TOML; absent where the file can't be used.
     effective: Option<&'a str>,
 }
@@ -141,7 +150,7 @@ impl<'a> Shown<'a> {
             line: placed.line_number(),
             what: &finding.what,
             when: Some(finding.when),
-            advice: Some(finding.advice),
+            advice: Some(&finding.advice),
         }
     }
 }

@@ -25,10 +25,7 @@ pub(crate) async fn run(args: Run) -> Outcome {
         end_with_stdin();
     }
     let config = configuration(&args)?;
-    if config.subscriptions.is_empty() {
-        let message = "the configuration has no [[subscription]], so there is nothing to run";
-        return Err(Failure::new(Exit::Configuration, message));
-    }
+    plan::is_whole(&config)?;
     // What the file has wrong, a secret that can't be had for one, leaves no broker's data behind.
     let token = plan::token(&config)?;
     plan::plans(&config, &plan::properties(&config, &config.broker.listen)?)?;

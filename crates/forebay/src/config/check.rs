@@ -8,8 +8,7 @@ use toml::Spanned;
 
 use super::problem::Problem;
 use super::{
-    CommitMode, Config, Delivery, Discovery, GiveUp, Hold, IN_FLIGHT_MAX, Order, Subscription,
-    Target,
+    CommitMode, Config, Delivery, Discovery, GiveUp, IN_FLIGHT_MAX, Order, Subscription, Target,
 };
 
 /// Everything that is wrong, in the order of the file.
@@ -89,7 +88,7 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if target.deadline.get_ref().0.is_zero() {
         problems.push(Problem::at(target.deadline.span(), "a deadline of nothing is always over"));
     }
-    in_flight(target, hold, problems);
+    in_flight(subscription, problems);
     giving_up(subscription, problems);
     parking(subscription, problems);
     if !(1_024..=65_536).contains(&target.max_header_bytes.get_ref().0) {
@@ -132,7 +131,7 @@ fn consumers(subscription: &Subscription, problems: &mut Vec<Problem>) {
     let first = target.in_flight.as_ref().or(target.in_flight_max.as_ref());
     let rate = target.rate.as_ref();
     let bounds = [
-        ("target.in_flight", target.in_flight().0, 1, first.map(Spanned::span)),
+        ("target.in_flight", subscription.in_flight().0, 1, first.map(Spanned::span)),
         (
             "target.rate",
             rate.map_or(usize::MAX, |it| *it.get_ref() as usize),
@@ -155,7 +154,8 @@ fn consumers(subscription: &Subscription, problems: &mut Vec<Problem>) {
     }
 }
 
-fn in_flight(target: &Target, hold: &Hold, problems: &mut Vec<Problem>) {
+fn in_flight(subscription: &Subscription, problems: &mut Vec<Problem>) {
+    let (target, hold) = (subscription.target.get_ref(), &subscription.hold);
     for (name, given) in
         [("in_flight", &target.in_flight), ("in_flight_max", &target.in_flight_max)]
     {
@@ -171,7 +171,7 @@ fn in_flight(target: &Target, hold: &Hold, problems: &mut Vec<Problem>) {
             problems.push(Problem::at(hold.records.span(), message));
         }
     }
-    let (first, most) = target.in_flight();
+    let (first, most) = subscription.in_flight();
     if first > most {
         let span = target.in_flight_max.as_ref().map_or(0..0, Spanned::span);
         let message = format!("`in_flight_max` is below `in_flight` ({first}), where it begins");

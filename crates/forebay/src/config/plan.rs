@@ -12,7 +12,7 @@ use forebay_push::{Endpoint, Identity, Limits, Tls, TlsFiles, TlsPart};
 use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::dead_letter;
 
-use super::problem::{Problem, Source};
+use super::problem::Problem;
 use super::{
     CommitMode, Config, ConfigError, Delivery, ForeignNames, GiveUp, Order, Start, Subscription,
     Target,
@@ -52,6 +52,25 @@ pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, 
     })
 }
 
+const CLUSTER: &str = "`\"bootstrap.servers\" = \"HOST:PORT\"` under [kafka]";
+
+/// That there is something to run: a cluster, and a subscription to it.
+pub(crate) fn is_whole(config: &Config) -> Result<(), ConfigError> {
+    let kafka = &config.kafka;
+    let cluster = kafka.embedded || kafka.properties.contains_key("bootstrap.servers");
+    let missing = match (cluster, config.subscriptions.is_empty()) {
+        (true, false) => return Ok(()),
+        (true, true) => "there is no [[subscription]], so there is nothing to run".to_owned(),
+        (false, true) => {
+            format!("there is nothing to run: it needs {CLUSTER}, and a [[subscription]]")
+        }
+        (false, false) => {
+            format!("it names no cluster: it needs {CLUSTER}, or `embedded = true` there")
+        }
+    };
+    Err(config.source.found(vec![Problem { span: None, message: missing }]))
+}
+
 /// What requests to the control API must carry.
 pub(crate) fn token(config: &Config) -> Result<Option<String>, ConfigError> {
     let Some(token) = &config.control.token else { return Ok(None) };
@@ -65,8 +84,7 @@ pub(crate) fn token(config: &Config) -> Result<Option<String>, ConfigError> {
 
 /// All subscriptions, ready to run.
 pub(crate) fn plans(config: &Config, properties: &Properties) -> Result<Vec<Plan>, ConfigError> {
-    let instance =
-        config.control.instance.as_ref().map_or_else(host, |name| name.get_ref().clone());
+    let instance = config.control.instance();
     let subscriptions = config.subscriptions.iter();
     subscriptions.map(|entry| plan(config, entry.get_ref(), properties, &instance)).collect()
 }
@@ -116,7 +134,7 @@ fn plan(
         limits: Limits {
             max_header_bytes: target.max_header_bytes.get_ref().0,
             record_headers: target.headers.as_deref().map(Arc::from),
-            max_resting: target.in_flight().1,
+            max_resting: subscription.in_flight().1,
             max_age: (target.discovery == super::Discovery::Vip).then_some(target.recycle.0),
             ..Limits::default()
         },
@@ -181,17 +199,14 @@ const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rules {
     let records_max = subscription.hold.records.get_ref() / 2;
-    let (in_flight, in_flight_max) = target.in_flight();
+    let (in_flight, in_flight_max) = subscription.in_flight();
     let retry = &subscription.retry;
     let dead_letters = subscription.dead_letter.is_some();
-    let gives_up =
-        |rule: &Option<toml::Spanned<GiveUp>>| match rule.as_ref().map(|rule| rule.get_ref()) {
-            Some(GiveUp::DeadLetter) => forebay_core::GiveUp::DeadLetter,
-            Some(GiveUp::Hold) => forebay_core::GiveUp::Hold,
-            Some(GiveUp::Drop) => forebay_core::GiveUp::Drop,
-            None if dead_letters => forebay_core::GiveUp::DeadLetter,
-            None => forebay_core::GiveUp::Hold,
-        };
+    let gives_up = |rule: &Option<_>| match subscription.gives_up(rule.as_ref()) {
+        GiveUp::DeadLetter => forebay_core::GiveUp::DeadLetter,
+        GiveUp::Hold => forebay_core::GiveUp::Hold,
+        GiveUp::Drop => forebay_core::GiveUp::Drop,
+    };
     Rules {
         order: match subscription.order {
             Order::Key => forebay_core::Order::Key,
@@ -237,6 +252,10 @@ fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rul
 
 /// `forebay run` without a file: the same configuration, written by flags.
 pub(crate) fn from_flags(args: &Run) -> Result<Config, ConfigError> {
+    for url in &args.to {
+        Endpoint::parse(url, REVISION)
+            .map_err(|error| ConfigError::Flag { flag: "--to", reason: error.to_string() })?;
+    }
     let mut subscription = toml::Table::new();
     let strings = |list: &[String]| list.iter().cloned().map(toml::Value::from).collect::<Vec<_>>();
     let name = args.group.as_ref().unwrap_or(&args.topic[0]);
@@ -253,15 +272,11 @@ pub(crate) fn from_flags(args: &Run) -> Result<Config, ConfigError> {
     let mut file = toml::Table::new();
     file.insert("kafka".into(), kafka.into());
     file.insert("subscription".into(), vec![toml::Value::from(subscription)].into());
-    let text = file.to_string();
-    let mut config = Config::parse(Source { name: "the command line".into(), text })?;
+    let mut config: Config = toml::from_str(&file.to_string()).map_err(|error| {
+        ConfigError::Flag { flag: "the command line:", reason: error.message().to_owned() }
+    })?;
+    config.source.name = "the command line".into();
+    config.check()?;
     config.subscriptions[0].get_mut().order = args.order;
     Ok(config)
-}
-
-/// The host's name: one gateway process for each host and subscription is the usual case.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "forebay".to_owned() } else { name.to_owned() }
 }

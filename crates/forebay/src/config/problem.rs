@@ -5,10 +5,13 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::keys;
+
 /// A configuration text and what to call it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
     pub(crate) name: String,
+    /// Empty where nobody wrote one, and so has no lines to be shown.
     pub(crate) text: String,
 }
 
@@ -30,6 +33,8 @@ impl Problem {
 /// A configuration that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
+    #[error("{flag} {reason}")]
+    Flag { flag: &'static str, reason: String },
     #[error("cannot read the configuration {path}: {error}", path = path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{}", .0.iter().map(|place| place.to_string()).collect::<Vec<_>>().join("\n"))]
@@ -67,7 +72,7 @@ impl Source {
 
     /// The parser's own error, with the nearest known key where one is unknown.
     pub(crate) fn refuses(&self, error: &toml::de::Error) -> ConfigError {
-        if error.message().contains("enum Property")
+        if error.message().starts_with("a value is text")
             && let Some(problem) = self.unquoted()
         {
             return self.found(vec![problem]);
@@ -75,6 +80,9 @@ impl Source {
         let mut message = explain(error.message());
         if let Some(hint) = self.unit(error) {
             message.push_str(&hint);
+        }
+        if self.is_lone_subscription(error) {
+            message.push_str("; each subscription begins with [[subscription]], in two brackets");
         }
         self.found(vec![Problem { span: error.span(), message }])
     }
@@ -105,6 +113,15 @@ impl Source {
         None
     }
 
+    /// Whether it is about a table of a subscription that the list of them was not begun for.
+    fn is_lone_subscription(&self, error: &toml::de::Error) -> bool {
+        let Some(span) = error.span() else { return false };
+        let begin = self.text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let lone = ["duplicate key", "expected a sequence"];
+        self.text[begin..].trim_start().starts_with("[subscription")
+            && lone.iter().any(|words| error.message().contains(words))
+    }
+
     /// How a number is written where it needs a unit.
     fn unit(&self, error: &toml::de::Error) -> Option<String> {
         let (_, number) = error.message().split_once("integer `")?;
@@ -129,7 +146,7 @@ impl Source {
     }
 
     pub(crate) fn place(&self, problem: Problem) -> Placed {
-        let line = problem.span.map(|span| {
+        let line = problem.span.filter(|_| !self.text.is_empty()).map(|span| {
             let start = span.start.min(self.text.len());
             let head = &self.text[..start];
             let begin = head.rfind('\n').map_or(0, |newline| newline + 1);
@@ -200,6 +217,9 @@ fn explain(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
     let mut names = quoted(rest).into_iter();
     let Some(unknown) = names.next() else { return message.to_owned() };
+    if let Some(home) = keys::home(&unknown) {
+        return format!("unknown key `{unknown}` here; {home}");
+    }
     let known: Vec<String> = names.collect();
     match nearest(&unknown, known.iter().map(String::as_str)) {
         Some(nearest) => format!("unknown key `{unknown}`; did you mean `{nearest}`?"),

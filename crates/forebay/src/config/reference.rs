@@ -28,8 +28,8 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "broker.data",
         "\"forebay-data\"",
-        "Directory of the embedded broker's data; made where it is missing, used by one process \
-         at a time.",
+        "Directory of the embedded broker's data, beside the configuration file where it is not \
+         absolute; made where it is missing, used by one process at a time.",
     ),
     option(
         "control.listen",
@@ -151,7 +151,7 @@ pub(crate) const OPTIONS: &[Documented] = &[
     ),
     option(
         "subscription.target.in_flight_max",
-        "`in_flight` where that is set, else 4096",
+        "`in_flight` where that is set, else 4096, or `hold.records` where that is less",
         "As far as the limit may grow, where more is accepted for it.",
     ),
     option("subscription.target.rate", "no cap", "Deliveries a second, at most."),
@@ -296,7 +296,8 @@ pub(crate) fn options() -> String {
          One TOML file. Unknown keys are refused. Under `[kafka]` stand Kafka's own property \
          names in quotes, with Java's meaning; a value that is a secret is written \
          `{ env = \"NAME\" }` or `{ file = \"PATH\" }`. Each `[[subscription]]` has its own \
-         tables.\n\n\
+         tables. A relative path of a file is taken from the directory that the configuration \
+         file is in.\n\n\
          | key | default | meaning |\n|---|---|---|\n",
     );
     for Documented { key, default, meaning } in OPTIONS {

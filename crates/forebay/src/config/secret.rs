@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// `"text"`, `5`, `true`, `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a value is text in quotes, a whole number, true, false, `{ env = \"NAME\" }` or \
+                 `{ file = \"PATH\" }`"
+)]
 pub(crate) enum Property {
     Text(String),
     Number(i64),

@@ -36,7 +36,7 @@ fn a_plain_file_gets_the_documented_defaults() {
     let target = subscription.target.get_ref();
     assert_eq!(target.deadline.get_ref().to_string(), "30s");
     assert_eq!(target.grace.to_string(), "1s");
-    assert_eq!(target.in_flight(), (256, 4_096));
+    assert_eq!(subscription.in_flight(), (256, 4_096));
     assert_eq!(subscription.commit.interval().as_millis(), 100);
     assert_eq!(subscription.retry.attempts.get_ref().number(), 10);
     assert_eq!(subscription.commit.drain.to_string(), "10s");
@@ -126,6 +126,88 @@ fn a_name_without_quotes_and_a_number_without_unit_are_told_at_their_lines() {
 }
 
 #[test]
+fn a_file_without_a_subscription_or_a_cluster_is_told_what_is_missing_in_one_complaint() {
+    let whole = |text: &str| {
+        let config = parse(text).unwrap();
+        plan::is_whole(&config).map_err(|error| error.to_string())
+    };
+    assert_eq!(whole(WHOLE), Ok(()));
+    let (kafka, rest) = WHOLE.split_at(WHOLE.find("[[").unwrap());
+    assert!(whole(kafka).unwrap_err().contains("there is no [[subscription]]"));
+    assert!(whole(rest).unwrap_err().contains("bootstrap.servers"));
+    assert_eq!(whole(&format!("[kafka]\nembedded = true\n{rest}")), Ok(()));
+    let error = whole("").unwrap_err();
+    assert!(error.contains("bootstrap.servers") && error.contains("[[subscription]]"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_flag_is_told_by_the_flag_and_not_by_a_line() {
+    use clap::Parser as _;
+    let refused = |to: &str, topic: &str| {
+        let args = ["forebay", "run", "--kafka", "127.0.0.1:1", "--topic", topic, "--to", to];
+        let crate::cli::Command::Run(args) = crate::cli::Cli::parse_from(args).command else {
+            panic!("it is run")
+        };
+        plan::from_flags(&args).unwrap_err().to_string()
+    };
+    let error = refused("localhost:8000/records", "payments");
+    assert!(error.starts_with("--to ") && error.ends_with("write http://localhost:8000/records"));
+    let error = refused("http://localhost:8000/records", "a b");
+    assert!(error.starts_with("the command line: `a b` is no topic's name"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
+    let error = refused("topics =", "deadline = 30\ntopics =");
+    assert!(error.contains("unknown key `deadline` here; it belongs into [subscription.target]"));
+    let error = parse(&format!("{WHOLE}[subscription.tls]\nca = \"c.pem\"\n")).unwrap_err();
+    assert!(error.contains("that table is [subscription.target.tls]"), "{error}");
+    let error = refused("url =", "topic = \"dead\"\nurl =");
+    assert!(error.contains("[subscription.dead_letter] or [subscription.park]"), "{error}");
+    let error = refused("url =", "deadlin = \"5s\"\nurl =");
+    assert!(error.contains("did you mean `deadline`?"), "{error}");
+}
+
+#[test]
+fn subscriptions_that_are_no_list_are_told_how_a_list_is_written() {
+    let one = refused("[[subscription]]", "[subscription]");
+    let two = WHOLE.replace("[[subscription]]", "[subscription]\nname = \"a\"\n[subscription]");
+    for error in [
+        one,
+        parse(&two).unwrap_err(),
+        parse(&format!("{WHOLE}[subscription.target]\n")).unwrap_err(),
+    ] {
+        assert!(error.contains("begins with [[subscription]]"), "{error}");
+    }
+}
+
+#[test]
+fn each_documented_key_has_its_table() {
+    let tables = keys::TABLES.iter();
+    let known =
+        tables.flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}")));
+    let mut known: Vec<String> = known.collect();
+    let mut documented: Vec<&str> = reference::OPTIONS.iter().map(|option| option.key).collect();
+    known.sort();
+    documented.sort_unstable();
+    assert_eq!(known, documented);
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_the_kinds_there_are() {
+    let text = format!("{WHOLE}[subscription.retry]\nattempts = \"3\"\n");
+    let error = parse(&text).unwrap_err();
+    let said = "forebay.toml:12: `attempts` is a whole number without quotes, or \"unlimited\"";
+    assert!(error.starts_with(said), "{error}");
+    for value in ["1.5", "[]", "{ evn = \"A\" }"] {
+        let error = refused("[kafka]", &format!("[kafka]\n\"client.id\" = {value}"));
+        assert!(error.contains("text in quotes, a whole number") && !error.contains("untagged"));
+    }
+}
+
+#[test]
 fn the_example_that_the_readme_names_is_a_whole_file() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/forebay.toml");
     let config = Config::load(&path).unwrap();
@@ -133,10 +215,37 @@ fn the_example_that_the_readme_names_is_a_whole_file() {
 }
 
 #[test]
+fn relative_paths_are_of_the_files_directory_and_errors_name_what_was_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let kafka = "[broker]\ndata = \"data\"\n[control]\ntoken = { file = \"token\" }\n[kafka]\n\
+                 \"ssl.truststore.location\" = \"sub/ca.pem\"\n\
+                 \"sasl.password\" = { file = \"/abs/password\" }";
+    let text = WHOLE.replace("[kafka]", kafka).replace("http:", "https:");
+    let path = directory.path().join("forebay.toml");
+    std::fs::write(&path, text + "[subscription.target.tls]\nca = \"c.pem\"\n").unwrap();
+    let config = Config::load(&path).unwrap();
+    assert_eq!(config.broker.data, directory.path().join("data"));
+    let property = |name: &str| format!("{:?}", config.kafka.properties[name]);
+    assert_eq!(property("sasl.password"), "(file /abs/password)");
+    let Property::Text(store) = &config.kafka.properties["ssl.truststore.location"] else {
+        panic!("it is text")
+    };
+    assert_eq!(Path::new(store), directory.path().join("sub/ca.pem"));
+    let properties = forebay_kafka::Properties::parse(
+        &[("bootstrap.servers".to_owned(), "127.0.0.1:9092".to_owned())].into(),
+    );
+    let error = plan::plans(&config, &properties.unwrap()).err().unwrap().to_string();
+    let tried = directory.path().join("c.pem").display().to_string();
+    assert!(error.contains(&format!("cannot read {tried}")), "{error}");
+    let error = plan::token(&config).unwrap_err().to_string();
+    assert!(error.contains(&directory.path().join("token").display().to_string()), "{error}");
+}
+
+#[test]
 fn one_number_of_deliveries_in_flight_is_both_start_and_bound() {
     let in_flight = |lines: &str| {
         let text = WHOLE.replace("url =", &format!("{lines}\nurl ="));
-        parse(&text).unwrap().subscriptions[0].get_ref().target.get_ref().in_flight()
+        parse(&text).unwrap().subscriptions[0].get_ref().in_flight()
     };
     assert_eq!(in_flight("in_flight = 20"), (20, 20));
     assert_eq!(in_flight("in_flight = 20\nin_flight_max = 80"), (20, 80));
@@ -335,6 +444,30 @@ fn the_effective_configuration_reads_back_and_hides_secrets() {
     assert!(!effective.contains("hush"), "{effective}");
     let again = parse(&effective).unwrap().effective().unwrap();
     assert_eq!(again, effective);
+}
+
+#[test]
+fn the_effective_configuration_has_the_values_that_hold_where_none_are_written() {
+    let effective = |more: &str| -> toml::Table {
+        let effective = parse(&format!("{WHOLE}{more}")).unwrap().effective().unwrap();
+        assert_eq!(parse(&effective).unwrap().effective().unwrap(), effective, "it reads back");
+        let whole: toml::Table = effective.parse().unwrap();
+        assert!(whole["control"]["instance"].as_str().is_some_and(|name| !name.is_empty()));
+        whole["subscription"][0].as_table().unwrap().clone()
+    };
+    let plain = effective("");
+    assert_eq!(plain["group"].as_str(), Some("payments"));
+    assert_eq!(plain["target"]["in_flight"].as_integer(), Some(256));
+    assert_eq!(plain["target"]["in_flight_max"].as_integer(), Some(4_096));
+    assert_eq!(plain["commit"]["interval"].as_str(), Some("100ms"));
+    assert_eq!(plain["retry"]["on_exhausted"].as_str(), Some("hold"));
+    assert_eq!(plain["retry"]["on_reject"].as_str(), Some("hold"));
+    let more = "[subscription.dead_letter]\ntopic = \"dead\"\n[subscription.commit]\n\
+                mode = \"auto\"\n[subscription.hold]\nrecords = 100\n";
+    let other = effective(more);
+    assert_eq!(other["retry"]["on_reject"].as_str(), Some("dead-letter"));
+    assert_eq!(other["commit"]["interval"].as_str(), Some("5s"));
+    assert_eq!(other["target"]["in_flight_max"].as_integer(), Some(100));
 }
 
 #[test]

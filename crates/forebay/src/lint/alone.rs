@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Hit, Rule, Seen, Severity, retries};
 use crate::config::secret::Property;
-use crate::config::{CommitMode, Delivery, Order, Time};
+use crate::config::{CommitMode, Delivery, Order, Time, defaults};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -21,8 +21,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "deadline-outlasts-drain",
         severity: Severity::Warning,
         cluster: false,
-        when: "`target.deadline` is set to more than `commit.drain`, so that a delivery may be in \
-               flight when its partition is handed over",
+        when: "`target.deadline` is above its default of 30 s and above `commit.drain`, so that a \
+               delivery may long be in flight when its partition is handed over",
         advice: "raise `commit.drain` to the deadline, or accept that slow deliveries are repeated \
                  after each rebalance and restart",
         find: deadline_outlasts_drain,
@@ -163,10 +163,9 @@ fn drain_outlasts_rebalance(seen: &Seen<'_>) -> Vec<Hit> {
 }
 
 fn deadline_outlasts_drain(seen: &Seen<'_>) -> Vec<Hit> {
-    let set = seen.subscriptions().map(|it| (it, &it.target.get_ref().deadline));
-    let long = set.filter(|(it, deadline)| {
-        !deadline.span().is_empty() && deadline.get_ref().0 > it.commit.drain.0
-    });
+    let usual = *defaults::deadline().get_ref();
+    let all = seen.subscriptions().map(|it| (it, &it.target.get_ref().deadline));
+    let long = all.filter(|(it, deadline)| *deadline.get_ref() > it.commit.drain.max(usual));
     long.map(|(it, deadline)| {
         let (deadline, drain) = (deadline.get_ref(), it.commit.drain);
         let span = it.target.get_ref().deadline.span();

@@ -249,8 +249,13 @@ const CASES: &[Case] = &[
     },
     Case {
         rule: "topic-absent",
-        finds: cluster(|facts| drop(facts.topics.remove(LETTERS))),
-        silent: cluster(|facts| drop(facts.topics.remove("payments.park"))),
+        finds: cluster(|facts| drop(facts.topics.remove("payments"))),
+        silent: cluster(|facts| drop(facts.topics.remove(LETTERS))),
+    },
+    Case {
+        rule: "topic-not-to-be-made",
+        finds: cluster(|facts| without_letters(facts, "4")),
+        silent: cluster(|facts| without_letters(facts, "3")),
     },
     Case {
         rule: "topic-leaderless",
@@ -377,6 +382,11 @@ fn broker(facts: &mut Facts, name: &str, value: &str) {
     facts.settings.insert(name.to_owned(), value.to_owned());
 }
 
+fn without_letters(facts: &mut Facts, copies: &str) {
+    facts.topics.remove(LETTERS);
+    broker(facts, "default.replication.factor", copies);
+}
+
 fn group(facts: &mut Facts) -> &mut Group {
     facts.groups.get_mut("payments").expect("the group")
 }
@@ -448,6 +458,28 @@ fn every_rule_has_one_case_and_one_name() {
 fn a_sound_file_and_cluster_have_no_findings() {
     let findings = found("none", NOTHING, false);
     assert!(findings.is_empty(), "{findings:?}");
+}
+
+#[test]
+fn our_own_example_has_no_findings() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/forebay.toml");
+    let config = Config::load(&path).unwrap();
+    let given = plan::given(&config, "").unwrap();
+    let findings = lint(&Seen { config: &config, given: &given, facts: None });
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+#[test]
+fn a_default_that_is_written_out_is_found_no_worse_than_one_that_is_not() {
+    assert!(found("none", target("deadline = \"30s\""), false).is_empty());
+    assert!(!found("none", target("deadline = \"31s\""), false).is_empty());
+}
+
+#[test]
+fn the_advice_about_a_topic_names_it() {
+    let findings = found("none", cluster(|facts| drop(facts.topics.remove("payments"))), false);
+    let [finding] = &findings[..] else { panic!("{findings:?}") };
+    assert!(finding.advice.contains("`forebay topics create payments --partitions N`"));
 }
 
 #[test]

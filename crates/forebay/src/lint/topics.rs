@@ -12,16 +12,26 @@ pub(super) const RULES: &[Rule] = &[
         name: "topic-absent",
         severity: Severity::Error,
         cluster: true,
-        when: "a topic that is read, or that dead letters or parked records go to, is not there",
-        advice: "make it: `forebay topics create NAME --partitions N`",
+        when: "a topic that is read is not there",
+        advice: "make it: `forebay topics create TOPIC --partitions N`",
         find: topic_absent,
+    },
+    Rule {
+        name: "topic-not-to-be-made",
+        severity: Severity::Error,
+        cluster: true,
+        when: "a topic that dead letters or parked records go to is not there, and the gateway can't \
+               make it, for the cluster's `default.replication.factor` is above the number of brokers",
+        advice: "start the brokers that are missing, or make it with fewer copies: `forebay topics \
+                 create TOPIC --partitions N --replication 1`",
+        find: topic_not_to_be_made,
     },
     Rule {
         name: "topic-leaderless",
         severity: Severity::Error,
         cluster: true,
         when: "partitions of a topic have no leader now, so that nobody can read or write them",
-        advice: "see which brokers are down; `forebay topics describe NAME` shows the partitions",
+        advice: "see which brokers are down; `forebay topics describe TOPIC` shows the partitions",
         find: topic_leaderless,
     },
     Rule {
@@ -134,20 +144,51 @@ pub(super) fn seen_topics<'a>(seen: &Seen<'a>) -> Vec<(Named<'a>, &'a Topic)> {
     known.filter(|(topic, _)| topic.is_seen()).map(|(topic, it)| (it, topic)).collect()
 }
 
+/// Those that are not there.
+fn absent<'a>(seen: &Seen<'a>) -> impl Iterator<Item = Named<'a>> {
+    let there = &seen.facts().topics;
+    named(seen).into_iter().filter(move |it| !there.contains_key(it.name))
+}
+
+/// Whether the cluster's own number of copies can be had, as far as it tells that number.
+fn can_be_made(seen: &Seen<'_>) -> bool {
+    let facts = seen.facts();
+    let copies = facts.number("default.replication.factor").unwrap_or(1);
+    usize::try_from(copies).is_ok_and(|copies| copies <= facts.brokers)
+}
+
+/// What the gateway makes when it starts, in words.
+pub(crate) fn made_by_gateway(seen: &Seen<'_>) -> Vec<String> {
+    let written = absent(seen).filter(|it| it.role.is_written() && can_be_made(seen));
+    written.map(|it| format!("the {} `{}`", it.role.name(), it.name)).collect()
+}
+
 fn topic_absent(seen: &Seen<'_>) -> Vec<Hit> {
-    let absent = named(seen).into_iter().filter(|it| !seen.facts().topics.contains_key(it.name));
-    let hit = |it: Named<'_>| {
-        let what = format!("there is no {} `{}`", it.role.name(), it.name);
-        Hit::at(it.span, what)
-    };
-    absent.map(hit).collect()
+    let read = absent(seen).filter(|it| !it.role.is_written());
+    read.map(|it| Hit::topic(it.span, it.name, format!("there is no topic `{}`", it.name)))
+        .collect()
+}
+
+fn topic_not_to_be_made(seen: &Seen<'_>) -> Vec<Hit> {
+    let written = absent(seen).filter(|it| it.role.is_written() && !can_be_made(seen));
+    let facts = seen.facts();
+    let copies = facts.number("default.replication.factor").unwrap_or_default();
+    written
+        .map(|it| {
+            let (role, name, brokers) = (it.role.name(), it.name, facts.brokers);
+            let what =
+                format!("no {role} `{name}`, and {copies} copies of it for {brokers} brokers");
+            Hit::topic(it.span, name, what)
+        })
+        .collect()
 }
 
 fn topic_leaderless(seen: &Seen<'_>) -> Vec<Hit> {
     let some = seen_topics(seen).into_iter().filter(|(_, topic)| topic.leaderless > 0);
     some.map(|(it, topic)| {
         let (dead, all) = (topic.leaderless, topic.partitions);
-        Hit::at(it.span, format!("{dead} of {all} partitions of `{}` have no leader", it.name))
+        let what = format!("{dead} of {all} partitions of `{}` have no leader", it.name);
+        Hit::topic(it.span, it.name, what)
     })
     .collect()
 }

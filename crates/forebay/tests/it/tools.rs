@@ -1,4 +1,5 @@
-//! The tools around a Kafka: `produce`, `consume`, `topics`, `groups` and `dead-letters`.
+//! The tools around a Kafka: `produce`, `consume`, `topics`, `groups` and `dead-letters`; and
+//! `check-config`, which asks one.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -6,6 +7,7 @@ use tempfile::TempDir;
 use crate::harness::{Ran, Running, forebay, forebay_fed, unique};
 use crate::system::kafka::Kafka;
 
+mod check_config;
 mod consume;
 mod dead_letters;
 mod groups;

@@ -165,12 +165,23 @@ async fn each_thing_wrong_with_its_certificate_is_a_target_fault_that_says_what_
         (ours.certify_early(&["localhost"]), TlsFault::Expired, "compare the clocks"),
         (theirs.certify(&["localhost"]), TlsFault::Authority, "name the one that did by `ca`"),
         (ours.certify(&["elsewhere"]), TlsFault::Name, "`server_name`"),
-        (ours.itself(), TlsFault::Authority, "(CA:TRUE)"),
+        (ours.itself(), TlsFault::AuthoritysOwn, "(CA:FALSE)"),
     ] {
         let told = refusal(&trial, &Manners::showing(certified), &trial.trusting()).await;
         assert_eq!(told.0, fault, "{told:?}");
         assert!(told.1.contains(advice), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_and_is_no_authoritys_is_trusted_where_it_is_the_ca() {
+    let trial = Trial::new();
+    let certified = Certified::alone(&["localhost"]);
+    let authorities = Some(trial.file("ca.pem", &certified.certificate));
+    let front = trial.front(&Manners::showing(certified));
+    let files = TlsFiles { authorities, ..TlsFiles::default() };
+    let connections = trial.connections(&front.url("localhost"), &files);
+    assert_eq!(deliver(&connections).await, Answer::accepted(200));
 }
 
 #[tokio::test]

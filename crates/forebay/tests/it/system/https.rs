@@ -75,6 +75,8 @@ fn a_wrong_certificate_charges_no_record_and_delivery_goes_on_when_it_is_right()
     front.restart(&Manners { certified: expired, ..good.clone() });
     input.extend(kafka.fill("secured", 200..400, 20));
     await_held(&gateway, &front, "expired", "the service needs a new one");
+    front.restart(&Manners { certified: authority.itself(), ..good.clone() });
+    await_held(&gateway, &front, "an authority's own (CA:TRUE)", "(CA:FALSE)");
     let renewed = Manners { certified: authority.certify(&["localhost"]), ..good };
     front.restart(&renewed);
     kafka.await_committed("secured", &input);

@@ -1,0 +1,34 @@
+//! What a configuration comes to: every default in its place, secrets hidden. It reads back as a
+//! file that means the same.
+
+use super::{Config, GiveUp, Subscription, Time, unplaced};
+
+impl Config {
+    /// The whole configuration as TOML.
+    pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
+        let mut whole = self.clone();
+        whole.control.instance = Some(unplaced(self.control.instance()));
+        for subscription in &mut whole.subscriptions {
+            subscription.get_mut().fill();
+        }
+        toml::to_string_pretty(&whole)
+    }
+}
+
+impl Subscription {
+    /// Writes out what depends on other values where it is not said.
+    fn fill(&mut self) {
+        let (in_flight, in_flight_max) = self.in_flight();
+        let gives_up = |rule: &Option<_>| -> Option<toml::Spanned<GiveUp>> {
+            Some(unplaced(self.gives_up(rule.as_ref())))
+        };
+        let (on_exhausted, on_reject) =
+            (gives_up(&self.retry.on_exhausted), gives_up(&self.retry.on_reject));
+        (self.retry.on_exhausted, self.retry.on_reject) = (on_exhausted, on_reject);
+        self.group = Some(unplaced(self.group().to_owned()));
+        self.commit.interval = Some(Time(self.commit.interval()));
+        let target = self.target.get_mut();
+        target.in_flight = Some(unplaced(in_flight));
+        target.in_flight_max = Some(unplaced(in_flight_max));
+    }
+}
