@@ -113,7 +113,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Configuration file
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["kafka", "topic", "to"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["kafka", "topic", "to", "group", "consumers", "order"])]
     pub(crate) config: Option<PathBuf>,
     /// Kafka's bootstrap servers
     #[arg(long, value_name = "HOST:PORT", required_unless_present = "config")]

@@ -22,6 +22,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "in_flight",
             "in_flight_max",
             "rate",
+            "headers",
             "max_header_bytes",
             "max_value_bytes",
         ],
