@@ -11,13 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::{
-    Answer, CommitPoint, CommitState, Guarantee, Input, Instant, Offset, Output, PartitionId,
-    Record, RevisionId, Rewinds, Subscription, Tenure, Verdict,
+    CommitPoint, Input, Instant, Offset, Output, PartitionId, Record, RevisionId, Rewinds,
+    Subscription, Tenure,
 };
-use forebay_kafka::{
-    Assigned, Commit, Intake, IntakeEvent, KafkaError, LossCause, PartitionQueue,
-    Record as KafkaRecord, TopicPartition,
-};
+use forebay_kafka::{Intake, IntakeEvent, PartitionQueue, Record as KafkaRecord, TopicPartition};
 use forebay_push::{Connections, Origin};
 use forebay_wire::commit_metadata;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -41,15 +38,19 @@ macro_rules! say {
 }
 
 mod command;
+mod commits;
+mod deliver;
 mod endpoints;
 mod failures;
 mod leaving;
 mod metadata;
 mod notices;
 mod park;
+mod partitions;
 mod rebalance;
 mod snapshot;
 
+use deliver::slot;
 use park::Payload;
 
 type Delivery = forebay_core::Delivery<Payload>;
@@ -409,220 +410,6 @@ impl Runner {
         }
     }
 
-    fn assigned(&self, assigned: Assigned) {
-        if self.stopping.borrow().is_some() {
-            // It would never be drained; leaving gives it back.
-            return;
-        }
-        let id = self.seat(&assigned.partition);
-        self.assignments.set(self.assignments.get() + 1);
-        self.kafka.borrow_mut().assigned(&assigned.partition.topic);
-        let stored = assigned.stored.as_ref();
-        let found = stored.map(|stored| metadata::read(stored, assigned.topic_id.as_deref()));
-        let doubt = found.as_ref().and_then(|found| found.doubt.as_deref());
-        if let Some(doubt) = doubt {
-            say!(
-                self,
-                warn,
-                "what was done of {} beyond its commit point is done again: {doubt}",
-                assigned.partition
-            );
-        }
-        say!(
-            self,
-            info,
-            "{} assigned{}; its log holds {} to {}",
-            assigned.partition,
-            assigned.start.map_or(String::new(), |start| format!(", from offset {start}")),
-            assigned.log_start,
-            assigned.log_end
-        );
-        let held = assigned.start.is_none();
-        let hold = held.then_some(match assigned.start_lost {
-            Some(reason) => Hold::StartLost { reason },
-            None => Hold::NoOffset,
-        });
-        if let Some(hold) = &hold {
-            say!(self, error, "{} stands still: {hold}", assigned.partition);
-        }
-        self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
-            queue: assigned.queue,
-            topic_id: assigned.topic_id,
-            wanted: None,
-            committing: None,
-            commit_fails: None,
-            origin: None,
-            parked: Vec::new(),
-            hold,
-        });
-        if let Some(start) = assigned.start {
-            let parks = self.parks(&assigned.partition);
-            let mut stored = found.and_then(|found| found.state);
-            let parked =
-                stored.as_mut().filter(|_| self.park.is_none()).map(|stored| &mut stored.parked);
-            if let Some(parked) = parked.filter(|parked| !parked.is_empty()) {
-                say!(
-                    self,
-                    error,
-                    "{}: {} keys are in a park topic that this subscription does not have any \
-                     more; their later records overtake what is there",
-                    assigned.partition,
-                    parked.len()
-                );
-                parked.clear();
-            }
-            self.handle(Input::Assigned {
-                partition: id,
-                start: CommitPoint(start),
-                end: CommitPoint(assigned.log_end),
-                stored,
-                parks,
-                wall_ms: Clock::wall_ms(),
-            });
-            self.say_what_is_waited_for(id, &assigned.partition);
-        }
-    }
-
-    fn say_what_is_waited_for(&self, id: PartitionId, partition: &TopicPartition) {
-        let free_at = self.core.borrow().free_at(id);
-        let waits = free_at.map_or(Duration::ZERO, |at| at.since(self.clock.now()));
-        if !waits.is_zero() {
-            say!(
-                self,
-                warn,
-                "the last owner of {partition} ended without a word: what it may have sent is waited \
-                 for, {} ms (`takeover`)",
-                waits.as_millis()
-            );
-        }
-    }
-
-    fn revoked(&self, partitions: &[TopicPartition]) {
-        for partition in partitions {
-            say!(self, info, "{partition} revoked");
-            let id = self.seat(partition);
-            self.forget_seek(id);
-            if self.is_held_back(id) {
-                self.released(id);
-            } else {
-                self.handle(Input::Revoked { partition: id });
-            }
-        }
-    }
-
-    /// Whether the core never heard of the assignment, because it has no start.
-    fn is_held_back(&self, id: PartitionId) -> bool {
-        let seats = self.seats.borrow();
-        let seated = seats[id.0 as usize].assigned.as_ref();
-        let hold = seated.and_then(|seated| seated.hold.as_ref());
-        matches!(hold, Some(Hold::NoOffset | Hold::StartLost { .. }))
-    }
-
-    fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
-        let why = match why {
-            LossCause::Session => "is lost to another member",
-            LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
-            LossCause::Gone => "is gone, and its topic has no such partition any more",
-        };
-        for partition in partitions {
-            say!(self, warn, "{partition} {why}");
-            let id = self.seat(partition);
-            self.forget_seek(id);
-            self.rebalances.borrow_mut().released(partition, self.transit.now());
-            self.seats.borrow_mut()[id.0 as usize].assigned = None;
-            self.handle(Input::Lost { partition: id });
-        }
-    }
-
-    fn released(&self, id: PartitionId) {
-        if self.reseat(id) {
-            return;
-        }
-        let mut seats = self.seats.borrow_mut();
-        let seat = &mut seats[id.0 as usize];
-        let left = seat.assigned.take();
-        self.rebalances.borrow_mut().released(&seat.partition, self.transit.now());
-        self.intake.release(seat.partition.clone());
-        let once = self.rules().guarantee == Guarantee::AtMostOnce;
-        if let Some((_, CommitPoint(point))) =
-            left.and_then(|left| left.committing).filter(|_| once)
-        {
-            say!(
-                self,
-                error,
-                "{} is left before Kafka answered to its last commit: if it takes it, what is before \
-                 offset {point} and was not delivered never will be (at most once)",
-                seat.partition
-            );
-        }
-    }
-
-    fn hold(&self, partition: &TopicPartition, hold: Hold) {
-        let id = self.seat(partition);
-        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
-            seated.hold = Some(hold);
-        }
-    }
-
-    fn commit(&self, id: PartitionId, point: CommitPoint, state: CommitState) {
-        let mut seats = self.seats.borrow_mut();
-        let seat = &mut seats[id.0 as usize];
-        let Some(seated) = &mut seat.assigned else { return };
-        let limit = self.metadata_limit.get();
-        let of = metadata::Of {
-            topic_id: seated.topic_id.as_deref(),
-            leader_epoch: seated.queue.leader_epoch(point.0),
-        };
-        let metadata = metadata::write(point, &state, of, limit);
-        seated.committing = Some((state.tenure, point));
-        seated.parked = state.parked;
-        let partition = seat.partition.clone();
-        self.intake.commit([Commit { partition, offset: point.0, metadata }]);
-    }
-
-    /// Says it once for each reason: it is tried again for as long as it fails.
-    fn say_commit_fails(&self, partition: &TopicPartition, offset: i64, error: &KafkaError) {
-        let id = self.seat(partition);
-        if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
-            let before = seated.commit_fails.replace(error.reason().to_owned());
-            if before.as_deref() == Some(error.reason()) {
-                return;
-            }
-        }
-        say!(self, warn, "committing {offset} of {partition}: {error}");
-    }
-
-    fn commit_answered(&self, partition: &TopicPartition, offset: i64, acknowledged: bool) {
-        let id = self.seat(partition);
-        let mut seats = self.seats.borrow_mut();
-        let Some(seated) = &mut seats[id.0 as usize].assigned else { return };
-        let Some((tenure, point)) = seated.committing.take_if(|out| out.1.0 == offset) else {
-            return;
-        };
-        if acknowledged {
-            seated.commit_fails = None;
-        }
-        drop(seats);
-        self.handle(if acknowledged {
-            Input::Committed { partition: id, tenure, point }
-        } else {
-            Input::CommitFailed { partition: id, tenure }
-        });
-    }
-
-    /// The broker takes less beside an offset than it does by default: less of what is settled
-    /// beyond the commit point is said from now on.
-    fn say_less(&self) {
-        let limit = (self.metadata_limit.get() / 2).max(metadata::LIMIT_MIN);
-        say!(
-            self,
-            warn,
-            "the broker's `offset.metadata.max.bytes` is below {}: {limit} bytes are written from \
-             now on, so more is delivered again after a crash",
-            self.metadata_limit.replace(limit),
-        );
-    }
-
     /// Answers every open fetch whose queue has records.
     fn answer_fetches(&self, now: Instant) {
         let seats = self.seats.borrow().len();
@@ -644,59 +431,6 @@ impl Runner {
         drop(seats);
         let records = taken.into_iter().map(|record| core_record(record, is_park)).collect();
         self.handle_at(Input::Fetched { partition: id, tenure, records }, now);
-    }
-
-    async fn deliver(&self, delivery: &Delivery) -> Answer {
-        let record = &delivery.payload.record;
-        let value = record.value_bytes();
-        let length = value.as_ref().map_or(0, |value| value.len());
-        let most = self.plan.borrow().max_value_bytes;
-        if length > most {
-            return unsendable(format!("its value of {length} bytes is over {most} bytes"));
-        }
-        let connections = self.endpoints.borrow()[delivery.endpoint.0 as usize].clone();
-        let deadline = self.clock.at(delivery.deadline);
-        if let Some(from) = &delivery.payload.from {
-            return self.deliver_parked(delivery, from, &connections, deadline).await;
-        }
-        let Some(origin) = self.origin(delivery) else { return Answer::overdue() };
-        let request = forebay_push::Record {
-            offset: delivery.id.offset,
-            replay: delivery.payload.replay(delivery.replay),
-            timestamp: record.timestamp_ms,
-            key: record.key(),
-            value,
-            headers: record.headers(),
-            attempt: delivery.id.number,
-        };
-        match connections.deliver(&origin, &request, deadline).await {
-            Ok(answer) => answer,
-            Err(does_not_fit) => unsendable(does_not_fit.to_string()),
-        }
-    }
-
-    /// The headers that all records of the delivery's partition and tenure share; none where the
-    /// partition has gone meanwhile, and nobody waits for the answer.
-    fn origin(&self, delivery: &Delivery) -> Option<Rc<Origin>> {
-        let mut seats = self.seats.borrow_mut();
-        let Seat { partition, assigned } = &mut seats[delivery.id.partition.0 as usize];
-        let seated = assigned.as_mut()?;
-        if let Some((tenure, origin)) = &seated.origin
-            && *tenure == delivery.id.tenure
-        {
-            return Some(origin.clone());
-        }
-        let origin = Rc::new(Origin::new(forebay_push::Names {
-            subscription: &self.name,
-            group: &self.group,
-            topic: &partition.topic,
-            topic_id: seated.topic_id.as_deref(),
-            partition: partition.partition,
-            park: None,
-            tenure: delivery.id.tenure,
-        }));
-        seated.origin = Some((delivery.id.tenure, origin.clone()));
-        Some(origin)
     }
 
     fn obey(&self, command: Command) {
@@ -774,43 +508,6 @@ impl Runner {
             connections.prune();
         }
     }
-
-    fn seat(&self, partition: &TopicPartition) -> PartitionId {
-        let mut seats = self.seats.borrow_mut();
-        let known = seats.iter().position(|seat| seat.partition == *partition);
-        let index = known.unwrap_or_else(|| {
-            seats.push(Seat { partition: partition.clone(), assigned: None });
-            seats.len() - 1
-        });
-        PartitionId(index as u32)
-    }
-}
-
-/// Makes deliveries one after another; rests while there is none.
-async fn slot(runner: Rc<Runner>, first: Delivery) {
-    let mut next = Some(first);
-    loop {
-        let delivery = match next.take() {
-            Some(delivery) => delivery,
-            None => runner.slots.rest().await,
-        };
-        let answer = runner.deliver(&delivery).await;
-        let now = runner.clock.now();
-        runner.notice_answer(&delivery, &answer, now);
-        runner.handle_at(Input::Answered { id: delivery.id, answer }, now);
-        drop(delivery);
-        next = runner.drive(now);
-        if next.is_some() {
-            // The answer may have freed more than one lane.
-            runner.drive_all(now);
-        }
-    }
-}
-
-/// A record that can't be put into a request: no evidence is needed that it is to blame.
-fn unsendable(reason: String) -> Answer {
-    let verdict = Verdict::Reject { said: true };
-    Answer { verdict, status: None, reason: Some(reason.into()) }
 }
 
 /// `is_park`: whether it was read from the park topic.

@@ -11,7 +11,8 @@ use forebay_push::{Connections, Names, Origin};
 use forebay_wire::Replay;
 use forebay_wire::parked::Parked;
 
-use super::{Delivery, Runner, unsendable};
+use super::deliver::unsendable;
+use super::{Delivery, Runner};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
