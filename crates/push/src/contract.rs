@@ -3,9 +3,10 @@
 //! What is constant for a partition is prepared once in [`Origin`], what is constant for an address
 //! in [`Endpoint`]; [`RequestWriter`] adds what belongs to the record. A value's bytes are never
 //! copied. A header block larger than the limit is refused as [`DoesNotFit`], and nothing larger
-//! than the limit is ever built. Left out: `traceparent`, CloudEvents, batches.
+//! than the limit is ever built. Left out: CloudEvents, batches.
 
 mod headers;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,6 +276,7 @@ impl RequestWriter {
                 record.headers.clone().filter(|(name, _)| sent.iter().any(|sent| sent == name)),
             )?,
         }
+        block.put_trace(record.headers.clone())?;
         if record.value.is_none() {
             block.put(VALUE, HeaderValue::from_static("null"))?;
         }

@@ -185,6 +185,18 @@ fn a_header_that_fits_goes_out_by_its_name() {
     assert_eq!(text(&headers, "forebay-headers"), None);
 }
 
+#[test]
+fn what_a_record_belongs_to_goes_on_as_the_trace_of_its_delivery() {
+    let own: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let state: &[u8] = b"vendor=value";
+    let traced = |parent| vec![("tracestate", Some(state)), ("traceparent", Some(parent))];
+    let headers = write(None, None, traced(own));
+    let sent = ["traceparent", "tracestate"].map(|name| text(&headers, name));
+    assert_eq!(sent, [own, state].map(|own| String::from_utf8(own.to_vec()).ok()));
+    let headers = write(None, None, traced(b"00-abc-def-01"));
+    assert_eq!(["traceparent", "tracestate"].map(|name| text(&headers, name)), [None, None]);
+}
+
 fn decode_all(headers: &HeaderMap) -> Vec<(String, Option<Vec<u8>>)> {
     let json = URL_SAFE_NO_PAD.decode(text(headers, "forebay-headers").unwrap()).unwrap();
     let all: Vec<(String, Option<String>)> = serde_json::from_slice(&json).unwrap();
