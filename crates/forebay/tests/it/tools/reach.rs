@@ -22,7 +22,7 @@ fn an_unreachable_kafka_is_named_within_the_time_that_it_was_given() {
     for command in commands {
         let began = Instant::now();
         let ran = forebay(&[command, &["--kafka", NOBODY, "--timeout", "1s"]].concat());
-        ran.refused(4, &[NOBODY, "is Kafka running there?"]);
+        ran.refused(4, &[NOBODY, "is Kafka running there, and is that its address?"]);
         assert!(began.elapsed() < Duration::from_secs(10), "{command:?}: {:?}", began.elapsed());
     }
 }
