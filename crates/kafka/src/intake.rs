@@ -135,6 +135,12 @@ impl Intake {
         self.shared.command([Command::Release(partition)]);
     }
 
+    /// A partition is done with before the intake is closed: a commit of it that was not sent is not
+    /// to be, for nobody would act on its answer.
+    pub fn forget(&self, partition: TopicPartition) {
+        self.shared.command([Command::Forget(partition)]);
+    }
+
     /// Goes on reading at `offset`; what the queue held is dropped. For operators' commands, for
     /// partitions that were held back, and after [`IntakeEvent::OutOfRange`].
     pub fn seek(&self, partition: TopicPartition, offset: i64) {

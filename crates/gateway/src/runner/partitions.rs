@@ -143,7 +143,10 @@ impl Runner {
         let seat = &mut seats[id.0 as usize];
         let left = seat.assigned.take();
         self.rebalances.borrow_mut().released(&seat.partition, self.transit.now());
-        self.intake.release(seat.partition.clone());
+        match self.stopping.borrow().is_some() {
+            true => self.intake.forget(seat.partition.clone()),
+            false => self.intake.release(seat.partition.clone()),
+        }
         let once = self.rules().guarantee == Guarantee::AtMostOnce;
         if let Some((_, CommitPoint(point))) =
             left.and_then(|left| left.committing).filter(|_| once)

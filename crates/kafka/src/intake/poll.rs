@@ -301,9 +301,8 @@ impl Poller {
                 {
                     slot.phase = Phase::Released;
                 }
-                // Nobody would act on its answer.
-                self.commits.forget(&partition);
             }
+            Command::Forget(partition) => _ = self.commits.forget(&partition),
             Command::Seek(partition, offset) => self.seek(&partition, offset),
             Command::Answer(Answer::Start(ticket, answers)) => self.looked_up(ticket, answers),
             Command::Answer(Answer::Ends(ends)) => {

@@ -23,6 +23,8 @@ pub struct Watermarks {
 pub(super) enum Command {
     Commit(Commit),
     Release(TopicPartition),
+    /// What was not sent of its commits is not to be.
+    Forget(TopicPartition),
     Seek(TopicPartition, i64),
     /// The lookup thread has an answer.
     Answer(Answer),
