@@ -30,6 +30,8 @@ use crate::record::TopicPartition;
 pub(in crate::intake) struct Found {
     pub(in crate::intake) ends: Ends,
     pub(in crate::intake) topic_id: Option<Arc<str>>,
+    /// How many its topic has.
+    pub(in crate::intake) partitions: i32,
     pub(in crate::intake) stored: Option<Stored>,
     pub(in crate::intake) start: Option<i64>,
     /// See [`Assigned`](crate::intake::Assigned).
@@ -141,7 +143,8 @@ impl Lookup {
             Ok(start) => (start, None),
             Err(damaged) => (None, Some(damaged.to_string())),
         };
-        Found { ends, topic_id: topic.id.clone(), stored, start, start_lost }
+        let (topic_id, partitions) = (topic.id.clone(), topic.partitions);
+        Found { ends, topic_id, partitions, stored, start, start_lost }
     }
 
     /// Where a partition of which nothing is committed starts.

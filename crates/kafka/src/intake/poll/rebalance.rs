@@ -134,7 +134,8 @@ impl Poller {
     fn begin(&mut self, found: Vec<Found>) {
         let mut starts = Vec::new();
         let (mut made_anew, mut astray) = (false, false);
-        for Found { ends, topic_id, stored, start, start_lost } in found {
+        for Found { ends, topic_id, partitions, stored, start, start_lost } in found {
+            self.survey.meet(&ends.partition.topic, partitions);
             let Some(slot) = self.slots.of(&ends.partition) else { continue };
             slot.phase = if start.is_some() { Phase::Flowing } else { Phase::Held };
             slot.next = start.unwrap_or(0);

@@ -75,6 +75,13 @@ impl Survey {
         std::mem::take(&mut self.changed)
     }
 
+    /// Notes what a topic has when its first partitions come, so that what it gets before it is looked
+    /// at is news.
+    pub(super) fn meet(&mut self, topic: &Arc<str>, partitions: i32) {
+        let known = Known { is_there: true, partitions };
+        self.topics.entry(topic.clone()).or_insert(known);
+    }
+
     /// Notes what was seen of a topic; whether its group has to hear of it.
     fn note(&mut self, topic: &Arc<str>, partitions: Option<i32>) -> bool {
         let before = self.topics.get(topic).copied();
