@@ -157,3 +157,13 @@ pub(crate) fn unique(name: &str) -> String {
     let now = now.expect("after 1970").as_millis();
     format!("{name}-{now}-{}-{count}", std::process::id())
 }
+
+/// A time of records, the same for as long as the tests run: no retention takes them, and Kafka refuses
+/// what is of the future.
+pub(crate) fn lately() -> i64 {
+    static LATELY: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
+    *LATELY.get_or_init(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        i64::try_from(now.expect("after 1970").as_millis()).expect("long before the end") - 600_000
+    })
+}

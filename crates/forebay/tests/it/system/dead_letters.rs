@@ -14,7 +14,7 @@ use super::input::{Input, Sending};
 use super::kafka::Kafka;
 use super::load::Load;
 use super::process::{Forebay, eventually, file, pause};
-use crate::harness::{forebay, unique};
+use crate::harness::{forebay, lately, unique};
 
 const ATTEMPTS: u64 = 4;
 
@@ -203,8 +203,7 @@ fn a_dead_letter_keeps_its_record_and_tells_its_story() {
         .header("forebay-reason", "no such account");
     let script = Script::accepting().rule(Rule::new(Act::Answer(said)));
     let service = Service::start(script, &journal);
-    // No retention takes what is of the year 2100.
-    let (written, long) = (4_102_444_800_000, [b'x'; 9_000]);
+    let (written, long) = (lately(), [b'x'; 9_000]);
     let own: [&[Header<'_>]; 2] =
         [&[("kind", Some(b"payment")), ("Odd", None)], &[("long", Some(&long))]];
     let (producer, sending) = (kafka.producer(), Sending::default());

@@ -11,6 +11,7 @@ use super::deliver::gateway;
 use super::input::{Input, Sending};
 use super::kafka::Kafka;
 use super::process::{Forebay, eventually};
+use crate::harness::lately;
 
 /// The other parts of a subscription of this name; its park topic is named after it.
 fn park(name: &str) -> String {
@@ -25,8 +26,7 @@ fn park(name: &str) -> String {
 
 /// When a record was written, by its number.
 fn written(number: usize) -> i64 {
-    // No retention takes what is of the year 2100.
-    4_102_444_800_000 + number as i64
+    lately() + number as i64
 }
 
 /// Every third record has the key that fails.
