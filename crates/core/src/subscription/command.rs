@@ -141,6 +141,10 @@ impl<P: Clone> Subscription<P> {
             rules.session = self.rules.session;
         }
         self.rules = rules;
+        for index in 0..self.seats.len() {
+            // A longer session gives back what was not ours for sure any more.
+            self.queue_turn(PartitionId(index as u32));
+        }
         self.consider_all();
     }
 }

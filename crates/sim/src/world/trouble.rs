@@ -116,7 +116,8 @@ impl World {
     }
 
     fn freeze(&mut self, process: usize, lasts: Micros) {
-        let thaws = self.now + lasts;
+        // What it is told meanwhile waits for the thaw, which calm brings at the latest.
+        let thaws = (self.now + lasts).min(self.plan.calm);
         let it = &mut self.processes[process];
         let no_session = self.plan.rules.session >= NO_SESSION;
         if it.core.is_none() || it.frozen_until > self.now || no_session {
