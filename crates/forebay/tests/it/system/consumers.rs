@@ -85,7 +85,7 @@ fn all_moves(gateway: &Forebay) -> BTreeMap<&'static str, Vec<(i64, u64)>> {
 fn three_consumers_share_the_partitions_and_are_one_subscription() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    let topic = "shared";
+    let topic = "several";
     kafka.create(topic, 6);
     let failing = (0..6).fold(Script::accepting(), |script, number| {
         script.rule(Rule::answering(400).at(number, 5).while_on("bad"))
@@ -191,7 +191,7 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting(), &journal);
-    let topic = "grows";
+    let topic = "come-and-go";
     kafka.create(topic, 6);
     let config = configure(directory.path(), &kafka, topic, 1, &service.url());
     let gateway = Forebay::start(directory.path(), &["run", "-c", &config]);
@@ -201,7 +201,7 @@ fn consumers_come_and_go_by_reload_under_load_and_nothing_is_lost_or_out_of_orde
     for consumers in [3, 1, 2, 1] {
         configure(directory.path(), &kafka, topic, consumers, &service.url());
         let (status, answer) = gateway.post("/api/v1/reload", "{}");
-        assert!(status == 200 && answer.contains("grows: changed"), "{answer}");
+        assert!(status == 200 && answer.contains(&format!("{topic}: changed")), "{answer}");
         await_shared(&kafka, topic, consumers);
         let before = journal.len();
         eventually("it delivers", || (journal.len() > before + 1_000).then_some(()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use forebay_kafka::{Admin, NewTopic, Producer, Properties, ReadFrom, Reader, ReaderItem};
@@ -14,6 +15,14 @@ use super::process::{Forebay, eventually};
 pub(crate) struct Kafka {
     pub(crate) broker: Option<Forebay>,
     pub(crate) address: String,
+}
+
+/// Tests share one Kafka where the environment names it, so a topic's name is one test's alone.
+fn claim_name(topic: &str) {
+    static TESTS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let first = TESTS.lock().unwrap().entry(topic.to_owned()).or_insert(test.clone()).clone();
+    assert_eq!(first, test, "another test has a topic {topic}, too");
 }
 
 impl Kafka {
@@ -42,6 +51,7 @@ impl Kafka {
     }
 
     pub(crate) fn create(&self, topic: &str, partitions: i32) {
+        claim_name(topic);
         let configs = BTreeMap::new();
         let new = NewTopic { name: topic.to_owned(), partitions, replication: 1, configs };
         self.admin().create_topic(&new).expect("a topic is created");

@@ -156,8 +156,8 @@ fn a_frozen_process_goes_by_the_brokers_session() {
     }
     let slow = Script::accepting().rule(Rule::answering(200).delay(Duration::from_millis(100)));
     let service = Service::start(slow, &journal);
-    kafka.create("frozen", 4);
-    let (url, topic, more) = (service.url(), "frozen", "");
+    kafka.create("outlived", 4);
+    let (url, topic, more) = (service.url(), "outlived", "");
     let protocol = "\"group.protocol\" = \"consumer\"";
     let group = Group { directory: directory.path(), kafka: &kafka, topic, url, protocol, more };
     let gateways: Vec<Forebay> = NAMES[..2].iter().map(|name| group.start(name, "")).collect();
@@ -167,7 +167,7 @@ fn a_frozen_process_goes_by_the_brokers_session() {
     let told = gateways[0].log();
     assert!(told.contains("believed for 5500 ms"), "{told}");
     // More than is done before the end, a record of each key after another.
-    let input = kafka.fill("frozen", 0..4_000, 20);
+    let input = kafka.fill("outlived", 0..4_000, 20);
     let own: Vec<(i64, i64)> = eventually("it delivers", || {
         let shown = group.own(&gateways[0]);
         let row = |row: &serde_json::Value| {
@@ -188,7 +188,7 @@ fn a_frozen_process_goes_by_the_brokers_session() {
     });
     let thawed = clock::now();
     gateways[0].signal("CONT");
-    kafka.await_committed("frozen", &input);
+    kafka.await_committed("outlived", &input);
     let of_former = journal.read().into_iter().filter(|it| {
         let place = (i64::from(it.what.partition), it.what.tenure);
         it.started > thawed && own.contains(&place)
