@@ -60,29 +60,27 @@ impl Scope {
     pub(crate) fn is_process(&self) -> bool {
         self.scope == Reach::Process
     }
-
-    /// Refuses what is for another member.
-    pub(crate) fn check(&self, handle: &Handle) -> Result<(), Refusal> {
-        match &self.instance {
-            Some(meant) if meant != handle.instance_id() => Err(Refusal::Misdirected {
-                meant: meant.clone(),
-                here: handle.instance_id().to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// A wish to have the configuration read again; answered with what changed, or what is wrong.
 pub type Reload = oneshot::Sender<Result<Vec<String>, String>>;
 
 impl App {
-    pub(crate) fn find(&self, name: &str) -> Result<Handle, Refusal> {
-        self.handles.find(name).ok_or_else(|| {
+    /// The subscription that a request is about; refused where another member of its group is
+    /// meant.
+    pub(crate) fn find(&self, name: &str, scope: &Scope) -> Result<Handle, Refusal> {
+        let handle = self.handles.find(name).ok_or_else(|| {
             let known: Vec<_> =
                 self.handles.all().iter().map(|handle| handle.name().to_owned()).collect();
             Refusal::NoSuchSubscription { name: name.to_owned(), known: known.join(", ") }
-        })
+        })?;
+        match &scope.instance {
+            Some(meant) if meant != handle.instance_id() => Err(Refusal::Misdirected {
+                meant: meant.clone(),
+                here: handle.instance_id().to_owned(),
+            }),
+            _ => Ok(handle),
+        }
     }
 
     /// A subscription as this process alone has it.
@@ -216,8 +214,8 @@ pub(crate) async fn subscription(
     Path(name): Path<String>,
     scope: Scoped,
 ) -> Result<Json<Value>, Refusal> {
-    let (scope, handle) = (Scope::of(scope)?, app.find(&name)?);
-    scope.check(&handle)?;
+    let scope = Scope::of(scope)?;
+    let handle = app.find(&name, &scope)?;
     group::shown(&app, &handle, scope.is_process()).await.map(Json)
 }
 
@@ -235,8 +233,8 @@ pub(crate) async fn set_endpoints(
     scope: Scoped,
     body: Result<Json<NewEndpoints>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let (scope, handle) = (Scope::of(scope)?, app.find(&name)?);
-    scope.check(&handle)?;
+    let scope = Scope::of(scope)?;
+    let handle = app.find(&name, &scope)?;
     let Json(NewEndpoints { endpoints }) = body?;
     if !(1..=ENDPOINTS_MAX).contains(&endpoints.len()) {
         let count = endpoints.len();

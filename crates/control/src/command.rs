@@ -43,8 +43,8 @@ async fn turn(
     scope: Scoped,
     order: Order,
 ) -> Result<Json<Value>, Refusal> {
-    let (scope, handle) = (Scope::of(scope)?, app.find(name)?);
-    scope.check(&handle)?;
+    let scope = Scope::of(scope)?;
+    let handle = app.find(name, &scope)?;
     let word = if order == Order::Pause { "pause" } else { "resume" };
     let own = obey(&handle, order).await.map(|snapshot| app.own(&handle, &snapshot));
     let (command, rest) = ((from, format!("{word} {name}")), format!("/{word}"));
@@ -83,8 +83,7 @@ pub(crate) async fn decide(
             return Err(Refusal::Invalid(message));
         }
     };
-    let handle = app.find(&name)?;
-    scope.check(&handle)?;
+    let handle = app.find(&name, &scope)?;
     let outcome = match group::elsewhere(&app, &handle, &scope, &partition).await {
         Err(refusal) => Err(refusal),
         Ok(Some(peer)) => {

@@ -276,8 +276,8 @@ pub(crate) async fn of_one(
     Path(name): Path<String>,
     scope: Scoped,
 ) -> Result<Json<Value>, Refusal> {
-    let (scope, handle) = (Scope::of(scope)?, app.find(&name)?);
-    scope.check(&handle)?;
+    let scope = Scope::of(scope)?;
+    let handle = app.find(&name, &scope)?;
     Ok(Json(answer(&app, &[handle], &scope).await))
 }
 

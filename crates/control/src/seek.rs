@@ -94,8 +94,7 @@ pub(crate) async fn seek(
         let message = "`partitions` names none; leave it out for all of them";
         return Err(Refusal::Invalid(message.to_owned()));
     }
-    let handle = app.find(&name)?;
-    scope.check(&handle)?;
+    let handle = app.find(&name, &scope)?;
     let dry_run = seek.dry_run;
     let way = way(&app, &handle, &seek, &scope).await;
     if dry_run {

@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::keep::Unreadable;
+    use crate::keep::tests::{is_read_as_written, keys_are_members_own};
 
     fn announcement() -> Announcement {
         Announcement {
@@ -64,19 +64,7 @@ mod tests {
 
     #[test]
     fn a_key_is_its_members_alone_whatever_the_names_are() {
-        let names = ["g", "a/b", "a", "b", "a%2Fb", "%", "a/", "/"];
-        let mut keys = std::collections::BTreeSet::new();
-        for group in names {
-            for instance_id in names {
-                let key = Announcement::key(group, instance_id);
-                for other in names {
-                    let found = Announcement::instance_of(key.as_bytes(), other);
-                    let expected = (other == group).then(|| instance_id.to_owned());
-                    assert_eq!(found, expected, "{key} {other}");
-                }
-                assert!(keys.insert(key.clone()), "{key} is two members'");
-            }
-        }
+        keys_are_members_own(Announcement::key, Announcement::instance_of);
         for foreign in ["", "peer", "peer/g", "peer/g/", "start/g/a", "peers/g/a"] {
             assert_eq!(Announcement::instance_of(foreign.as_bytes(), "g"), None, "{foreign}");
         }
@@ -84,20 +72,10 @@ mod tests {
 
     #[test]
     fn a_value_is_read_as_it_was_written() {
-        let value = announcement().encode();
-        let text = String::from_utf8(value.clone()).unwrap();
-        assert_eq!(
-            text,
-            r#"{"v":1,"group":"g","instance_id":"a-s","address":"10.0.0.1:8080","at_ms":5}"#
-        );
-        assert_eq!(Announcement::decode(&value), Ok(announcement()));
-        assert_eq!(Announcement::decode(br#"{"v":2,"what":"ever"}"#), Err(Unreadable::Newer));
+        let text = r#"{"v":1,"group":"g","instance_id":"a-s","address":"10.0.0.1:8080","at_ms":5}"#;
         let nobody = text.replace("a-s", "");
-        for damaged in ["", "{}", "null", r#"{"v":1}"#, &text[..9], &nobody] {
-            assert_eq!(Announcement::decode(damaged.as_bytes()), Err(Unreadable::Damaged));
-        }
         let long = text.replace("a-s", &"a".repeat(Announcement::VALUE_MAX));
-        assert_eq!(Announcement::decode(long.as_bytes()), Err(Unreadable::Damaged));
+        is_read_as_written(&announcement(), text, &[&nobody, &long]);
     }
 
     proptest! {

@@ -88,3 +88,46 @@ pub(crate) fn escape(name: &str) -> String {
 pub(crate) fn unescape(part: &str) -> String {
     part.replace("%2F", "/").replace("%25", "%")
 }
+
+/// What every kind shows of itself in its own tests.
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// Each member of each group has a key of its own, and is found in it by its group alone.
+    pub(crate) fn keys_are_members_own(
+        key: impl Fn(&str, &str) -> String,
+        found: impl Fn(&[u8], &str) -> Option<String>,
+    ) {
+        let names = ["g", "a/b", "a", "b", "a%2Fb", "%", "a/", "/", "a/b/7"];
+        let mut keys = BTreeSet::new();
+        for group in names {
+            for member in names {
+                let key = key(group, member);
+                for other in names {
+                    let expected = (other == group).then(|| member.to_owned());
+                    assert_eq!(found(key.as_bytes(), other), expected, "{key} {other}");
+                }
+                assert!(keys.insert(key.clone()), "{key} is two members'");
+            }
+        }
+    }
+
+    /// It is written as `text` and read as it was. What is newer is told from what is damaged, as
+    /// these are.
+    pub(crate) fn is_read_as_written<T>(it: &T, text: &str, damaged: &[&str])
+    where
+        T: Kept + Debug + PartialEq,
+    {
+        assert_eq!(str::from_utf8(&it.encode()), Ok(text));
+        assert_eq!(T::decode(text.as_bytes()).as_ref(), Ok(it));
+        assert_eq!(T::decode(br#"{"v":2,"what":"ever"}"#), Err(Unreadable::Newer));
+        let damaged_always = ["", "{}", "null", r#"{"v":1}"#, &text[..9]];
+        for damaged in damaged_always.iter().chain(damaged) {
+            assert_eq!(T::decode(damaged.as_bytes()), Err(Unreadable::Damaged), "{damaged}");
+        }
+    }
+}

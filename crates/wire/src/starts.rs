@@ -60,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::keep::Unreadable;
+    use crate::keep::tests::is_read_as_written;
 
     fn starts() -> Starts {
         let offsets = BTreeMap::from([(0, 17), (1, 0)]);
@@ -81,14 +81,8 @@ mod tests {
 
     #[test]
     fn a_value_is_read_as_it_was_written() {
-        let value = starts().encode();
-        let text = String::from_utf8(value.clone()).unwrap();
-        assert_eq!(text, r#"{"v":1,"topic_id":"id","at_ms":5,"offsets":{"0":17,"1":0}}"#);
-        assert_eq!(Starts::decode(&value), Ok(starts()));
-        assert_eq!(Starts::decode(br#"{"v":2,"what":"ever"}"#), Err(Unreadable::Newer));
-        for damaged in ["", "{}", "null", r#"{"v":1}"#, &text[..9], &text.replace("17", "-1")] {
-            assert_eq!(Starts::decode(damaged.as_bytes()), Err(Unreadable::Damaged), "{damaged}");
-        }
+        let text = r#"{"v":1,"topic_id":"id","at_ms":5,"offsets":{"0":17,"1":0}}"#;
+        is_read_as_written(&starts(), text, &[&text.replace("17", "-1")]);
     }
 
     #[test]

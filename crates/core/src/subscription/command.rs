@@ -1,14 +1,12 @@
 //! What an operator can do to a subscription, and to a record that is stuck.
 
 use crate::commit::Rewinds;
-use crate::fault::Fault;
 use crate::lanes::Slot;
 use crate::partition::{HeldState, Stuck, Why};
 use crate::record::{CommitPoint, Offset, PartitionId};
-use crate::rules::Rules;
 use crate::time::Instant;
 
-use super::{Subscription, bounds, pool_rules, rate};
+use super::Subscription;
 
 /// An operator's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,21 +128,5 @@ impl<P: Clone> Subscription<P> {
         if let Some(failure) = &mut held.failure {
             failure.forgive();
         }
-    }
-
-    pub(super) fn take_rules(&mut self, mut rules: Rules) {
-        assert!(rules.order == self.rules.order && rules.guarantee == self.rules.guarantee);
-        self.limiter.set_bounds(bounds(&rules));
-        self.pool.set_rules(pool_rules(&rules));
-        self.rate = rate(&rules);
-        if rules.planted.is(Fault::SessionKept) {
-            rules.session = self.rules.session;
-        }
-        self.rules = rules;
-        for index in 0..self.seats.len() {
-            // A longer session gives back what was not ours for sure any more.
-            self.queue_turn(PartitionId(index as u32));
-        }
-        self.consider_all();
     }
 }

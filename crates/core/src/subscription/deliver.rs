@@ -206,6 +206,20 @@ impl<P: Clone> Subscription<P> {
         (partition, ready)
     }
 
+    pub(super) fn queue_turn(&mut self, id: PartitionId) {
+        let Self { seats, rules, fresh, again, .. } = self;
+        let Some(partition) = &mut seats[id.0 as usize].partition else { return };
+        let ready = partition.may_deliver(rules);
+        if ready.fresh && !partition.in_fresh {
+            partition.in_fresh = true;
+            fresh.push_back(id);
+        }
+        if ready.again && !partition.in_again {
+            partition.in_again = true;
+            again.push_back(id);
+        }
+    }
+
     fn last_endpoint(&mut self, id: PartitionId) -> Option<EndpointId> {
         let (partition, _) = self.partition(id)?;
         let head = partition.lanes.peek_again()?;

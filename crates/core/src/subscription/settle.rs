@@ -10,7 +10,7 @@ use crate::hold::HoldTarget;
 use crate::lanes::{Lanes, Slot};
 use crate::partition::{Charge, Failure, Held, HeldState, Stuck, Unknown, Why};
 use crate::pool::Ending;
-use crate::record::{EndpointId, Offset, PartitionId, Tenure};
+use crate::record::{DeliveryId, EndpointId, Offset, PartitionId, Tenure};
 use crate::rules::{GiveUp, Guarantee, Rules};
 use crate::time::Instant;
 use crate::verdict::{Answer, TargetFault, Verdict};
@@ -41,6 +41,20 @@ enum Next {
 }
 
 impl<P: Clone> Subscription<P> {
+    pub(super) fn answered(&mut self, id: DeliveryId, answer: Answer, now: Instant) {
+        let tenure_counts = !self.rules.planted.is(Fault::TenureIgnored);
+        let Self { seats, rules, .. } = self;
+        let seat = seats.get(id.partition.0 as usize).and_then(|seat| seat.partition.as_ref());
+        let current = seat.filter(|seat| seat.tenure == id.tenure || !tenure_counts);
+        match current.and_then(|seat| seat.flight(id, rules)) {
+            Some(slot) => self.end_flight(id.partition, slot, answer, now),
+            None => {
+                self.counts.late += 1;
+                self.leftover_ended(id, answer.verdict);
+            }
+        }
+    }
+
     /// A delivery ended, by its answer or its deadline.
     pub(super) fn end_flight(&mut self, id: PartitionId, slot: Slot, answer: Answer, now: Instant) {
         let Self { seats, rules, pool, blame, limiter, counts, .. } = self;

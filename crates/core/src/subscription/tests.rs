@@ -4,10 +4,12 @@ use alloc::vec;
 use core::time::Duration;
 
 use super::*;
+use crate::commit::CommitState;
 use crate::fault::Planted;
-use crate::record::{Offset, Past};
+use crate::partition::Why;
+use crate::record::{CommitPoint, EndpointId, Past, Record, Tenure};
 use crate::rules::{Backoff, GiveUp, Guarantee, Order, Takeover};
-use crate::verdict::{TargetFault, UnknownCause, Verdict};
+use crate::verdict::{Answer, UnknownCause, Verdict};
 
 mod contract;
 mod drain;

@@ -2,11 +2,11 @@
 
 use super::*;
 
-#[test]
-fn at_most_once_commits_before_it_delivers_and_never_again() {
+/// At most once: two records of a key, committed and not sent yet.
+fn committed() -> Subscription<i64> {
     let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
     fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));
-    assert!(wants(&mut it, at(1)).is_empty());
+    assert!(wants(&mut it, at(1)).is_empty(), "nothing is sent before it is committed");
     let Some(Output::Commit { point, state: CommitState { tenure, .. }, .. }) =
         wants(&mut it, at(100)).pop()
     else {
@@ -14,6 +14,12 @@ fn at_most_once_commits_before_it_delivers_and_never_again() {
     };
     assert_eq!(point, CommitPoint(2));
     it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+    it
+}
+
+#[test]
+fn at_most_once_commits_before_it_delivers_and_never_again() {
+    let mut it = committed();
     let sent = deliver(&mut it, at(101)).unwrap();
     answer(&mut it, &sent, Verdict::Retry { said: true, after: None }, at(102));
     assert_eq!(deliver(&mut it, at(102)).unwrap().payload, 1);
@@ -26,14 +32,7 @@ fn at_most_once_an_answer_is_the_only_chance_unless_it_asks_for_less() {
     let gone = Verdict::TargetFault(TargetFault::Connect);
     let status = Verdict::TargetFault(TargetFault::Status);
     for (verdict, lost) in [(refuses, 0), (gone, 0), (status, 1)] {
-        let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
-        fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));
-        let Some(Output::Commit { point, state: CommitState { tenure, .. }, .. }) =
-            wants(&mut it, at(100)).pop()
-        else {
-            panic!()
-        };
-        it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+        let mut it = committed();
         let sent = deliver(&mut it, at(101)).unwrap();
         answer(&mut it, &sent, verdict, at(102));
         assert_eq!(it.view().counts.abandoned, lost, "{verdict:?}");
@@ -72,14 +71,7 @@ fn at_most_once_delivers_what_is_committed_though_more_was_fetched_since() {
 
 #[test]
 fn at_most_once_a_key_waits_while_the_service_may_be_at_work() {
-    let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
-    fetch(&mut it, &[(0, Some(1)), (1, Some(1))], at(1));
-    let Some(Output::Commit { point, state: CommitState { tenure, .. }, .. }) =
-        wants(&mut it, at(100)).pop()
-    else {
-        panic!()
-    };
-    it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+    let mut it = committed();
     let sent = deliver(&mut it, at(101)).unwrap();
     answer(&mut it, &sent, LOST, at(102));
     assert!(deliver(&mut it, at(31_100)).is_none());

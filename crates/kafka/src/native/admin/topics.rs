@@ -14,6 +14,8 @@ use crate::native::{failure, text};
 /// A topic's name, and the numbers of what may be done with it, or that it is refused.
 pub(crate) type Told = (String, Result<Vec<i32>, Failed>);
 
+type Description = *const sys::rd_kafka_TopicDescription_t;
+
 /// A topic as the cluster describes it, or why it does not.
 pub(crate) struct NativeTopic {
     pub(crate) name: String,
@@ -31,23 +33,13 @@ impl AdminClient<'_> {
         replication: i32,
         configs: impl Iterator<Item = (String, String)>,
     ) -> Result<(), Failed> {
-        let mut reason = [0; 512];
         let name = native(name)?;
-        // SAFETY: the name is alive; the reason's size is given with it.
-        let topic = unsafe {
-            sys::rd_kafka_NewTopic_new(
-                name.as_ptr(),
-                partitions,
-                replication,
-                reason.as_mut_ptr(),
-                reason.len(),
-            )
-        };
-        if topic.is_null() {
-            // SAFETY: librdkafka ends what it wrote with a zero byte.
-            let reason = unsafe { text(reason.as_ptr()) }.unwrap_or_default();
-            return Err((Code::InvalidArgument, reason));
-        }
+        let topic = unless_refused(|reason, size| {
+            // SAFETY: the name is alive and is copied; the reason has room for its size.
+            unsafe {
+                sys::rd_kafka_NewTopic_new(name.as_ptr(), partitions, replication, reason, size)
+            }
+        })?;
         let topic = Guard::new(topic, sys::rd_kafka_NewTopic_destroy)?;
         for (key, value) in configs {
             let (key, value) = (native(&key)?, native(&value)?);
@@ -101,22 +93,11 @@ impl AdminClient<'_> {
 
     /// Raises a topic's number of partitions to this.
     pub(crate) fn create_partitions(&self, topic: &str, partitions: usize) -> Result<(), Failed> {
-        let mut reason = [0; 512];
         let topic = native(topic)?;
-        // SAFETY: the name is alive and is copied; the reason's size is given with it.
-        let new = unsafe {
-            sys::rd_kafka_NewPartitions_new(
-                topic.as_ptr(),
-                partitions,
-                reason.as_mut_ptr(),
-                reason.len(),
-            )
-        };
-        if new.is_null() {
-            // SAFETY: librdkafka ends what it wrote with a zero byte.
-            let reason = unsafe { text(reason.as_ptr()) }.unwrap_or_default();
-            return Err((Code::InvalidArgument, reason));
-        }
+        let new = unless_refused(|reason, size| {
+            // SAFETY: the name is alive and is copied; the reason has room for its size.
+            unsafe { sys::rd_kafka_NewPartitions_new(topic.as_ptr(), partitions, reason, size) }
+        })?;
         let new = Guard::new(new, sys::rd_kafka_NewPartitions_destroy)?;
         let mut all = [new.ptr()];
         self.ask(
@@ -142,35 +123,22 @@ impl AdminClient<'_> {
     /// Each topic's id and number of partitions. Unlike asking for metadata, this never makes a
     /// topic.
     pub(crate) fn topics(&self, topics: &[&str]) -> Result<Vec<NativeTopic>, Failed> {
-        let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
-        // SAFETY: the names are alive and are copied.
-        let wanted = unsafe {
-            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len())
-        };
-        let wanted = Guard::new(wanted, sys::rd_kafka_TopicCollection_destroy)?;
-        self.ask(
-            Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            |client, options, queue| {
-                // SAFETY: the collection lives until the event is there.
-                unsafe { sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue) };
-            },
-            |event| {
-                // SAFETY: the event is alive and of this kind, and so is what it gives.
-                unsafe {
-                    let result = sys::rd_kafka_event_DescribeTopics_result(event);
-                    listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
-                        .into_iter()
-                        .map(|topic| native_topic(topic))
-                        .collect()
-                }
-            },
-        )
+        self.described(topics, false, native_topic)
     }
 
     /// What this client may do with each topic: numbers of Kafka's operations, none where the broker
     /// does not tell; or that the topic is refused.
     pub(crate) fn topic_operations(&self, topics: &[&str]) -> Result<Vec<Told>, Failed> {
+        self.described(topics, true, told)
+    }
+
+    /// Has topics described. `read` copies what it wants of a description, which is valid.
+    fn described<T>(
+        &self,
+        topics: &[&str],
+        with_operations: bool,
+        read: unsafe fn(Description) -> T,
+    ) -> Result<Vec<T>, Failed> {
         let topics = topics.iter().map(|topic| native(topic)).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<*const c_char> = topics.iter().map(|topic| topic.as_ptr()).collect();
         // SAFETY: the names are alive and are copied.
@@ -181,12 +149,13 @@ impl AdminClient<'_> {
         self.ask(
             Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
             |client, options, queue| {
-                // SAFETY: the collection lives until the event is there; an error that the option
-                // gives is destroyed.
+                // SAFETY: options are valid; the collection lives until the event is there.
                 unsafe {
-                    let_operations_come(options);
+                    if with_operations {
+                        let_operations_come(options);
+                    }
                     sys::rd_kafka_DescribeTopics(client, wanted.ptr(), options, queue);
-                };
+                }
             },
             |event| {
                 // SAFETY: the event is alive and of this kind, and so is what it gives.
@@ -194,19 +163,7 @@ impl AdminClient<'_> {
                     let result = sys::rd_kafka_event_DescribeTopics_result(event);
                     listed(|n| sys::rd_kafka_DescribeTopics_result_topics(result, n))
                         .into_iter()
-                        .map(|topic| {
-                            let name = text(sys::rd_kafka_TopicDescription_name(topic));
-                            let known =
-                                match native_error(sys::rd_kafka_TopicDescription_error(topic)) {
-                                    Some(failed) => Err(failed),
-                                    None => Ok(operations(|n| {
-                                        sys::rd_kafka_TopicDescription_authorized_operations(
-                                            topic, n,
-                                        )
-                                    })),
-                                };
-                            (name.unwrap_or_default(), known)
-                        })
+                        .map(|topic| read(topic))
                         .collect()
                 }
             },
@@ -214,9 +171,22 @@ impl AdminClient<'_> {
     }
 }
 
+/// What librdkafka makes of arguments, or why it refuses them: `make` gets room for the reason, and
+/// returns null where there is one.
+fn unless_refused<T>(make: impl FnOnce(*mut c_char, usize) -> *mut T) -> Result<*mut T, Failed> {
+    let mut reason = [0; 512];
+    let made = make(reason.as_mut_ptr(), reason.len());
+    if made.is_null() {
+        // SAFETY: librdkafka ends what it wrote with a zero byte.
+        let reason = unsafe { text(reason.as_ptr()) }.unwrap_or_default();
+        return Err((Code::InvalidArgument, reason));
+    }
+    Ok(made)
+}
+
 /// # Safety
 /// It is a valid description.
-unsafe fn native_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> NativeTopic {
+unsafe fn native_topic(topic: Description) -> NativeTopic {
     // SAFETY: as the caller promises; what it gives is its own.
     unsafe {
         let id = sys::rd_kafka_TopicDescription_topic_id(topic);
@@ -232,6 +202,22 @@ unsafe fn native_topic(topic: *const sys::rd_kafka_TopicDescription_t) -> Native
             partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
             error: native_error(sys::rd_kafka_TopicDescription_error(topic)),
         }
+    }
+}
+
+/// # Safety
+/// It is a valid description.
+unsafe fn told(topic: Description) -> Told {
+    // SAFETY: as the caller promises; what it gives is its own.
+    unsafe {
+        let name = text(sys::rd_kafka_TopicDescription_name(topic)).unwrap_or_default();
+        let known = match native_error(sys::rd_kafka_TopicDescription_error(topic)) {
+            Some(failed) => Err(failed),
+            None => {
+                Ok(operations(|n| sys::rd_kafka_TopicDescription_authorized_operations(topic, n)))
+            }
+        };
+        (name, known)
     }
 }
 
