@@ -121,9 +121,16 @@ pub(crate) enum Refusal {
     /// It was not said in time that it is still meant.
     #[error("nothing was done: the command was not confirmed in time")]
     Unconfirmed,
+    #[error("there is no such path; docs/reference/control-api.md has those that there are")]
+    NoSuchPath,
+    #[error("this path has another method")]
+    OtherMethod,
     #[error("a web page of another origin asks; set control.token where pages are to be let in")]
     Foreign,
-    #[error("no valid token: send `authorization: Bearer TOKEN` (control.token)")]
+    #[error(
+        "no valid token: send `authorization: Bearer TOKEN` (control.token); forebay's own commands \
+         take it from --token-file or FOREBAY_TOKEN"
+    )]
     Unauthorized,
 }
 
@@ -142,7 +149,8 @@ impl From<JsonRejection> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoSuchSubscription { .. } => StatusCode::NOT_FOUND,
+            Self::NoSuchSubscription { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Stopped => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,

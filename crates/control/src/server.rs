@@ -82,7 +82,11 @@ impl Control {
             .route("/api/v1/subscriptions/{name}/records/{what}", post(command::decide))
             .layer(axum::middleware::from_fn(confirmed))
             .layer(axum::middleware::from_fn_with_state(token.map(Arc::from), authorize));
-        let routes = open.merge(guarded).with_state(app);
+        let routes = open
+            .merge(guarded)
+            .fallback(async || Refusal::NoSuchPath)
+            .method_not_allowed_fallback(async || Refusal::OtherMethod)
+            .with_state(app);
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         tokio::select! {
             served = async { axum::serve(self.listener, service).await } => served,

@@ -275,8 +275,8 @@ impl From<&EndpointSnapshot> for Endpoint {
     }
 }
 
-/// What would have to grow for more throughput; a hold before anything that was so lately. Where all that is fetched is sent, it is Kafka, the
-/// intake, or nothing at all: there is no more.
+/// What would have to grow for more throughput; a hold before anything that was so lately. Where all
+/// that is fetched is sent, it is Kafka, the intake, or nothing at all: there is no more.
 fn bottleneck(snapshot: &Snapshot) -> Bottleneck {
     let behind = snapshot.partitions.iter().filter_map(PartitionSnapshot::lag).sum::<i64>() > 0;
     let held = |by| snapshot.held.iter().any(|held| held.by == by);

@@ -87,7 +87,10 @@ const RUN_USAGE: &str = "forebay run -c FILE [OPTIONS]
 const RUN_EXAMPLES: &str = "\
 Examples:
   forebay run -c forebay.toml
-  forebay run --kafka localhost:9092 --topic payments --to http://localhost:8000/records";
+  forebay run --kafka localhost:9092 --topic payments --to http://localhost:8000/records
+
+Exit codes: 0 asked to end, and done; 2 wrong flags; 3 configuration, or an address in use; 5 the
+embedded broker's data is another process's, or was written by a newer version.";
 const CHECK_EXAMPLES: &str = "\
 The effective configuration, with every default, goes to standard output; what was found goes to
 standard error, a line for each with what to do. docs/reference/lint.md explains every rule.
@@ -102,7 +105,10 @@ or refuses.";
 const BROKER_EXAMPLES: &str = "\
 Examples:
   forebay broker --data /var/lib/forebay --listen 127.0.0.1:9092
-  forebay broker --data /tmp/trial --listen 127.0.0.1:0 --ready-file /tmp/ready.json";
+  forebay broker --data /tmp/trial --listen 127.0.0.1:0 --ready-file /tmp/ready.json
+
+Exit codes: 0 asked to end, and done; 2 wrong flags; 3 the address is in use or can't be had; 5 the
+data is another process's, or was written by a newer version.";
 const DEMO_EXAMPLES: &str = "\
 Examples:
   forebay demo

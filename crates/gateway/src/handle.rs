@@ -73,7 +73,7 @@ pub struct Place {
 /// Why an operator's word can't be obeyed. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperatorError {
-    #[error("this process does not have partition {0}")]
+    #[error("partition {0} is not assigned here: is it one of the subscription's topics?")]
     NotAssigned(TopicPartition),
     #[error("offset {0} is settled, or was not fetched yet")]
     NotHeld(i64),
@@ -85,7 +85,10 @@ pub enum OperatorError {
     Behind(i64),
     #[error("offset {0} is on its way to the dead letter topic, or to the park topic")]
     Leaving(i64),
-    #[error("the subscription has no [subscription.dead_letter]")]
+    #[error(
+        "the subscription has no [subscription.dead_letter]: add it to the file and reload, or skip \
+         the record"
+    )]
     NoDeadLetters,
     #[error("partition {0} is not being read at the moment: it is claimed, drained or held")]
     NotActive(TopicPartition),

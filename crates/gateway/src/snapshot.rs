@@ -189,9 +189,8 @@ impl CapShares {
     fn add(&mut self, other: &Self) {
         let records = Cap::Records as usize;
         let lacking = self.recent[records].min(other.recent[records]);
-        for (of, more) in [(&mut self.times, other.times), (&mut self.recent, other.recent)] {
-            of.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        }
+        sum(&mut self.times, &other.times);
+        sum(&mut self.recent, &other.recent);
         self.recent[records] = lacking;
     }
 
@@ -208,6 +207,10 @@ impl CapShares {
         let longest = present.rev().max_by_key(|cap| self.recent[*cap as usize]);
         longest.expect("records may always be what is missing")
     }
+}
+
+fn sum(times: &mut CapTimes, more: &CapTimes) {
+    times.iter_mut().zip(more).for_each(|(sum, more)| *sum += *more);
 }
 
 impl Holder {

@@ -46,6 +46,9 @@ pub struct Reader {
     topic: Arc<str>,
 }
 
+/// How long a log's ends are asked for, to explain an error.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// librdkafka has no fetching without the name of a group; nobody ever joins this one.
 const GROUP: &str = "forebay-reader";
 
@@ -101,6 +104,12 @@ impl Reader {
         self.unread.is_empty()
     }
 
+    /// What is in the log, in words.
+    fn held(&self, partition: i32) -> Option<String> {
+        let ends = self.consumer.base().fetch_watermarks(&self.topic, partition, LOOK).ok()?;
+        Some(format!("the offset asked for is not there: the log holds {} to {}", ends.0, ends.1))
+    }
+
     fn item(&mut self, found: Heard) -> ReaderItem {
         match found {
             Heard::Record(partition, record) => {
@@ -111,10 +120,12 @@ impl Reader {
                 ReaderItem::End(TopicPartition::new(self.topic.clone(), row.partition))
             }
             Heard::Failed(code, reason, about) => {
-                let doing = match about {
+                let doing = match &about {
                     Some(row) => format!("read {}-{}", row.topic, row.partition),
                     None => format!("read topic {}", self.topic),
                 };
+                let held = about.filter(|_| code == Code::OffsetOutOfRange);
+                let reason = held.and_then(|row| self.held(row.partition)).unwrap_or(reason);
                 let asked = Asked { doing: &doing, servers: &self.servers, waited: Duration::ZERO };
                 ReaderItem::Failed(asked.failed(code, Some(reason)))
             }

@@ -20,8 +20,8 @@ beside it, utf8 or base64. In the table, control characters are escaped and null
 With --group it joins that group, starts at its committed offsets (--from where there are none) and
 commits what it has printed; as a member has no end, say --count or --follow.
 
-Exit codes: 0 done; 2 wrong flags; 4 Kafka can't be reached, or there is no such topic, partition
-or offset; 130 interrupted.";
+Exit codes: 0 done; 2 wrong flags; 3 configuration; 4 Kafka can't be reached, or there is no such
+topic, partition or offset; 130 interrupted.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Consume {

@@ -12,8 +12,8 @@ Examples:
   forebay groups describe payments --members --output json
   forebay groups rebalances payments --control 10.0.0.7:8080
 
-Exit codes: 0 done; 2 wrong flags; 4 Kafka or the gateway can't be reached or refuses, or there is
-no such group.";
+Exit codes: 0 done; 2 wrong flags; 3 configuration; 4 Kafka or the gateway can't be reached or
+refuses, or there is no such group.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Groups {

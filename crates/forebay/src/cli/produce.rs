@@ -26,7 +26,7 @@ The first line that can't be read ends the command: nothing after it is sent, wh
 is waited for and counted.
 
 Exit codes: 0 every record was acknowledged by all in-sync replicas; 2 wrong flags or a malformed
-line; 4 Kafka can't be reached or refused a record; 130 interrupted, what was queued is flushed.";
+line; 3 configuration; 4 Kafka can't be reached or refused a record; 130 interrupted, what was queued is flushed.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Produce {

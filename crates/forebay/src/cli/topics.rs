@@ -11,7 +11,8 @@ Examples:
   forebay topics create flights --partitions 8 --config retention.ms=86400000
   forebay topics delete flights
 
-Exit codes: 0 done; 2 wrong flags; 4 Kafka can't be reached or refuses, or there is no such topic.";
+Exit codes: 0 done; 2 wrong flags; 3 configuration; 4 Kafka can't be reached or refuses, or there is
+no such topic.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Topics {

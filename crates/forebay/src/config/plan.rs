@@ -65,7 +65,9 @@ pub(crate) fn is_whole(config: &Config) -> Result<(), ConfigError> {
             format!("there is nothing to run: it needs {CLUSTER}, and a [[subscription]]")
         }
         (false, false) => {
-            format!("it names no cluster: it needs {CLUSTER}, or `embedded = true` there")
+            let meant = kafka.properties.keys().find(|name| name.starts_with("bootstrap"));
+            let meant = meant.map_or_else(String::new, |name| format!(" (`{name}` is none)"));
+            format!("it names no cluster{meant}: it needs {CLUSTER}, or `embedded = true` there")
         }
     };
     Err(config.source.found(vec![Problem { span: None, message: missing }]))

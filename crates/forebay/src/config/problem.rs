@@ -209,11 +209,20 @@ impl fmt::Display for Placed {
     }
 }
 
+/// How `start` is written; the parser knows its variants alone.
+const START: &str =
+    "one of \"earliest\", \"latest\", \"none\" and { time = \"2026-11-01T00:00:00Z\" }";
+
 /// serde names all known fields; people want the one they meant.
 fn explain(message: &str) -> String {
     let quoted = |text: &str| -> Vec<String> {
         text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
+    if message.contains("expected one of `earliest`")
+        || message.contains("expected newtype variant")
+    {
+        return format!("start is {START}");
+    }
     let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
     let mut names = quoted(rest).into_iter();
     let Some(unknown) = names.next() else { return message.to_owned() };

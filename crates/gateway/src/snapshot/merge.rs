@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use forebay_core::EndpointState;
+use forebay_core::{CapTimes, EndpointState};
 
-use super::{CapShares, EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot};
+use super::{EndpointSnapshot, KafkaState, PartitionSnapshot, Snapshot, sum};
 use crate::handle::Ended;
 use crate::rebalances::{self, RebalanceCounts, RebalanceSnapshot};
 
@@ -22,7 +22,7 @@ pub(crate) struct Past {
     overloads: u64,
     assignments: u64,
     rebalanced: RebalanceCounts,
-    caps: CapShares,
+    capped: CapTimes,
     pub(crate) rebalances: Vec<RebalanceSnapshot>,
 }
 
@@ -35,7 +35,7 @@ impl Past {
         self.rebalanced.add(&snapshot.rebalances);
         // What it had is another's by now.
         self.rebalanced.still_now = 0;
-        self.caps.times.iter_mut().zip(snapshot.caps.times).for_each(|(sum, more)| *sum += more);
+        sum(&mut self.capped, &snapshot.caps.times);
         let kept = std::mem::take(&mut self.rebalances);
         self.rebalances = rebalances::merged(vec![kept, rebalances]);
     }
@@ -57,7 +57,7 @@ pub(crate) fn merged(all: Vec<Snapshot>, past: &Past) -> Option<Snapshot> {
     one.overloads += past.overloads;
     one.assignments += past.assignments;
     one.rebalances.add(&past.rebalanced);
-    one.caps.add(&past.caps);
+    sum(&mut one.caps.times, &past.capped);
     Some(one)
 }
 

@@ -47,7 +47,7 @@ impl Outcome {
         let kept = if broken.is_empty() { "Every promise was kept." } else { "**Not kept:**" };
         let _ = write!(
             page,
-            "# Fault report\n\n<!-- Written by `scripts/faults`; the next run writes it anew. -->\n\n\
+            "# Fault report\n\n<!-- Written by `scripts/faults --minutes N`, whose next run writes it anew. -->\n\n\
              An Apache Kafka of three nodes (replication 3, `min.insync.replicas` 2), {} gateways \
              of one group ({protocol}, session timeout 6 s), two services that refuse former owners \
              and late work, {} records a second, for {:.0} minutes on {machine}. Seed {}.\n\n{kept}\n",

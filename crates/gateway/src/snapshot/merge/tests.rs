@@ -6,6 +6,7 @@ use forebay_core::{Cap, Counts, Instant, PartitionStage, TargetFault};
 use forebay_kafka::TopicPartition;
 
 use super::*;
+use crate::CapShares;
 use crate::snapshot::{Held, Holder};
 
 fn partition(number: i32, tenure: i64) -> PartitionSnapshot {
@@ -119,4 +120,20 @@ fn counts_never_fall_when_a_consumer_ends() {
     assert_eq!(all.caps.times[Cap::Keys as usize], Duration::from_secs(3));
     assert_eq!((all.in_flight, all.partitions.len()), (2, 0), "what it had is not counted");
     assert!(merged(Vec::new(), &past).is_none(), "none runs");
+}
+
+#[test]
+fn one_that_lacks_records_and_was_capped_before_is_capped_by_nothing() {
+    let mut one = snapshot(Vec::new(), Vec::new());
+    let mut times = one.caps.times;
+    for _ in 0..10 {
+        times[Cap::Records as usize] += Duration::from_secs(1);
+        one.caps.take(times);
+    }
+    one.caps.take({
+        times[Cap::Keys as usize] += Duration::from_millis(60);
+        times
+    });
+    let shown = merged(vec![one], &Past::default()).unwrap();
+    assert_eq!(shown.caps.lately(&[]), Cap::Records);
 }

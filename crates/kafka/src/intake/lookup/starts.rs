@@ -191,8 +191,12 @@ impl Lookup {
         }
         let starts = self.begin(name, topic, committed)?;
         if self.keeps_book {
-            let entry = self.book.write(&admin, name, &starts)?;
-            tracing::info!(group = self.group, "{name} is met for the first time: {entry:?}");
+            let count = starts.offsets.len();
+            self.book.write(&admin, name, &starts)?;
+            tracing::info!(
+                group = self.group,
+                "{name} is met for the first time, with {count} partitions"
+            );
         } else {
             self.book.remember(name, starts);
         }
