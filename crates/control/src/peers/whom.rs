@@ -110,7 +110,6 @@ pub(crate) fn peers(
         }
         (None, Err(_)) => Vec::new(),
     };
-    found.sort_by(|one, other| one.instance_id.cmp(&other.instance_id));
     found.truncate(PEERS_MAX);
     found
 }

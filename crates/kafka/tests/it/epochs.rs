@@ -41,7 +41,7 @@ fn members_without_an_instance_id_share_and_hand_over_what_is_drained() {
     second.step(Duration::from_millis(300));
     assert!(second.owned.is_empty(), "handed over before it was drained");
     for partition in &moving {
-        first.intake.release(partition.clone());
+        first.release(partition.clone());
     }
     second.until_assigned(2);
     let owned: BTreeSet<i32> = second.owned.keys().copied().collect();

@@ -101,7 +101,7 @@ fn a_static_member_comes_back_without_a_rebalance() {
     first.until_assigned(4);
     let mut second = Worker::start(member("b"));
     for partition in first.until_event("partitions are revoked", revoked) {
-        first.intake.release(partition);
+        first.release(partition);
     }
     second.until_assigned(2);
     let before: Vec<i32> = second.owned.keys().copied().collect();
@@ -135,7 +135,7 @@ fn a_static_member_that_resigns_is_gone_at_once() {
     first.until_assigned(4);
     let mut second = Worker::start(member("b"));
     for partition in first.until_event("partitions are revoked", revoked) {
-        first.intake.release(partition);
+        first.release(partition);
     }
     second.until_assigned(2);
     let began = Instant::now();

@@ -111,8 +111,7 @@ fn what_starts_at_once_agrees() {
                 _ => true,
             });
             for partition in free {
-                worker.owned.remove(&partition.partition);
-                worker.intake.release(partition);
+                worker.release(partition);
             }
             for (number, start) in starts(worker) {
                 let start = start.expect("latest always has one");

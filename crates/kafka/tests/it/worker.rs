@@ -93,6 +93,12 @@ impl Worker {
         }
     }
 
+    /// Gives a partition back.
+    pub(crate) fn release(&mut self, partition: TopicPartition) {
+        self.owned.remove(&partition.partition);
+        self.intake.release(partition);
+    }
+
     pub(crate) fn until_assigned(&mut self, partitions: usize) {
         self.until(&format!("{partitions} partitions are assigned"), |worker| {
             worker.owned.len() >= partitions

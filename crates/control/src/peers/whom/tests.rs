@@ -65,6 +65,7 @@ fn those_whom_kafka_names_are_asked_where_they_said_that_they_answer() {
         fellow(Some("b-s"), &[1], true),
         fellow(Some("d-s"), &[], true),
         fellow(None, &[3], true),
+        fellow(Some(""), &[5], true),
         fellow(Some("x"), &[4], false),
     ];
     // One that announced itself, and is not in the group, is nobody.
@@ -166,7 +167,13 @@ fn an_instance_is_named_as_its_configuration_names_it() {
 #[test]
 fn a_partition_is_owned_by_who_says_so_and_else_by_whom_kafka_named() {
     let wanted = |number| TopicPartition::new("t", number);
-    let fellows = [fellow(Some("x"), &[7], false)];
+    let fellows = [
+        fellow(Some("x"), &[7], false),
+        // This process, as Kafka saw it before.
+        fellow(Some("a-s"), &[8], true),
+        // What answered as one of ours is no stranger.
+        fellow(Some("b-s"), &[9], false),
+    ];
     let said = [
         // Kafka's word is older than its own.
         (peer("b", Some(&[1])), shows(&[2])),
@@ -177,7 +184,9 @@ fn a_partition_is_owned_by_who_says_so_and_else_by_whom_kafka_named() {
     assert_eq!(owner_of(3), Owner::Unreachable(&said[1].0, "connection refused".to_owned()));
     assert_eq!(owner_of(1), Owner::Nobody, "it moved, and nobody says that it has come");
     assert!(matches!(owner_of(7), Owner::Foreign(_)));
-    assert_eq!(owner_of(8), Owner::Nobody);
+    for nobodys in [8, 9, 10] {
+        assert_eq!(owner_of(nobodys), Owner::Nobody, "{nobodys}");
+    }
 }
 
 #[test]

@@ -12,10 +12,12 @@ use super::load::Load;
 use super::process::{Forebay, eventually, file};
 use crate::harness::forebay;
 
-/// A gateway whose one subscription, named like its topic, has so many consumers.
+/// A gateway whose one subscription, named like its topic, has so many consumers. Their sessions are
+/// longer than any wait: who goes for good has to say so.
 fn configure(directory: &Path, kafka: &Kafka, topic: &str, consumers: usize, url: &str) -> String {
     let text = format!(
-        "[kafka]\n\"bootstrap.servers\" = {:?}\n\"heartbeat.interval.ms\" = 200\n[control]\n\
+        "[kafka]\n\"bootstrap.servers\" = {:?}\n\"heartbeat.interval.ms\" = 200\n\
+         \"session.timeout.ms\" = 180000\n[control]\n\
          listen = \"127.0.0.1:0\"\ninstance = \"test\"\n[[subscription]]\nname = {topic:?}\n\
          topics = [{topic:?}]\nconsumers = {consumers}\ntakeover = \"fast\"\n\
          evidence = {{ wait = \"0s\" }}\n[subscription.target]\nurl = {url:?}\nin_flight = 900\n",

@@ -74,6 +74,27 @@ fn every_request_on_the_page_is_answered_and_every_field_is_on_the_page() {
 }
 
 #[test]
+fn a_page_of_another_origin_reads_and_commands_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("strange", 1);
+    let gateway = gateway(directory.path(), &kafka, "strange", &[service.url()], "");
+    let (list, pause) = ("/api/v1/subscriptions", "/api/v1/subscriptions/strange/pause");
+    let stranger = "origin: http://evil.example";
+    for (status, body) in
+        [gateway.get_with(list, stranger), gateway.post_with(pause, stranger, "{}")]
+    {
+        assert_eq!((status, body.contains("another origin")), (403, true), "{body}");
+    }
+    assert_eq!(gateway.subscription()["paused"], false);
+    let own = format!("origin: http://{}", gateway.address("control"));
+    let (status, body) = gateway.post_with(pause, &own, "{}");
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(gateway.subscription()["paused"], true);
+}
+
+#[test]
 fn wrong_requests_say_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());

@@ -186,3 +186,25 @@ impl Poller {
         self.tell_starts();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_topic_gets_before_it_was_first_looked_at_is_news() {
+        let topic: Arc<str> = "grows".into();
+        let mut survey = Survey::new(Instant::now());
+        survey.meet(&topic, 1);
+        assert!(!survey.note(&topic, Some(1)), "it is as it was met");
+        assert!(!survey.take_changed());
+        let mut survey = Survey::new(Instant::now());
+        survey.meet(&topic, 1);
+        assert!(survey.note(&topic, Some(3)));
+        assert!(survey.take_changed());
+        // A later partition's start is no look at the topic.
+        survey.meet(&topic, 4);
+        assert!(survey.is_new(&TopicPartition::new("grows", 3)));
+        assert!(survey.note(&topic, Some(4)));
+    }
+}
