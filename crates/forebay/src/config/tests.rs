@@ -338,6 +338,15 @@ fn commit_is_a_word_or_a_table() {
 }
 
 #[test]
+fn where_a_group_begins_is_said_in_full_where_it_is_wrong() {
+    for wrong in ["\"newest\"", "\"time\"", "{ tmie = \"2026-11-01T00:00:00Z\" }"] {
+        let error = refused("name =", &format!("start = {wrong}\nname ="));
+        assert!(error.starts_with("forebay.toml:"), "{error}");
+        assert!(error.contains("\"none\" and { time = \"2026-"), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
     let error = refused("url =", "ulr =");
     assert!(error.starts_with("forebay.toml:10: "), "{error}");

@@ -29,15 +29,34 @@ impl Given {
 
 pub(super) fn combinations(given: &Given) -> Vec<PropertyError> {
     let mut errors = Vec::new();
-    if given.text("bootstrap.servers").is_none_or(str::is_empty) {
-        errors.push(PropertyError {
-            name: "bootstrap.servers".to_owned(),
-            fault: PropertyFault::Missing,
-        });
+    if let Err(fault) = servers(given.text("bootstrap.servers").unwrap_or_default()) {
+        errors.push(PropertyError { name: "bootstrap.servers".to_owned(), fault });
     }
     times(given, &mut errors);
     security(given, &mut errors);
     errors
+}
+
+/// As Java has it, each with its port; librdkafka would take 9092 in silence.
+fn servers(list: &str) -> Result<(), PropertyFault> {
+    let mut all = list.split(',').map(str::trim).filter(|server| !server.is_empty()).peekable();
+    if all.peek().is_none() {
+        return Err(PropertyFault::Missing);
+    }
+    let has_port = |server: &&str| {
+        server
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    match all.find(|server| !has_port(server)) {
+        Some(server) => {
+            let reason = format!(
+                "`{server}` is no HOST:PORT; Kafka's port is 9092 where nobody chose another"
+            );
+            Err(PropertyFault::Impossible { reason })
+        }
+        None => Ok(()),
+    }
 }
 
 fn contradiction(name: &str, other: &str, reason: String) -> PropertyError {

@@ -4,7 +4,7 @@ use super::*;
 
 fn parse(given: &[(&str, &str)]) -> Result<Properties, Vec<PropertyError>> {
     let servers = ("bootstrap.servers", "127.0.0.1:9092");
-    let given = given.iter().chain([&servers]);
+    let given = std::iter::once(&servers).chain(given);
     Properties::parse(&given.map(|(name, value)| ((*name).into(), (*value).into())).collect())
 }
 
@@ -94,6 +94,17 @@ fn impossible_values_are_told_with_what_is_possible() {
     assert!(error(&[("check.crcs", "yes")]).contains("neither true nor false"));
     assert!(error(&[("compression.type", "rar")]).contains("none of none, gzip"));
     assert!(error(&[("acks", "1")]).contains("all, -1"));
+}
+
+#[test]
+fn a_server_has_a_port() {
+    for wrong in ["localhost", "kafka-1:9092, kafka-2", "[::1]", ":9092", "kafka:x"] {
+        let told = error(&[("bootstrap.servers", wrong)]);
+        assert!(told.contains("is no HOST:PORT"), "{wrong}: {told}");
+    }
+    assert!(error(&[("bootstrap.servers", " , ")]).contains("must be set"));
+    let listed = [("bootstrap.servers".into(), "a:1, [::1]:9092,".into())];
+    assert!(Properties::parse(&listed.into()).is_ok());
 }
 
 #[test]

@@ -103,6 +103,10 @@ fn wrong_requests_say_what_is_wrong() {
     let gateway = gateway(directory.path(), &kafka, "asked", &[service.url()], "");
     let (status, body) = gateway.get("/api/v1/subscriptions/askde");
     assert_eq!((status, body.contains("there are: asked")), (404, true), "{body}");
+    let (status, body) = gateway.get("/api/v1/subscription");
+    assert_eq!((status, body.contains("there is no such path")), (404, true), "{body}");
+    let (status, body) = gateway.post("/api/v1/subscriptions", "{}");
+    assert_eq!((status, body.contains("another method")), (405, true), "{body}");
     let path = "/api/v1/subscriptions/asked/endpoints";
     for (wrong, said) in [
         ("{\"endpoints\": [\"ftp://x/\"]}", "only http"),
