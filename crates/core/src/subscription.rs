@@ -114,6 +114,8 @@ pub enum Output<P> {
     /// The revoked partition is drained; nothing follows for it (P11).
     Released {
         partition: PartitionId,
+        /// Records that were committed before they were delivered, and now never will be.
+        unsent: usize,
     },
 }
 
@@ -614,8 +616,9 @@ impl<P: Clone> Subscription<P> {
                     return Some(Output::Fetch { partition: id, tenure, records, bytes });
                 }
                 Some(Step::Release) => {
+                    let unsent = partition.unsent(rules);
                     self.remove(id, now);
-                    return Some(Output::Released { partition: id });
+                    return Some(Output::Released { partition: id, unsent });
                 }
                 None => {
                     let look = partition.next_look(now, rules);
