@@ -1,15 +1,18 @@
 //! One client's connection: frames in, answers out in the order of their requests.
 //!
 //! A request is started as soon as it is read, so that pipelined produces append in order and
-//! share one fsync; its answer waits for its turn. At most [`IN_FLIGHT`] requests are started and
-//! unanswered, and reading stops while the broker's budget for request bytes is used up. When
-//! the client is gone, what waits for it is dropped.
+//! share one fsync; its answer waits for its turn. A commit behind a join or a sync that is held is
+//! not started before that is answered: Kafka would refuse it then, for its generation has passed,
+//! and what a client was not told must not be done meanwhile. At most [`IN_FLIGHT`] requests are
+//! unanswered, and reading stops while the broker's budget for request bytes is used up. When the
+//! client is gone, what waits for it is dropped.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -44,13 +47,16 @@ enum Ended {
 
 struct Waiting {
     answer: Answer,
-    /// Held while a produce request's bytes are.
+    /// Whether commits behind it wait for its answer.
+    holds: bool,
+    /// Held while a produce request's bytes are, and those of what is not started.
     _memory: Option<OwnedSemaphorePermit>,
 }
 
 enum Answer {
     Ready(Reply),
     Later(Serving),
+    Unstarted(Bytes),
 }
 
 /// Serves the connection until either side ends it.
@@ -59,9 +65,10 @@ pub(crate) async fn run(node: Arc<Node>, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     let (queue, waiting) = mpsc::channel(IN_FLIGHT);
+    let held = AtomicUsize::new(0);
     let ended = tokio::select! {
-        ended = read(&node, peer, reader, queue) => ended,
-        ended = write(writer, waiting) => ended,
+        ended = read(&node, peer, reader, queue, &held) => ended,
+        ended = write(&node, peer, writer, waiting, &held) => ended,
     };
     match ended {
         Err(Ended::ByClient | Ended::Io(_)) | Ok(()) => {
@@ -76,21 +83,45 @@ async fn read(
     peer: SocketAddr,
     reader: OwnedReadHalf,
     queue: mpsc::Sender<Waiting>,
+    held: &AtomicUsize,
 ) -> Result<(), Ended> {
     let mut reader = BufReader::with_capacity(16 * 1024, reader);
     loop {
         let (frame, memory) = read_frame(node, &mut reader).await?;
-        let mut started = dispatch(node, peer.ip(), frame)?;
-        let memory = (started.key == ApiKey::Produce).then_some(memory);
-        let first = poll_fn(|context| Poll::Ready(started.serving.as_mut().poll(context))).await;
-        let answer = match first {
-            Poll::Ready(reply) => Answer::Ready(reply),
-            Poll::Pending => Answer::Later(started.serving),
+        let waiting = match held.load(Ordering::Relaxed) > 0 && is_commit(&frame) {
+            true => {
+                Waiting { answer: Answer::Unstarted(frame), holds: true, _memory: Some(memory) }
+            }
+            false => start(node, peer, frame, memory).await?,
         };
-        if queue.send(Waiting { answer, _memory: memory }).await.is_err() {
+        held.fetch_add(usize::from(waiting.holds), Ordering::Relaxed);
+        if queue.send(waiting).await.is_err() {
             return Ok(());
         }
     }
+}
+
+fn is_commit(frame: &[u8]) -> bool {
+    frame.starts_with(&(ApiKey::OffsetCommit as i16).to_be_bytes())
+}
+
+async fn start(
+    node: &Arc<Node>,
+    peer: SocketAddr,
+    frame: Bytes,
+    memory: OwnedSemaphorePermit,
+) -> Result<Waiting, Refused> {
+    let mut started = dispatch(node, peer.ip(), frame)?;
+    let memory = (started.key == ApiKey::Produce).then_some(memory);
+    let first = poll_fn(|context| Poll::Ready(started.serving.as_mut().poll(context))).await;
+    let (answer, holds) = match first {
+        Poll::Ready(reply) => (Answer::Ready(reply), false),
+        Poll::Pending => {
+            let holds = matches!(started.key, ApiKey::JoinGroup | ApiKey::SyncGroup);
+            (Answer::Later(started.serving), holds)
+        }
+    };
+    Ok(Waiting { answer, holds, _memory: memory })
 }
 
 async fn read_frame(
@@ -120,14 +151,19 @@ async fn read_frame(
 }
 
 async fn write(
+    node: &Arc<Node>,
+    peer: SocketAddr,
     mut writer: OwnedWriteHalf,
     mut waiting: mpsc::Receiver<Waiting>,
+    held: &AtomicUsize,
 ) -> Result<(), Ended> {
     while let Some(next) = waiting.recv().await {
         let reply = match next.answer {
             Answer::Ready(reply) => reply,
             Answer::Later(serving) => serving.await,
+            Answer::Unstarted(frame) => dispatch(node, peer.ip(), frame)?.serving.await,
         };
+        held.fetch_sub(usize::from(next.holds), Ordering::Relaxed);
         match reply {
             Reply::Send(frame) => write_frame(&mut writer, frame).await?,
             Reply::Nothing => {}

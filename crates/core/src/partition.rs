@@ -432,6 +432,17 @@ impl<P> Partition<P> {
         self.in_flight + self.leaving + self.parking > 0 || owes
     }
 
+    /// At most once: what is committed, of which no service has heard.
+    pub(crate) fn unsent(&self, rules: &Rules) -> usize {
+        let heard_of = |held: &Held<P>| match held.state {
+            HeldState::InFlight { .. } | HeldState::Shut { unknown: Some(_), .. } => true,
+            _ => held.failure.as_ref().is_some_and(|failure| failure.charge == Charge::Spent),
+        };
+        let unsettled = self.ledger.unsettled();
+        let unsent = unsettled.filter(|(_, slot)| !heard_of(self.lanes.get(**slot)));
+        if rules.guarantee == Guarantee::AtMostOnce { unsent.count() } else { 0 }
+    }
+
     /// What is stored beside a commit point that is sent now.
     pub(crate) fn commit_sent(
         &mut self,

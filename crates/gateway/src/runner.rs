@@ -294,7 +294,7 @@ impl Runner {
                 }
                 Some(Output::DeadLetter(letter)) => self.dead_letter(letter),
                 Some(Output::Park(park)) => self.park(&park),
-                Some(Output::Released { partition }) => self.released(partition),
+                Some(Output::Released { partition, unsent }) => self.released(partition, unsent),
                 None => break,
             }
         }
@@ -341,6 +341,9 @@ impl Runner {
                 IntakeEvent::Lost(partitions, why) => self.lost(&partitions, why),
                 IntakeEvent::Committed { partition, offset } => {
                     self.commit_answered(&partition, offset, true);
+                }
+                IntakeEvent::Forgotten { partition, offset } => {
+                    self.commit_answered(&partition, offset, false);
                 }
                 IntakeEvent::CommitFailed { partition, offset, error, .. } => {
                     self.say_commit_fails(&partition, offset, &error);
@@ -474,7 +477,7 @@ impl Runner {
             if self.is_held_back(id) {
                 self.seats.borrow_mut()[index].assigned = None;
             } else if assigned {
-                self.handle(Input::Revoked { partition: id });
+                self.drain(id);
             }
         }
     }

@@ -135,8 +135,8 @@ impl Intake {
         self.shared.command([Command::Release(partition)]);
     }
 
-    /// A partition is done with before the intake is closed: a commit of it that was not sent is not
-    /// to be, for nobody would act on its answer.
+    /// Takes back what was not sent yet of this partition's commits; it is answered with
+    /// [`IntakeEvent::Forgotten`]. What was sent already is answered as ever.
     pub fn forget(&self, partition: TopicPartition) {
         self.shared.command([Command::Forget(partition)]);
     }

@@ -182,7 +182,7 @@ fn about(output: &Output<usize>) -> Option<PartitionId> {
     match output {
         Output::Commit { partition, .. }
         | Output::Fetch { partition, .. }
-        | Output::Released { partition } => Some(*partition),
+        | Output::Released { partition, .. } => Some(*partition),
         Output::Deliver(delivery) => Some(delivery.id.partition),
         Output::DeadLetter(letter) => Some(letter.partition),
         Output::Park(park) => Some(park.partition),

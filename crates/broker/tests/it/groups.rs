@@ -141,6 +141,34 @@ async fn two_members_form_a_generation_and_get_what_the_leader_assigned() {
     assert_eq!(a.call(heartbeat("g", &leader, None), 3).await.error_code, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_behind_a_join_that_is_held_is_of_a_generation_that_passed() {
+    let broker = TestBroker::start().await;
+    let (mut a, mut b) = (broker.client().await, broker.client().await);
+    a.create_topic("t", 1).await;
+    let alone = alone(&mut a, "g", "a").await;
+    b.send(&join("g", "", Some("b")), 7).await;
+    let leader = rejoin_when_told(&mut a, "g", &alone).await;
+    let (_, follower) = b.receive::<JoinGroupRequest>(7).await;
+    assert_eq!(a.call(sync("g", &leader, &[]), 3).await.error_code, 0);
+    assert_eq!(commit_code(&mut a, commit("g", Some(&leader), 5, "before")).await, 0);
+
+    a.send(&join("g", &leader.member_id, None), 4).await;
+    a.send(&commit("g", Some(&leader), 9, "behind"), 7).await;
+    a.send(&commit("g", Some(&leader), 10, "behind"), 7).await;
+    let again = rejoin_when_told(&mut b, "g", &follower).await;
+    let (_, joined) = a.receive::<JoinGroupRequest>(4).await;
+    assert_eq!((joined.generation_id, again.generation_id), (3, 3));
+    for _ in 0..2 {
+        let (_, refused) = a.receive::<OffsetCommitRequest>(7).await;
+        let code = refused.topics[0].partitions[0].error_code;
+        assert_eq!(code, ResponseError::IllegalGeneration.code());
+    }
+    assert_eq!(committed(&mut b, "g").await, (5, "before".to_owned()));
+    assert_eq!(a.call(sync("g", &joined, &[]), 3).await.error_code, 0);
+    assert_eq!(commit_code(&mut a, commit("g", Some(&joined), 9, "anew")).await, 0);
+}
+
 /// Heartbeats until the group rebalances, then joins again.
 async fn rejoin_when_told(
     client: &mut Client,

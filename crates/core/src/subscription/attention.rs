@@ -32,8 +32,9 @@ impl<P: Clone> Subscription<P> {
                     return Some(Output::Fetch { partition: id, tenure, records, bytes });
                 }
                 Some(Step::Release) => {
+                    let unsent = partition.unsent(rules);
                     self.remove(id, now);
-                    return Some(Output::Released { partition: id });
+                    return Some(Output::Released { partition: id, unsent });
                 }
                 None => {
                     let look = partition.next_look(now, rules);

@@ -40,6 +40,8 @@ pub enum Output<P> {
     /// The revoked partition is drained; nothing follows for it (P11).
     Released {
         partition: PartitionId,
+        /// Records that were committed before they were delivered, and now never will be.
+        unsent: usize,
     },
 }
 

@@ -109,9 +109,9 @@ impl Runner {
             let rewinds = self.core.borrow().sought(id, to);
             self.seeking.borrow_mut().push(Seeking { partition: id, to, rewinds });
             if self.is_held_back(id) {
-                self.released(id);
+                self.released(id, 0);
             } else {
-                self.handle(Input::Revoked { partition: id });
+                self.drain(id);
             }
         }
         Ok(())

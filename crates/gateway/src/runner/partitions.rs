@@ -104,11 +104,21 @@ impl Runner {
             let id = self.seat(partition);
             self.forget_seek(id);
             if self.is_held_back(id) {
-                self.released(id);
+                self.released(id, 0);
             } else {
-                self.handle(Input::Revoked { partition: id });
+                self.drain(id);
             }
         }
+    }
+
+    /// At most once, what was not asked of Kafka yet is left to the next owner: its answer might come
+    /// too late for what it covers to be delivered.
+    pub(super) fn drain(&self, id: PartitionId) {
+        if self.rules().guarantee == Guarantee::AtMostOnce {
+            let partition = self.seats.borrow()[id.0 as usize].partition.clone();
+            self.intake.forget(partition);
+        }
+        self.handle(Input::Revoked { partition: id });
     }
 
     /// Whether the core never heard of the assignment, because it has no start.
@@ -135,7 +145,16 @@ impl Runner {
         }
     }
 
-    pub(super) fn released(&self, id: PartitionId) {
+    pub(super) fn released(&self, id: PartitionId, unsent: usize) {
+        if unsent > 0 {
+            let partition = self.seats.borrow()[id.0 as usize].partition.clone();
+            say!(
+                self,
+                error,
+                "{partition} is left with {unsent} records that were committed and could not be \
+                 delivered before `commit.drain` was over: they never will be (at most once)"
+            );
+        }
         if self.reseat(id) {
             return;
         }

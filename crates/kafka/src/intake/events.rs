@@ -27,6 +27,8 @@ pub enum IntakeEvent {
     /// Kafka has not, as far as we know, this commit point. `retry`: the same commit may succeed
     /// later; if not, it never will in this assignment.
     CommitFailed { partition: TopicPartition, offset: i64, error: KafkaError, retry: bool },
+    /// This commit was not sent when it was taken back ([`super::Intake::forget`]).
+    Forgotten { partition: TopicPartition, offset: i64 },
     /// The next offset is not in the log (retention, truncation): the partition stands still until
     /// [`super::Intake::seek`]. The log's ends are those last heard, −1 where unknown.
     OutOfRange { partition: TopicPartition, offset: i64, log_start: i64, log_end: i64 },

@@ -302,7 +302,11 @@ impl Poller {
                     slot.phase = Phase::Released;
                 }
             }
-            Command::Forget(partition) => _ = self.commits.forget(&partition),
+            Command::Forget(partition) => {
+                if let Some(offset) = self.commits.forget(&partition) {
+                    self.tell([IntakeEvent::Forgotten { partition, offset }]);
+                }
+            }
             Command::Seek(partition, offset) => self.seek(&partition, offset),
             Command::Answer(Answer::Start(ticket, answers)) => self.looked_up(ticket, answers),
             Command::Answer(Answer::Ends(ends)) => {

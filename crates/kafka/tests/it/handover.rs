@@ -254,6 +254,42 @@ fn a_worker_that_sleeps_keeps_its_membership() {
 }
 
 #[test]
+fn a_commit_that_waits_behind_another_can_be_taken_back() {
+    let broker = Broker::start(None);
+    let properties = cluster::properties(&broker.servers);
+    let (name, group) = (unique("forget"), unique("group"));
+    let admin = forebay_kafka::Admin::new(&properties, cluster::PATIENCE).expect("an admin client");
+    cluster::create(&admin, &name, 2, &[]);
+    let mut worker = Worker::start(IntakeConfig { properties, ..config(&name, &group) });
+    worker.until_assigned(2);
+    broker.signal("STOP");
+    worker.commit(0, 5, "out");
+    // Each is answered at once; with the second, what was there before the first has been sent.
+    for offset in [1, 2] {
+        let partition = TopicPartition::new("another", 0);
+        worker.intake.commit([Commit { partition, offset, metadata: String::new() }]);
+        worker.until_event("it is not ours", |event| {
+            matches!(event, IntakeEvent::CommitFailed { offset: of, .. } if *of == offset)
+                .then_some(())
+        });
+    }
+    worker.commit(1, 7, "waits");
+    worker.intake.forget(worker.named(0));
+    worker.intake.forget(worker.named(1));
+    let back = worker.until_event("what was not sent is taken back", |event| match event {
+        IntakeEvent::Forgotten { partition, offset } => Some((partition.partition, *offset)),
+        _ => None,
+    });
+    assert_eq!(back, (1, 7));
+    broker.signal("CONT");
+    worker.until_committed(0, 5);
+    worker.close();
+    let offsets = admin.group_offsets(&group).expect("offsets");
+    let kept = offsets.iter().map(|kept| (kept.partition.partition, kept.offset));
+    assert_eq!(kept.collect::<Vec<_>>(), [(0, 5)]);
+}
+
+#[test]
 fn a_session_that_was_not_kept_loses_its_partitions_and_gets_them_anew() {
     let broker = Broker::start(None);
     let properties = cluster::properties_with(

@@ -81,6 +81,34 @@ async fn records_go_over_one_connection_to_whom_its_name_certifies() {
     assert!(requests.iter().all(|request| request.header("host") == Some(&host)));
 }
 
+/// The clock stands still but for what the test lets pass: it runs on by itself only while no thread
+/// is at work for the runtime.
+#[tokio::test(start_paused = true)]
+async fn what_connecting_took_is_taken_from_the_time_that_a_service_has() {
+    let (test_goes_on, ends) = std::sync::mpsc::channel::<()>();
+    let stands = tokio::task::spawn_blocking(move || ends.recv());
+    let trial = Trial::new();
+    let front = trial.front(&Manners::showing(trial.authority.certify(&["127.0.0.1"])));
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", slow.local_addr().unwrap());
+    let passed_on = tokio::spawn(async move {
+        let (mut peer, _) = slow.accept().await.unwrap();
+        tokio::time::advance(Duration::from_millis(4_321)).await;
+        let mut service = tokio::net::TcpStream::connect(front.address()).await.unwrap();
+        tokio::io::copy_bidirectional(&mut peer, &mut service).await
+    });
+    let connections = trial.connections(&url, &trial.trusting());
+    for _ in 0..2 {
+        assert_eq!(deliver(&connections).await, Answer::accepted(200));
+    }
+    let requests = trial.journal.requests();
+    let told = requests.iter().map(|request| request.header("forebay-timeout-ms"));
+    assert_eq!(told.collect::<Vec<_>>(), [Some("15679"), Some("20000")], "of 20 s, then connected");
+    passed_on.abort();
+    drop(test_goes_on);
+    assert!(stands.await.unwrap().is_err());
+}
+
 #[tokio::test]
 async fn a_large_value_arrives_whole() {
     let trial = Trial::new();

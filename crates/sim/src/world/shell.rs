@@ -165,7 +165,7 @@ impl World {
                 let at = self.now + self.network();
                 self.agenda.enter(at, Event::Check { process, life, endpoint, asked });
             }
-            Output::Released { partition } => self.released(process, partition),
+            Output::Released { partition, .. } => self.released(process, partition),
         }
     }
 }

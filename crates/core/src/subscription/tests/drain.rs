@@ -17,7 +17,7 @@ fn a_revoked_partition_drains_commits_and_falls_silent() {
     assert_eq!(point, CommitPoint(1));
     assert!(it.poll(at(20)).is_none(), "the commit is awaited");
     it.handle(Input::Committed { partition: P0, tenure, point }, at(21));
-    assert!(matches!(it.poll(at(21)), Some(Output::Released { partition: P0 })));
+    assert!(matches!(it.poll(at(21)), Some(Output::Released { partition: P0, unsent: 0 })));
     assert!(it.poll(at(60_000)).is_none());
     assert_eq!(it.next_wakeup(at(60_000)), None);
 }
@@ -30,7 +30,7 @@ fn a_drain_ends_at_its_deadline() {
     it.handle(Input::Revoked { partition: P0 }, at(0));
     assert!(it.poll(at(9_999)).is_none());
     assert_eq!(it.next_wakeup(at(9_999)), Some(at(10_000)));
-    assert!(matches!(it.poll(at(10_000)), Some(Output::Released { partition: P0 })));
+    assert!(matches!(it.poll(at(10_000)), Some(Output::Released { partition: P0, unsent: 0 })));
     answer(&mut it, &sent, Verdict::Accept, at(10_001));
     assert_eq!(it.view().counts.late, 1);
 }

@@ -78,3 +78,24 @@ fn at_most_once_a_key_waits_while_the_service_may_be_at_work() {
     assert_eq!(deliver(&mut it, at(31_101)).unwrap().payload, 1);
     assert_eq!(it.view().counts.abandoned, 1);
 }
+
+#[test]
+fn at_most_once_what_is_committed_and_unsent_at_the_end_of_the_drain_is_told() {
+    let mut it = with(Rules { guarantee: Guarantee::AtMostOnce, ..rules() });
+    fetch(&mut it, &[(0, Some(1)), (1, Some(1)), (2, Some(1))], at(1));
+    let Some(Output::Commit { point, state: CommitState { tenure, .. }, .. }) =
+        wants(&mut it, at(100)).pop()
+    else {
+        panic!()
+    };
+    it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
+    let sent = deliver(&mut it, at(101)).unwrap();
+    assert_eq!(sent.payload, 0, "the service has heard of this one");
+    it.handle(Input::Revoked { partition: P0 }, at(102));
+    assert!(it.poll(at(10_101)).is_none(), "the answer is awaited");
+    let released = it.poll(at(10_102));
+    assert!(
+        matches!(released, Some(Output::Released { partition: P0, unsent: 2 })),
+        "{released:?}"
+    );
+}

@@ -165,6 +165,7 @@ impl Member<'_> {
                 tracing::warn!("the group has our instance id in use: {reason}; trying on");
             }
             IntakeEvent::Committed { .. }
+            | IntakeEvent::Forgotten { .. }
             | IntakeEvent::Reachable
             | IntakeEvent::Available { .. }
             | IntakeEvent::StartsKnown

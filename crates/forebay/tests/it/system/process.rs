@@ -96,6 +96,11 @@ impl Forebay {
 
     /// SIGTERM, and its exit code.
     pub(crate) fn terminate(mut self) -> i32 {
+        self.end()
+    }
+
+    /// The same, and its log can still be read.
+    pub(crate) fn end(&mut self) -> i32 {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let status = eventually("an orderly end", || self.child.try_wait().unwrap());
