@@ -61,7 +61,10 @@ pub(crate) fn values(records: &[u8]) -> Vec<String> {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), correlation: 0 }
+        let stream = TcpStream::connect(address).await.unwrap();
+        // What is sent behind a request that is held must not wait for its answer.
+        stream.set_nodelay(true).unwrap();
+        Self { stream, correlation: 0 }
     }
 
     pub(crate) async fn call<Q: Request>(&mut self, request: Q, version: i16) -> Q::Response

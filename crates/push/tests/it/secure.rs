@@ -85,7 +85,7 @@ async fn records_go_over_one_connection_to_whom_its_name_certifies() {
 /// is at work for the runtime.
 #[tokio::test(start_paused = true)]
 async fn what_connecting_took_is_taken_from_the_time_that_a_service_has() {
-    let (test_goes_on, ends) = std::sync::mpsc::channel::<()>();
+    let (test_goes_on, ends) = std::sync::mpsc::sync_channel::<()>(1);
     let stands = tokio::task::spawn_blocking(move || ends.recv());
     let trial = Trial::new();
     let front = trial.front(&Manners::showing(trial.authority.certify(&["127.0.0.1"])));

@@ -2,10 +2,8 @@
 //! nobody has to find out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_kafka::{Intake, IntakeConfig, IntakeEvent, StartPolicy, TopicPartition};
 use forebay_trial::{Act, Journal, Rule, Script, Service};
 
 use super::deliver::gateway;
@@ -80,91 +78,6 @@ fn at_most_once_loses_nothing_in_an_orderly_end_and_what_fails_is_counted() {
     assert_eq!(seen.len(), input.len(), "all were delivered");
     assert!(seen.values().all(|times| *times == 1), "and none twice");
     assert_eq!(journal.accepted().len(), input.len() - 10, "key-7 failed, and is gone");
-}
-
-/// A member of the group that does what it is told and nothing else.
-struct Other(Intake);
-
-impl Other {
-    fn start(kafka: &Kafka, topic: &str) -> Self {
-        let config = IntakeConfig {
-            properties: kafka.properties(),
-            topics: vec![topic.to_owned()],
-            group: topic.to_owned(),
-            instance_id: None,
-            start: StartPolicy::Earliest,
-            from_beginning: Vec::new(),
-            records_max: 100,
-            bytes_max: 1 << 20,
-            drain: Duration::from_secs(120),
-            keeps_book: false,
-            committed_for: None,
-            kin: None,
-        };
-        Self(Intake::start(config, Arc::new(|| ())).unwrap())
-    }
-
-    fn until<T>(&self, what: &str, mut wanted: impl FnMut(IntakeEvent) -> Option<T>) -> T {
-        let next = || std::iter::from_fn(|| self.0.next_event());
-        eventually(what, || next().find_map(&mut wanted))
-    }
-
-    fn await_assigned(&self, mut partitions: usize) {
-        self.until("it has its partitions", |event| {
-            partitions -= usize::from(matches!(event, IntakeEvent::Assigned(_)));
-            (partitions == 0).then_some(())
-        });
-    }
-
-    fn await_revoked(&self) -> Vec<TopicPartition> {
-        self.until("partitions are revoked", |event| match event {
-            IntakeEvent::Revoked(partitions) => Some(partitions),
-            _ => None,
-        })
-    }
-}
-
-#[test]
-fn at_most_once_loses_nothing_in_an_end_in_the_midst_of_a_rebalance() {
-    let directory = tempfile::tempdir().unwrap();
-    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
-    kafka.create("midst", 6);
-    let service = Service::start(Script::accepting(), &journal);
-    let before = kafka.fill("midst", 0..60, 60);
-    let more = "delivery = \"at-most-once\"\ntakeover = \"fast\"\ncommit = { drain = \"1s\" }";
-    let start = || gateway(directory.path(), &kafka, "midst", &[service.url()], more);
-    let mut first = start();
-    await_idle(&first, &kafka, "midst", &before);
-    let slow = Other::start(&kafka, "midst");
-    slow.await_assigned(3);
-    // Both lose a partition to the third; the gateway joins again at once, and is kept waiting.
-    let third = Other::start(&kafka, "midst");
-    let revoked = slow.await_revoked();
-    eventually("the gateway waits for the slow one", || {
-        let groups = kafka.admin().groups().ok()?;
-        let group = groups.into_iter().find(|listed| listed.group == "midst")?;
-        (group.state == "PreparingRebalance").then_some(())
-    });
-    let after = kafka.fill("midst", 60..120, 60);
-    eventually("its commits are not answered", || {
-        let shown = first.subscription()["partitions"].as_array()?.clone();
-        let ours = |partition: &i32| shown.iter().any(|it| it["partition"] == *partition);
-        let owed = after.places().iter().filter(|(partition, _)| ours(partition)).count() as u64;
-        let held = shown.iter().filter_map(|partition| partition["held"].as_u64()).sum::<u64>();
-        (owed > 0 && held == owed).then_some(())
-    });
-    assert_eq!(first.end(), 0);
-    let log = first.log();
-    assert!(log.contains("is left before Kafka answered to its last commit"), "{log}");
-
-    revoked.into_iter().for_each(|partition| slow.0.release(partition));
-    assert!(slow.0.close(Duration::from_secs(20)) && third.0.close(Duration::from_secs(20)));
-    let second = start();
-    await_idle(&second, &kafka, "midst", &after);
-    let seen = seen(&journal);
-    assert_eq!(seen.len(), before.len() + after.len(), "all were delivered");
-    assert!(seen.values().all(|times| *times == 1), "and none twice");
-    assert_eq!(second.terminate(), 0);
 }
 
 #[test]
