@@ -73,7 +73,9 @@ pub struct Place {
 /// Why an operator's word can't be obeyed. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperatorError {
-    #[error("partition {0} is not assigned here: is it one of the subscription's topics?")]
+    #[error(
+        "partition {0} is not assigned to this process: is it one of the subscription's topics?"
+    )]
     NotAssigned(TopicPartition),
     #[error("offset {0} is settled, or was not fetched yet")]
     NotHeld(i64),
