@@ -199,6 +199,14 @@ impl Rebalances {
         self.bound();
     }
 
+    /// We are about to be gone: what came meanwhile and was never fetched is let go as it stands.
+    pub(crate) fn leave(&mut self, now: Instant) {
+        for (partition, still) in std::mem::take(&mut self.coming) {
+            self.end(&partition, still, now, |one| &mut one.gained);
+            self.transit.let_go(&partition, Still { counted: now, ..still });
+        }
+    }
+
     /// A partition was given back, drained or as it stood.
     pub(crate) fn released(&mut self, partition: &TopicPartition, now: Instant) {
         if let Some(still) = self.going.remove(partition) {

@@ -491,6 +491,8 @@ impl Runner {
         let intake = self.intake.clone();
         let for_good = matches!(&*self.stopping.borrow(), Some((Farewell::ForGood, _)));
         let close = move || if for_good { intake.resign(CLOSE) } else { intake.close(CLOSE) };
+        // Before the group hears of it, and gives what came in the meantime to another.
+        self.rebalances.borrow_mut().leave(self.transit.now());
         // Other consumers of this thread go on meanwhile; if it fails, dropping it closes it.
         let _ = tokio::task::spawn_blocking(close).await;
         if let Some((_, answer)) = self.stopping.take() {

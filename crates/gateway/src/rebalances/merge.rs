@@ -48,9 +48,12 @@ pub(crate) fn whole(all: Vec<Vec<RebalanceSnapshot>>, transit: &Transit) -> Vec<
         // Whoever leaves, or lost its session, did so in the one that there was.
         one.generation = one.generation.or(latest);
     }
-    let came = whole.iter().flat_map(|one| &one.gained);
-    let came: BTreeMap<(TopicPartition, Instant), Option<Duration>> =
-        came.map(|moved| ((moved.partition.clone(), moved.since), moved.still)).collect();
+    let mut came: BTreeMap<(TopicPartition, Instant), Option<Duration>> = BTreeMap::new();
+    for moved in whole.iter().flat_map(|one| &one.gained) {
+        // Of several that had it on the way, the one that has it still tells, or had it longest.
+        let still = came.entry((moved.partition.clone(), moved.since)).or_insert(moved.still);
+        *still = still.zip(moved.still).map(|(one, other)| one.max(other));
+    }
     for moved in whole.iter_mut().flat_map(|one| &mut one.lost) {
         match came.get(&(moved.partition.clone(), moved.since)) {
             Some(still) => moved.still = *still,

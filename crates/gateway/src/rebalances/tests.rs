@@ -171,3 +171,21 @@ fn what_comes_and_goes_before_it_was_fetched_stood_still_all_the_time() {
     assert_eq!(stills(&pair.other.kept()[0].gained), [Some(500)]);
     assert_eq!(stills(&pair.one.kept()[1].gained), [Some(200)], "until it went again");
 }
+
+#[test]
+fn what_comes_to_one_that_leaves_stands_still_until_another_fetches_it() {
+    let mut pair = Pair::new();
+    let zero = &partitions(&[0])[0];
+    pair.one.step(step(RebalanceCause::Members, &[0], &[], true), at(100), 100);
+    pair.one.released(zero, at(110));
+    pair.other.stop(Vec::new(), at(120), 120);
+    pair.other.step(step(RebalanceCause::Members, &[], &[0], false), at(200), 200);
+    pair.other.leave(at(300));
+    assert_eq!(stills(&pair.other.kept()[0].gained), [Some(200)], "until it left");
+    assert_eq!((pair.counts().still_now, pair.transit.count()), (0, 1));
+    pair.one.step(step(RebalanceCause::Members, &[], &[0], false), at(400), 400);
+    pair.one.ready(zero, at(600));
+    assert_eq!(pair.counts().still, Duration::from_millis(500), "counted once");
+    let lost = pair.seen().into_iter().flat_map(|one| one.lost).collect::<Vec<_>>();
+    assert_eq!(stills(&lost), [Some(500)], "as long as it really was");
+}
