@@ -86,8 +86,9 @@ pub(crate) struct Subscription {
     pub(crate) order: Order,
     #[serde(default)]
     pub(crate) delivery: Delivery,
-    #[serde(default)]
-    pub(crate) start: Start,
+    /// Kafka's `auto.offset.reset` where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<Start>,
     #[serde(default)]
     pub(crate) takeover: Takeover,
     pub(crate) target: Spanned<Target>,
@@ -183,10 +184,9 @@ pub(crate) enum Takeover {
 }
 
 /// Where a group without a committed offset begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Start {
-    #[default]
     Earliest,
     Latest,
     /// At the first record that is no older.

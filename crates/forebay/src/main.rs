@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit};
 
 mod cli;
 mod cluster;
@@ -27,6 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     abort_on_panic();
     use_small_pages();
+    allow_many_connections();
     let cli = cli::Cli::parse();
     logs::start(cli.log, cli.command.log_level());
     match commands::run(cli.command) {
@@ -44,6 +46,15 @@ fn use_small_pages() {
     // Where the system can't, all works as well.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Each delivery in flight has a connection, and the usual soft limit of 1,024 descriptors is for
+/// programs that use `select`.
+fn allow_many_connections() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, ..limit };
+    // Where the system does not let us, fewer have to do.
+    let _ = rustix::process::setrlimit(Resource::Nofile, all);
 }
 
 /// A panic is a bug of ours, and its thread would be missing: better the whole process ends, and

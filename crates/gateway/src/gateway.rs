@@ -128,10 +128,10 @@ impl Gateway {
         told.await.map_err(|_| gone())?
     }
 
-    /// Drains a subscription and leaves its group.
+    /// Drains a subscription and leaves its group for good: others get at once what it had.
     pub async fn remove(&mut self, name: &str) {
         let Some(handle) = self.handles.find(name) else { return };
-        handle.stop(0, Farewell::ToReturn).await;
+        handle.stop(0, Farewell::ForGood).await;
         self.handles.lock_mut().retain(|handle| handle.name() != name);
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
     }
     names(config, &mut problems);
     groups(config, &mut problems);
+    park_topics(config, &mut problems);
     problems
 }
 
@@ -320,6 +321,40 @@ fn groups(config: &Config, problems: &mut Vec<Problem>) {
                 subscription.group()
             );
             problems.push(Problem::at(span, message));
+        }
+    }
+}
+
+/// A park topic is read whole by the one that parks there.
+fn park_topics(config: &Config, problems: &mut Vec<Problem>) {
+    let subscriptions = || config.subscriptions.iter().map(|entry| entry.get_ref());
+    for (index, subscription) in subscriptions().enumerate() {
+        let Some(park) = &subscription.park else { continue };
+        let topic = &park.get_ref().topic;
+        let others = subscriptions().enumerate().filter(|(other, _)| *other != index);
+        for (_, other) in others {
+            let parks = other.park.as_ref().map(|park| &park.get_ref().topic);
+            let gives_up = other.dead_letter.as_ref().map(|letter| &letter.get_ref().topic);
+            let is_it = |name: Option<&Spanned<String>>| {
+                name.is_some_and(|name| name.get_ref() == topic.get_ref())
+            };
+            let use_of_it = match () {
+                () if is_it(parks) => {
+                    "parks there, too, and each would deliver what the other parked"
+                }
+                () if is_it(gives_up) => {
+                    "has it as its dead letter topic, and what it gives up would be delivered"
+                }
+                () if other.topics.get_ref().contains(topic.get_ref()) => {
+                    "reads it, and would deliver what is parked"
+                }
+                () => continue,
+            };
+            let message = format!(
+                "a park topic is one subscription's alone: `{}` {use_of_it}",
+                other.name.get_ref()
+            );
+            problems.push(Problem::at(topic.span(), message));
         }
     }
 }

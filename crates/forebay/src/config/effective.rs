@@ -1,15 +1,24 @@
 //! What a configuration comes to: every default in its place, secrets hidden. It reads back as a
 //! file that means the same.
 
-use super::{Config, GiveUp, Subscription, Time, unplaced};
+use super::secret::Property;
+use super::{Config, GiveUp, Start, Subscription, Time, unplaced};
 
 impl Config {
     /// The whole configuration as TOML.
     pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
         let mut whole = self.clone();
         whole.control.instance = Some(unplaced(self.control.instance()));
+        let reset = whole.kafka.properties.get("auto.offset.reset").map(Property::resolve);
+        let start = match reset.and_then(Result::ok).as_deref() {
+            Some("latest") => Start::Latest,
+            Some("none") => Start::None,
+            _ => Start::Earliest,
+        };
         for subscription in &mut whole.subscriptions {
-            subscription.get_mut().fill();
+            let subscription = subscription.get_mut();
+            subscription.start.get_or_insert_with(|| start.clone());
+            subscription.fill();
         }
         toml::to_string_pretty(&whole)
     }

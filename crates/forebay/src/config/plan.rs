@@ -112,11 +112,12 @@ fn plan(
         from_beginning: park.iter().cloned().collect(),
         group: subscription.group().to_owned(),
         instance_id: Some(format!("{instance}-{name}")),
-        start: match subscription.start {
-            Start::Earliest => StartPolicy::Earliest,
-            Start::Latest => StartPolicy::Latest,
-            Start::Time(time) => StartPolicy::Time(time.0),
-            Start::None => StartPolicy::None,
+        start: match &subscription.start {
+            None => properties.start().unwrap_or(StartPolicy::Earliest),
+            Some(Start::Earliest) => StartPolicy::Earliest,
+            Some(Start::Latest) => StartPolicy::Latest,
+            Some(Start::Time(time)) => StartPolicy::Time(time.0),
+            Some(Start::None) => StartPolicy::None,
         },
         // Of what may be held, the core has half; the queues and librdkafka a quarter each.
         records_max: subscription.hold.records.get_ref() / 4,

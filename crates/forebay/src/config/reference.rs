@@ -101,7 +101,8 @@ pub(crate) const OPTIONS: &[Documented] = &[
          `{ time = \"2026-01-01T00:00:00Z\" }` (the first record that is no older), or `none` (stand \
          still and say so). `latest` and a time are resolved once, for all partitions of a topic, \
          when the group first meets it, and kept in the topic `__forebay`; partitions that appear \
-         later, and topics that were deleted and made anew, begin at their beginning.",
+         later, and topics that were deleted and made anew, begin at their beginning. Kafka's own \
+         `auto.offset.reset` under `[kafka]` says it for those subscriptions that do not.",
     ),
     option(
         "subscription.takeover",

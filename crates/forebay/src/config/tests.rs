@@ -327,6 +327,49 @@ fn the_park_topic_is_another_and_needs_a_commit_point_to_free() {
 }
 
 #[test]
+fn a_park_topic_is_one_subscriptions_alone() {
+    let other = |lines: &str, tables: &str| {
+        format!(
+            "{WHOLE}\n[subscription.park]\ntopic = \"parked\"\n[[subscription]]\nname = \"b\"\n{lines}\n\
+             [subscription.target]\nurl = \"http://b/\"\n{tables}\n"
+        )
+    };
+    assert!(parse(&other("topics = [\"b\"]", "")).is_ok());
+    for (lines, tables, said) in [
+        ("topics = [\"parked\"]", "", "`b` reads it"),
+        ("topics = [\"b\"]", "[subscription.park]\ntopic = \"parked\"", "`b` parks there"),
+        (
+            "topics = [\"b\"]",
+            "[subscription.dead_letter]\ntopic = \"parked\"",
+            "`b` has it as its dead",
+        ),
+    ] {
+        let error = parse(&other(lines, tables)).unwrap_err();
+        assert!(error.starts_with("forebay.toml:13: a park topic is one"), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn where_a_group_begins_is_kafkas_property_where_a_subscription_does_not_say() {
+    let starts = |text: &str| {
+        let config = parse(text).unwrap();
+        let properties = plan::properties(&config, "").unwrap();
+        let plans = plan::plans(&config, &properties).unwrap();
+        (
+            plans[0].intake.start,
+            parse(&config.effective().unwrap()).unwrap().subscriptions[0].get_ref().start.clone(),
+        )
+    };
+    use forebay_kafka::StartPolicy;
+    let reset = WHOLE.replace("[kafka]", "[kafka]\n\"auto.offset.reset\" = \"latest\"");
+    assert_eq!(starts(WHOLE), (StartPolicy::Earliest, Some(Start::Earliest)));
+    assert_eq!(starts(&reset), (StartPolicy::Latest, Some(Start::Latest)));
+    let said = reset.replace("name =", "start = \"earliest\"\nname =");
+    assert_eq!(starts(&said), (StartPolicy::Earliest, Some(Start::Earliest)));
+}
+
+#[test]
 fn commit_is_a_word_or_a_table() {
     let interval = |text: &str| parse(text).unwrap().subscriptions[0].get_ref().commit.interval();
     let word = WHOLE.replace("name =", "commit = \"auto\"\nname =");

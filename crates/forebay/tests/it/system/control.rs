@@ -1,13 +1,14 @@
 //! The control API answers what its page says.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use forebay_trial::{Journal, Rule, Script, Service};
 use serde_json::Value;
 
 use super::deliver::gateway;
 use super::kafka::Kafka;
-use super::process::eventually;
+use super::process::{Forebay, eventually};
 
 const PAGE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/control-api.md"));
@@ -117,4 +118,31 @@ fn wrong_requests_say_what_is_wrong() {
         assert_eq!(status, 400, "{wrong}: {body}");
         assert!(body.contains(said), "{wrong}: {body}");
     }
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_delivery_nor_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let service = Service::start(Script::accepting(), &journal);
+    kafka.create("unheard", 1);
+    let arguments = [
+        "run",
+        "--kafka",
+        &kafka.address,
+        "--topic",
+        "unheard",
+        "--to",
+        &service.url(),
+        "--control",
+        "127.0.0.1:0",
+    ];
+    // Much more than the 64 KiB that a pipe holds.
+    let loud = [("FOREBAY_LOG", Path::new("trace"))];
+    let gateway = Forebay::start_unheard(directory.path(), &arguments, &loud);
+    let input = kafka.fill("unheard", 0..2_000, 20);
+    kafka.await_committed("unheard", &input);
+    input.assert_once(&journal);
+    assert_eq!(gateway.get("/readyz").0, 200);
+    assert_eq!(gateway.terminate(), 0);
 }

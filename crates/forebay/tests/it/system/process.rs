@@ -49,6 +49,15 @@ impl Forebay {
 
     /// As above, with these variables in its environment.
     pub(crate) fn start_with(directory: &Path, args: &[&str], set: &[(&str, &Path)]) -> Self {
+        Self::start_heard(directory, args, set, true)
+    }
+
+    /// As above, and nobody reads the pipe that its log goes to.
+    pub(crate) fn start_unheard(directory: &Path, args: &[&str], set: &[(&str, &Path)]) -> Self {
+        Self::start_heard(directory, args, set, false)
+    }
+
+    fn start_heard(directory: &Path, args: &[&str], set: &[(&str, &Path)], reads: bool) -> Self {
         let ready = directory.join(format!("ready-{}.json", args[0]));
         // One that an earlier process wrote would be believed.
         let _ = std::fs::remove_file(&ready);
@@ -63,12 +72,14 @@ impl Forebay {
             .spawn()
             .expect("the binary starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let (lines, into) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                into.lock().unwrap().push_str(&format!("{line}\n"));
-            }
-        });
+        if reads {
+            let (lines, into) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
+            std::thread::spawn(move || {
+                for line in lines.lines().map_while(Result::ok) {
+                    into.lock().unwrap().push_str(&format!("{line}\n"));
+                }
+            });
+        }
         let ready = eventually("the ready file", || {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("{args:?} ended with {status}: {}", log.lock().unwrap());
