@@ -1,7 +1,6 @@
 //! The control API answers what its page says.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use forebay_trial::{Journal, Rule, Script, Service};
 use serde_json::Value;
@@ -125,7 +124,8 @@ fn a_log_that_nobody_reads_holds_up_neither_delivery_nor_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting(), &journal);
-    kafka.create("unheard", 1);
+    // A line for each is more than the pipe holds.
+    kafka.create("unheard", 40);
     let arguments = [
         "run",
         "--kafka",
@@ -137,9 +137,7 @@ fn a_log_that_nobody_reads_holds_up_neither_delivery_nor_the_end() {
         "--control",
         "127.0.0.1:0",
     ];
-    // Much more than the 64 KiB that a pipe holds.
-    let loud = [("FOREBAY_LOG", Path::new("trace"))];
-    let gateway = Forebay::start_unheard(directory.path(), &arguments, &loud);
+    let gateway = Forebay::start_unheard(directory.path(), &arguments);
     let input = kafka.fill("unheard", 0..2_000, 20);
     kafka.await_committed("unheard", &input);
     input.assert_once(&journal);

@@ -52,9 +52,9 @@ impl Forebay {
         Self::start_heard(directory, args, set, true)
     }
 
-    /// As above, and nobody reads the pipe that its log goes to.
-    pub(crate) fn start_unheard(directory: &Path, args: &[&str], set: &[(&str, &Path)]) -> Self {
-        Self::start_heard(directory, args, set, false)
+    /// The same, and nobody reads the pipe that its log goes to, which is soon full.
+    pub(crate) fn start_unheard(directory: &Path, args: &[&str]) -> Self {
+        Self::start_heard(directory, args, &[], false)
     }
 
     fn start_heard(directory: &Path, args: &[&str], set: &[(&str, &Path)], reads: bool) -> Self {
@@ -79,6 +79,9 @@ impl Forebay {
                     into.lock().unwrap().push_str(&format!("{line}\n"));
                 }
             });
+        } else {
+            let pipe = child.stderr.as_ref().unwrap();
+            rustix::pipe::fcntl_setpipe_size(pipe, 4_096).expect("a page is the least");
         }
         let ready = eventually("the ready file", || {
             if let Some(status) = child.try_wait().unwrap() {
