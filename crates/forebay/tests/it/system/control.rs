@@ -125,21 +125,21 @@ fn a_log_that_nobody_reads_holds_up_neither_delivery_nor_the_end() {
     let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
     let service = Service::start(Script::accepting(), &journal);
     // A line for each is more than the pipe holds.
-    kafka.create("unheard", 40);
+    kafka.create("full-pipe", 40);
     let arguments = [
         "run",
         "--kafka",
         &kafka.address,
         "--topic",
-        "unheard",
+        "full-pipe",
         "--to",
         &service.url(),
         "--control",
         "127.0.0.1:0",
     ];
     let gateway = Forebay::start_unheard(directory.path(), &arguments);
-    let input = kafka.fill("unheard", 0..2_000, 20);
-    kafka.await_committed("unheard", &input);
+    let input = kafka.fill("full-pipe", 0..2_000, 20);
+    kafka.await_committed("full-pipe", &input);
     input.assert_once(&journal);
     assert_eq!(gateway.get("/readyz").0, 200);
     assert_eq!(gateway.terminate(), 0);
