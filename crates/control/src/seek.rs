@@ -302,7 +302,9 @@ async fn plan(handle: &Handle, seek: &Seek, alone: bool) -> Result<Vec<Moved>, R
         return Ok(Vec::new());
     }
     if chosen.is_empty() {
-        return Err(Refusal::Conflict("none of these partitions is assigned to this process: are they of the subscription's topics?".to_owned()));
+        let why = "none of these partitions is assigned to this process: are they of the \
+                   subscription's topics?";
+        return Err(Refusal::Conflict(why.to_owned()));
     }
     let instance = whom::instance(handle.instance_id(), handle.name());
     let (properties, to) = (handle.properties().clone(), seek.to.clone());
