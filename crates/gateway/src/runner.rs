@@ -86,6 +86,8 @@ pub(crate) struct Runner {
     asking: Cell<bool>,
     admin: RefCell<Option<Arc<forebay_kafka::Admin>>>,
     news: Arc<Notify>,
+    /// Told when answers have gone into the core.
+    answered: Notify,
     /// Told when the timer must ring earlier than it is set.
     sooner: Notify,
     armed: Cell<Option<Instant>>,
@@ -195,6 +197,7 @@ pub(crate) fn start(
         asking: Cell::new(false),
         admin: RefCell::default(),
         news,
+        answered: Notify::new(),
         sooner: Notify::new(),
         armed: Cell::new(None),
         kafka: RefCell::default(),
@@ -227,6 +230,7 @@ fn seed(plan: &Plan) -> u64 {
 async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
     runner.set_endpoints(runner.names.endpoints());
     let names = tokio::task::spawn_local(endpoints::follow_names(runner.clone()));
+    let answers = tokio::task::spawn_local(deliver::follow_answers(runner.clone()));
     let mut tick = tokio::time::interval(TICK);
     loop {
         let wakeup = runner.armed.get().map(|instant| runner.clock.at(instant));
@@ -254,13 +258,14 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
         runner.take_parked();
         let now = runner.clock.now();
         runner.answer_fetches(now);
-        runner.drive_all(now);
+        runner.drive(now);
         runner.note_reading();
         if runner.is_drained() {
             break;
         }
     }
     names.abort();
+    answers.abort();
     let mut left = pin!(runner.clone().leave());
     loop {
         tokio::select! {
@@ -271,12 +276,16 @@ async fn run(runner: Rc<Runner>, mut inbox: mpsc::Receiver<Command>) {
 }
 
 impl Runner {
-    /// Does what the core wants until it wants a delivery, which is the caller's to make.
-    fn drive(self: &Rc<Self>, now: Instant) -> Option<Delivery> {
+    /// Does what the core wants, and gives every delivery that may go to a slot.
+    fn drive(self: &Rc<Self>, now: Instant) {
         loop {
             let output = self.core.borrow_mut().poll(now);
             match output {
-                Some(Output::Deliver(delivery)) => return Some(delivery),
+                Some(Output::Deliver(delivery)) => {
+                    if let Err(delivery) = self.slots.give(delivery) {
+                        tokio::task::spawn_local(slot(self.clone(), delivery));
+                    }
+                }
                 Some(Output::Commit { partition, point, state }) => {
                     self.commit(partition, point, state);
                 }
@@ -299,16 +308,6 @@ impl Runner {
             }
         }
         self.arm(now);
-        None
-    }
-
-    /// Gives every delivery that may go to a slot of its own.
-    fn drive_all(self: &Rc<Self>, now: Instant) {
-        while let Some(delivery) = self.drive(now) {
-            if let Err(delivery) = self.slots.give(delivery) {
-                tokio::task::spawn_local(slot(self.clone(), delivery));
-            }
-        }
     }
 
     /// Sets the timer to the core's next wake-up, if that is sooner than it is set.

@@ -1,7 +1,7 @@
-//! A delivery slot: a task that takes a delivery, sees it through, and takes the next.
+//! A delivery slot: a task that takes a delivery, sees it through, and rests until there is another.
 //!
-//! There are as many as deliveries may be in flight. A slot that has its answer takes the next
-//! delivery from the core itself, so under load no task is woken but by its own socket.
+//! There are as many as deliveries may be in flight. Answers that come together are handed to the
+//! core together, and what it then wants is sent together: a service that sleeps is woken once.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -10,11 +10,11 @@ use std::task::{Poll, Waker};
 
 /// Slots at rest.
 pub(crate) struct Slots<T> {
-    resting: RefCell<Vec<Rc<Seat<T>>>>,
+    resting: RefCell<Vec<Rc<Rest<T>>>>,
 }
 
-/// Where a resting slot waits for its next delivery.
-struct Seat<T> {
+/// Where a slot waits for its next delivery.
+pub(crate) struct Rest<T> {
     next: Cell<Option<T>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -26,26 +26,32 @@ impl<T> Slots<T> {
 
     /// Gives work to a slot at rest; gives it back where there is none.
     pub(crate) fn give(&self, work: T) -> Result<(), T> {
-        let Some(seat) = self.resting.borrow_mut().pop() else { return Err(work) };
-        seat.next.set(Some(work));
-        if let Some(waker) = seat.waker.take() {
-            waker.wake();
+        let Some(rest) = self.resting.borrow_mut().pop() else { return Err(work) };
+        rest.next.set(Some(work));
+        if let Some(waker) = &*rest.waker.borrow() {
+            waker.wake_by_ref();
         }
         Ok(())
     }
 
     /// Rests until there is work.
-    pub(crate) async fn rest(&self) -> T {
-        let seat = Rc::new(Seat { next: Cell::new(None), waker: RefCell::default() });
-        self.resting.borrow_mut().push(seat.clone());
-        poll_fn(|context| match seat.next.take() {
-            Some(work) => Poll::Ready(work),
-            None => {
-                *seat.waker.borrow_mut() = Some(context.waker().clone());
-                Poll::Pending
+    pub(crate) async fn rest(&self, rest: &Rc<Rest<T>>) -> T {
+        self.resting.borrow_mut().push(rest.clone());
+        poll_fn(|context| {
+            let work = rest.next.take();
+            if work.is_none() {
+                let mut waker = rest.waker.borrow_mut();
+                waker.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
             }
+            work.map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+}
+
+impl<T> Rest<T> {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self { next: Cell::new(None), waker: RefCell::default() })
     }
 }
 
@@ -59,8 +65,8 @@ mod tests {
         assert_eq!(slots.give("early"), Err("early"), "nobody rests");
         let local = tokio::task::LocalSet::new();
         let (one, other) = (slots.clone(), slots.clone());
-        let first = local.spawn_local(async move { one.rest().await });
-        let second = local.spawn_local(async move { other.rest().await });
+        let first = local.spawn_local(async move { one.rest(&Rest::new()).await });
+        let second = local.spawn_local(async move { other.rest(&Rest::new()).await });
         local
             .run_until(async {
                 while slots.resting.borrow().len() < 2 {

@@ -6,6 +6,7 @@ use forebay_core::{Answer, Input, Verdict};
 use forebay_push::Origin;
 
 use super::{Delivery, Runner, Seat};
+use crate::slot::Rest;
 
 impl Runner {
     pub(super) async fn deliver(&self, delivery: &Delivery) -> Answer {
@@ -62,24 +63,26 @@ impl Runner {
     }
 }
 
-/// Makes deliveries one after another; rests while there is none.
+/// Makes deliveries one after another; rests in between.
 pub(super) async fn slot(runner: Rc<Runner>, first: Delivery) {
-    let mut next = Some(first);
+    let rest = Rest::new();
+    let mut delivery = first;
     loop {
-        let delivery = match next.take() {
-            Some(delivery) => delivery,
-            None => runner.slots.rest().await,
-        };
         let answer = runner.deliver(&delivery).await;
         let now = runner.clock.now();
         runner.notice_answer(&delivery, &answer, now);
         runner.handle_at(Input::Answered { id: delivery.id, answer }, now);
         drop(delivery);
-        next = runner.drive(now);
-        if next.is_some() {
-            // The answer may have freed more than one lane.
-            runner.drive_all(now);
-        }
+        runner.answered.notify_one();
+        delivery = runner.slots.rest(&rest).await;
+    }
+}
+
+/// Drives the core after answers, once for all that came together.
+pub(super) async fn follow_answers(runner: Rc<Runner>) {
+    loop {
+        runner.answered.notified().await;
+        runner.drive(runner.clock.now());
     }
 }
 
