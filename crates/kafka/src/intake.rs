@@ -57,8 +57,8 @@ pub struct IntakeConfig {
     pub start: StartPolicy,
     /// Those of the topics that start at their beginning, whatever `start` says.
     pub from_beginning: Vec<String>,
-    /// Most records held in all queues of this intake together; librdkafka's read-ahead may hold
-    /// as many again.
+    /// Most records held in all queues of this intake together, which are fewer while that keeps the
+    /// worker busy; librdkafka's read-ahead may hold as many again.
     pub records_max: usize,
     /// Most bytes held in all queues together; librdkafka's read-ahead may hold as many again.
     pub bytes_max: usize,

@@ -140,11 +140,18 @@ pub(super) struct Share {
 /// Large enough to spread a lock over many records, small enough not to hold up the first.
 const RUN: Mark = Mark { records: 64, bytes: 64 * 1024 };
 
+/// Records in all queues that keep a worker busy while the next ones come; more would only lie there,
+/// out of the processor's cache.
+const AHEAD: usize = 2048;
+/// And in each of them, however many there are: two runs.
+const AHEAD_MIN: usize = 2 * RUN.records;
+
 impl Share {
     pub(super) fn new(records_max: usize, bytes_max: usize, partitions: usize) -> Self {
         let partitions = partitions.max(1);
+        let ahead = (AHEAD / partitions).max(AHEAD_MIN);
         let whole = Mark {
-            records: (records_max / partitions).max(1),
+            records: (records_max / partitions).clamp(1, ahead),
             bytes: (bytes_max / partitions).max(1),
         };
         let run = Mark {
@@ -177,6 +184,13 @@ mod tests {
                 assert!(share.low.records < share.high.records || whole == 1);
             }
         }
+    }
+
+    #[test]
+    fn no_more_is_read_ahead_than_keeps_a_worker_busy() {
+        let ahead = |partitions| Share::new(1 << 20, 1 << 30, partitions).high.records * partitions;
+        assert!(ahead(1) <= AHEAD && ahead(8) <= AHEAD, "{} {}", ahead(1), ahead(8));
+        assert!(ahead(100) >= 100 * RUN.records, "a partition's queue holds a run");
     }
 
     #[test]
