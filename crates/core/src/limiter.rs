@@ -19,8 +19,11 @@ use crate::verdict::{UnknownCause, Verdict};
 const WINDOW: Duration = Duration::from_secs(1);
 /// Fewer answers than this are no share.
 const ANSWERS_MIN: u64 = 20;
-/// Overload: more than one answer in twenty.
+/// Overload: more than one answer in twenty, and never a single one.
 const OVERLOAD_PART: u64 = 20;
+const OVERLOADED_MIN: u64 = 2;
+/// Flood: more than one answer in four.
+const FLOOD_PART: u64 = 4;
 /// What a cut took comes back by one in so many of what is left, each window.
 const GROWTH: usize = 16;
 /// Windows between two trials of a larger limit, at most; each vain trial doubles them.
@@ -150,19 +153,22 @@ impl Limiter {
         self.climb = Climb::REST;
     }
 
-    /// Ends the window where it is due. A window in which much is refused ends as soon as that is
-    /// a share, for waiting longer floods the target.
+    /// Ends the window where it is due. A flood ends it as soon as that is a share; where less is
+    /// refused, chance would cut more in short windows than whole ones give back.
     fn turn(&mut self, now: Instant) {
         let window = self.window;
         let enough = ANSWERS_MIN.min(self.limit.max(4) as u64);
         if window.answers < enough {
             return;
         }
-        let overloaded = window.overloaded * OVERLOAD_PART > window.answers;
-        let age = now.since(window.begin);
-        if overloaded && (age >= WINDOW || window.answers >= window.in_flight as u64) {
+        let exceeds = |part| window.overloaded * part > window.answers;
+        let overloaded = window.overloaded >= OVERLOADED_MIN && exceeds(OVERLOAD_PART);
+        let floods = exceeds(FLOOD_PART) && window.answers >= window.in_flight as u64;
+        let whole = now.since(window.begin) >= WINDOW;
+        if overloaded && (whole || floods) {
             self.cut(window);
-        } else if age >= WINDOW {
+        } else if whole {
+            let age = now.since(window.begin);
             let micros = age.as_micros().max(1) as u64;
             self.calm(window, window.accepted.saturating_mul(1_000_000) / micros);
             if window.accepted > 0 {

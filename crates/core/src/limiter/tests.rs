@@ -48,9 +48,46 @@ fn a_cut_is_as_large_as_the_share_that_was_refused() {
     let mut limiter = limiter(100, 100);
     for answer in 0..100 {
         let verdict = if answer % 10 == 0 { PUSHED } else { Verdict::Accept };
-        limiter.answered(verdict, 100, at(answer));
+        limiter.answered(verdict, 100, at((answer + 1) * 10));
     }
     assert_eq!(limiter.limit(), 90);
+}
+
+#[test]
+fn a_flood_is_cut_before_the_window_is_over() {
+    let mut limiter = limiter(100, 100);
+    for answer in 0..100 {
+        let verdict = if answer % 2 == 0 { PUSHED } else { Verdict::Accept };
+        limiter.answered(verdict, 100, at(answer));
+    }
+    assert_eq!(limiter.limit(), 50);
+}
+
+#[test]
+fn one_refusal_of_the_few_that_a_small_limit_lets_through_is_none() {
+    let mut limiter = limiter(4, 4);
+    for answer in 0..40 {
+        let verdict = if answer % 10 == 0 { PUSHED } else { Verdict::Accept };
+        limiter.answered(verdict, 4, at(answer * 150));
+    }
+    assert_eq!(limiter.limit(), 4);
+}
+
+#[test]
+fn what_a_service_refuses_by_chance_does_not_starve_it() {
+    let (mut limiter, mut chance) = (limiter(30, 30), crate::rng::Rng::new(1));
+    let (mut millis, mut sent) = (0, 0);
+    while millis < 300_000 {
+        // A service that takes 150 ms for each and refuses one in twenty, whatever it has to do.
+        millis += 150;
+        for _ in 0..limiter.limit() {
+            let verdict = if chance.below(20) == 0 { PUSHED } else { Verdict::Accept };
+            limiter.binds();
+            limiter.answered(verdict, limiter.limit(), at(millis));
+            sent += 1;
+        }
+    }
+    assert!(sent > 300_000 / 150 * 30 / 2, "{sent} of {}", 300_000 / 150 * 30);
 }
 
 #[test]
