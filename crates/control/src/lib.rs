@@ -9,6 +9,7 @@
 
 mod api;
 mod blocking;
+mod bounded;
 mod command;
 mod commands;
 mod confirm;

@@ -9,11 +9,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use forebay_gateway::Handles;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::api::{App, Refusal, Reload};
+use crate::bounded::{Bounded, CONNECTIONS, SILENCE};
 use crate::commands::Commands;
 use crate::confirm::confirmed;
 use crate::origin::is_foreign;
@@ -88,8 +90,10 @@ impl Control {
             .method_not_allowed_fallback(async || Refusal::OtherMethod)
             .with_state(app);
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        // Tapped for nothing: only so is the caller's address known of a listener of one's own.
+        let listener = Bounded::new(self.listener, CONNECTIONS, SILENCE).tap_io(|_| ());
         tokio::select! {
-            served = async { axum::serve(self.listener, service).await } => served,
+            served = async { axum::serve(listener, service).await } => served,
             () = announcing => Ok(()),
             () = writing => Ok(()),
         }
