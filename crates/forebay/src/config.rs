@@ -221,7 +221,7 @@ pub(crate) struct Target {
     #[serde(default = "defaults::max_header_bytes")]
     pub(crate) max_header_bytes: Spanned<Size>,
     #[serde(default = "defaults::max_value_bytes")]
-    pub(crate) max_value_bytes: Size,
+    pub(crate) max_value_bytes: Spanned<Size>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Spanned<Tls>>,
 }
@@ -432,8 +432,8 @@ pub(crate) mod defaults {
         unplaced(Size(8 << 10))
     }
 
-    pub(super) fn max_value_bytes() -> Size {
-        Size(16 << 20)
+    pub(super) fn max_value_bytes() -> Spanned<Size> {
+        unplaced(Size(16 << 20))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use forebay_gateway::{CONSUMERS_MAX, ENDPOINTS_MAX, nth_id};
+use forebay_wire::{keep, offsets_topic};
 use toml::Spanned;
 
 use super::problem::Problem;
@@ -82,6 +83,10 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if subscription.name.get_ref().is_empty() {
         problems.push(Problem::at(subscription.name.span(), "a subscription needs a name"));
     }
+    if let Some(group) = subscription.group.as_ref().filter(|group| group.get_ref().is_empty()) {
+        let message = "a group needs a name; leave `group` out for that of the subscription";
+        problems.push(Problem::at(group.span(), message));
+    }
     topic_names(topics, problems);
     endpoints(target, problems);
     tls(target.get_ref(), problems);
@@ -95,6 +100,10 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if !(1_024..=65_536).contains(&target.max_header_bytes.get_ref().0) {
         let message = "`max_header_bytes` is between 1KiB and 64KiB";
         problems.push(Problem::at(target.max_header_bytes.span(), message));
+    }
+    if target.max_value_bytes.get_ref().0 == 0 {
+        let message = "`max_value_bytes` of nothing lets no value through";
+        problems.push(Problem::at(target.max_value_bytes.span(), message));
     }
     if !(HELD_MIN..=10_000_000).contains(hold.records.get_ref()) {
         let message = format!("`hold.records` is at least {HELD_MIN}, and at most 10000000");
@@ -199,7 +208,7 @@ fn giving_up(subscription: &Subscription, problems: &mut Vec<Problem>) {
     }
     let Some(letters) = dead_letter else { return };
     let topic = &letters.get_ref().topic;
-    topic_name(topic.get_ref(), topic.span(), problems);
+    written_topic(topic, problems);
     if topics.get_ref().contains(topic.get_ref()) {
         let message = "the dead letter topic is one that the subscription reads: each dead letter \
                        would be delivered again";
@@ -212,7 +221,7 @@ fn parking(subscription: &Subscription, problems: &mut Vec<Problem>) {
     let Subscription { park, dead_letter, topics, .. } = subscription;
     let Some(park) = park else { return };
     let topic = &park.get_ref().topic;
-    topic_name(topic.get_ref(), topic.span(), problems);
+    written_topic(topic, problems);
     if topics.get_ref().contains(topic.get_ref()) {
         let message = "the park topic is read by itself; leave it out of `topics`";
         problems.push(Problem::at(topic.span(), message));
@@ -250,12 +259,23 @@ fn topic_names(topics: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
     }
 }
 
+/// One that records are written to: not one that Kafka or Forebay keeps its own books in.
+fn written_topic(topic: &Spanned<String>, problems: &mut Vec<Problem>) {
+    topic_name(topic.get_ref(), topic.span(), problems);
+    let books = [offsets_topic::TOPIC, "__transaction_state", keep::TOPIC];
+    if books.contains(&topic.get_ref().as_str()) {
+        let message = format!("`{}` is not for records; name another topic", topic.get_ref());
+        problems.push(Problem::at(topic.span(), message));
+    }
+}
+
 fn topic_name(name: &str, span: std::ops::Range<usize>, problems: &mut Vec<Problem>) {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
+    let dots = name == "." || name == "..";
+    if dots || name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
         let message = format!(
-            "`{name}` is no topic's name, which has 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`; \
-             patterns are not taken"
+            "`{name}` is no topic's name, which has 1 to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`, and is \
+             not `.` or `..`; patterns are not taken"
         );
         problems.push(Problem::at(span, message));
     }

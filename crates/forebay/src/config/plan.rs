@@ -157,7 +157,7 @@ fn plan(
             },
         ),
         park: park.map(|topic| ParkPlan { properties: properties.clone(), topic }),
-        max_value_bytes: target.max_value_bytes.0,
+        max_value_bytes: target.max_value_bytes.get_ref().0,
     })
 }
 

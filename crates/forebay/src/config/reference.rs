@@ -257,7 +257,10 @@ pub(crate) const OPTIONS: &[Documented] = &[
         "20000",
         "Records in memory, at most, and no fewer than `in_flight`: half of them in delivery, a quarter in queues, a quarter in \
          librdkafka. Those in delivery are no more than keep the service busy, unless keys are few \
-         or stuck.",
+         or stuck; and those read ahead are no more than that either: 2048 in queues or 128 for each \
+         partition, 512 of each partition in librdkafka, and by one fetch 1 MiB, 128 KiB of each \
+         partition. Where the brokers are far away, larger ones under `[kafka]` help: \
+         `\"fetch.max.bytes\"`, `\"max.partition.fetch.bytes\"`.",
     ),
     option("subscription.hold.bytes", "\"64MiB\"", "Bytes in memory, shared out likewise."),
     option(

@@ -311,6 +311,22 @@ fn giving_up_needs_a_place_for_what_is_given_up() {
 }
 
 #[test]
+fn what_could_never_work_is_told_at_its_line() {
+    let error = refused("topics =", "group = \"\"\ntopics =");
+    assert!(error.contains("forebay.toml:7: a group needs a name"), "{error}");
+    let error = refused("url =", "max_value_bytes = \"0B\"\nurl =");
+    assert!(error.contains("`max_value_bytes` of nothing"), "{error}");
+    for (table, topic) in [("dead_letter", ".."), ("park", ".")] {
+        let error = parse(&format!("{WHOLE}\n[subscription.{table}]\ntopic = \"{topic}\"\n"));
+        assert!(error.unwrap_err().contains("is no topic's name"), "{topic}");
+    }
+    for topic in ["__consumer_offsets", "__transaction_state", "__forebay"] {
+        let error = parse(&format!("{WHOLE}\n[subscription.dead_letter]\ntopic = \"{topic}\"\n"));
+        assert!(error.unwrap_err().contains("is not for records"), "{topic}");
+    }
+}
+
+#[test]
 fn the_park_topic_is_another_and_needs_a_commit_point_to_free() {
     let park = |topic: &str| format!("{WHOLE}\n[subscription.park]\ntopic = \"{topic}\"\n");
     assert!(parse(&park("payments.park")).is_ok());

@@ -108,7 +108,7 @@ fn letter_too_large(seen: &Seen<'_>) -> Vec<Hit> {
 fn value_too_large(seen: &Seen<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for subscription in seen.subscriptions() {
-        let most = subscription.target.get_ref().max_value_bytes;
+        let most = subscription.target.get_ref().max_value_bytes.get_ref();
         let largest = largest(seen, subscription).and_then(|it| usize::try_from(it).ok());
         if let Some(largest) = largest.filter(|largest| *largest > most.0) {
             let what = format!("records of up to {largest} bytes, deliveries of {most}");
