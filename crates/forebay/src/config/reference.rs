@@ -239,7 +239,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
          for others; made where it is missing, and read back by the same subscription, which may \
          hear of a new topic only minutes later (`topic.metadata.refresh.interval.ms`), so make it \
          beforehand. Another topic than those that are read, and than the dead letter topic; it needs \
-         `delivery = \"at-least-once\"`, and an order of `key` or `none`.",
+         `delivery = \"at-least-once\"`, and an order of `key` or `none`. Before it is taken out, or \
+         another one named, over a restart, `forebay_parked_keys` must be 0: what is parked in the \
+         former one is not read any more.",
     ),
     option(
         "subscription.park.after",
