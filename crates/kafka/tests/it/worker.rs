@@ -105,10 +105,13 @@ impl Worker {
         });
     }
 
-    /// Takes all there is of a partition, without waiting.
+    /// Takes all there is of a partition, without waiting: until there is nothing, for only then
+    /// does the queue wake for more.
     pub(crate) fn take(&mut self, partition: i32) -> usize {
         let Some(owned) = self.owned.get_mut(&partition) else { return 0 };
-        owned.assigned.queue.take(usize::MAX, usize::MAX, &mut owned.taken)
+        let before = owned.taken.len();
+        while owned.assigned.queue.take(usize::MAX, usize::MAX, &mut owned.taken) > 0 {}
+        owned.taken.len() - before
     }
 
     /// Takes until so many records of a partition were taken in all.
