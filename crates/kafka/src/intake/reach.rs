@@ -35,8 +35,12 @@ impl Reach {
         self.state == State::Reachable
     }
 
-    /// One connection failed.
+    /// One connection failed. Before the first answer, one that was cut off while we sent says no
+    /// more than one that was closed without a word.
     pub(super) fn suspect(&mut self, reason: &str) {
+        if self.state == State::Unknown && reason.contains("Send failed: Broken pipe") {
+            return;
+        }
         self.reason = Some(reason.to_owned());
     }
 
@@ -134,6 +138,17 @@ mod tests {
             matches!(told, Some(IntakeEvent::Unreachable { reason }) if reason == "Connection refused")
         );
         assert!(reach.answered(failed(), now).is_none());
+    }
+
+    #[test]
+    fn a_listener_that_cuts_off_what_is_sent_has_hung_up() {
+        let now = Instant::now();
+        let mut reach = Reach::new(now);
+        assert!(reach.ask(now));
+        reach.suspect("h:1/bootstrap: Send failed: Broken pipe (after 0ms in state UP)");
+        assert!(reach.all_down("1/1 brokers are down", now).is_none());
+        let told = reach.answered(Err("BrokerTransportFailure".to_owned()), now);
+        assert!(matches!(told, Some(IntakeEvent::Unreachable { reason }) if reason == HUNG_UP));
     }
 
     #[test]
