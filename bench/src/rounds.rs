@@ -10,7 +10,7 @@ use crate::service::Service;
 use crate::workload::KEYS;
 
 /// Of a gateway, in a second: more than any machine at hand can.
-const BACKLOG_PER_SECOND: u64 = 100_000;
+const BACKLOG_PER_SECOND: u64 = 200_000;
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct Plan {
@@ -29,7 +29,7 @@ pub(crate) struct Plan {
     /// Keys; one is a single hot key
     #[arg(long, default_value_t = KEYS)]
     pub(crate) keys: usize,
-    /// Records for the gateway to drain [default: enough for a turn of 100000 a second]
+    /// Records for the gateway to drain [default: enough for a turn of 200000 a second]
     #[arg(long)]
     backlog: Option<u64>,
     /// The forebay to measure [default: beside this program]
