@@ -42,6 +42,6 @@ pub use intake::{
     RebalanceCause, StartPolicy, Stored, TakenBy, Watermarks,
 };
 pub use produce::{Delivery, Produced, Producer, Send, SendError};
-pub use properties::{Properties, PropertyError, PropertyFault};
+pub use properties::{FetchBytes, Properties, PropertyError, PropertyFault};
 pub use reader::{ReadFrom, Reader, ReaderItem};
 pub use record::{Headers, Record, TopicPartition};

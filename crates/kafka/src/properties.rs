@@ -31,6 +31,7 @@ pub struct Properties {
     translated: Vec<(Scope, &'static str, String)>,
     max_poll_records: Option<usize>,
     start: Option<StartPolicy>,
+    fetch: FetchBytes,
     api_timeout: Duration,
     session: Duration,
     joins_by_epochs: bool,
@@ -43,6 +44,15 @@ enum Scope {
     All,
     Consumer,
     Producer,
+}
+
+/// How much a consumer asks for at a time, in bytes; a record that is larger comes all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchBytes {
+    /// `fetch.max.bytes`: of all partitions of one broker.
+    pub whole: usize,
+    /// `max.partition.fetch.bytes`: of each of them.
+    pub partition: usize,
 }
 
 /// What is wrong with one property.
@@ -89,6 +99,11 @@ const DEFAULTS: &[(Scope, &str, &str)] = &[
     (Scope::Producer, "partitioner", "murmur2_random"),
 ];
 
+/// Kafka's 50 MiB and 1 MiB would leave a processor's cache before they are sent; and what a fetch
+/// brings of one partition beyond its queue's share holds up the others behind it, until it is thrown
+/// away and fetched again.
+const FETCH: FetchBytes = FetchBytes { whole: 1 << 20, partition: 128 << 10 };
+
 /// Kafka's default of `session.timeout.ms`.
 const SESSION: Duration = Duration::from_secs(45);
 /// Kafka's default of `group.consumer.session.timeout.ms`, less that of
@@ -133,6 +148,7 @@ impl Properties {
                 "latest" => StartPolicy::Latest,
                 _ => StartPolicy::None,
             }),
+            fetch: FetchBytes::of(&given),
             session: match joins_by_epochs {
                 true => BROKERS_SESSION,
                 false => given
@@ -179,6 +195,11 @@ impl Properties {
     /// `auto.offset.reset`, where it was given: the start of subscriptions that name none.
     pub fn start(&self) -> Option<StartPolicy> {
         self.start
+    }
+
+    /// How much is fetched at a time, as given or by default.
+    pub fn fetch(&self) -> FetchBytes {
+        self.fetch
     }
 
     /// `default.api.timeout.ms` (60 s): how long a call to the cluster may take.
@@ -228,6 +249,18 @@ impl Properties {
             }
         }
         client
+    }
+}
+
+impl FetchBytes {
+    fn of(given: &Given) -> Self {
+        let number = |name| given.number(name).and_then(|number| usize::try_from(number).ok());
+        // Where a fetch is to wait for more, one partition may have to bring it all.
+        let least = number("fetch.min.bytes").unwrap_or(0);
+        Self {
+            whole: number("fetch.max.bytes").unwrap_or(FETCH.whole.max(least)),
+            partition: number("max.partition.fetch.bytes").unwrap_or(FETCH.partition.max(least)),
+        }
     }
 }
 

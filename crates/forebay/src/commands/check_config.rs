@@ -30,6 +30,7 @@ pub(crate) fn run(args: &CheckConfig) -> Outcome {
 /// A file that can be used, and what was found about it.
 struct Checked {
     config: Config,
+    properties: Properties,
     findings: Vec<Finding>,
     /// What the cluster did not tell.
     unknown: Vec<String>,
@@ -63,7 +64,7 @@ fn check(args: &CheckConfig) -> Result<Checked, Stop> {
     let findings = lint(&seen);
     let will_make = if args.against_cluster { made_by_gateway(&seen) } else { Vec::new() };
     let unknown = facts.map(|facts| facts.unknown).unwrap_or_default();
-    Ok(Checked { config, findings, unknown, will_make })
+    Ok(Checked { config, properties, findings, unknown, will_make })
 }
 
 fn ask(args: &CheckConfig, config: &Config, properties: &Properties) -> Result<Facts, Failure> {
@@ -72,8 +73,8 @@ fn ask(args: &CheckConfig, config: &Config, properties: &Properties) -> Result<F
 }
 
 fn tell(args: &CheckConfig, checked: &Checked) -> Outcome {
-    let Checked { config, findings, unknown, will_make } = checked;
-    let effective = config.effective().map_err(Failure::of(Exit::Configuration))?;
+    let Checked { config, properties, findings, unknown, will_make } = checked;
+    let effective = config.effective(properties).map_err(Failure::of(Exit::Configuration))?;
     let exit = if findings.is_empty() { Exit::Done } else { Exit::Broken };
     let placed: Vec<(Placed, &Finding)> =
         findings.iter().map(|it| (place(config, it), it)).collect();

@@ -1,18 +1,25 @@
 //! What a configuration comes to: every default in its place, secrets hidden. It reads back as a
 //! file that means the same.
 
+use forebay_kafka::{FetchBytes, Properties, StartPolicy};
+
 use super::secret::Property;
 use super::{Config, GiveUp, Start, Subscription, Time, unplaced};
 
 impl Config {
-    /// The whole configuration as TOML.
-    pub(crate) fn effective(&self) -> Result<String, toml::ser::Error> {
+    /// The whole configuration as TOML, with what its Kafka properties come to.
+    pub(crate) fn effective(&self, properties: &Properties) -> Result<String, toml::ser::Error> {
         let mut whole = self.clone();
         whole.control.instance = Some(unplaced(self.control.instance()));
-        let reset = whole.kafka.properties.get("auto.offset.reset").map(Property::resolve);
-        let start = match reset.and_then(Result::ok).as_deref() {
-            Some("latest") => Start::Latest,
-            Some("none") => Start::None,
+        let FetchBytes { whole: fetch, partition } = properties.fetch();
+        for (name, bytes) in [("fetch.max.bytes", fetch), ("max.partition.fetch.bytes", partition)]
+        {
+            let bytes = || Property::Number(bytes.try_into().unwrap_or(i64::MAX));
+            whole.kafka.properties.entry(name.to_owned()).or_insert_with(bytes);
+        }
+        let start = match properties.start() {
+            Some(StartPolicy::Latest) => Start::Latest,
+            Some(StartPolicy::None) => Start::None,
             _ => Start::Earliest,
         };
         for subscription in &mut whole.subscriptions {

@@ -14,15 +14,10 @@ use crate::native::client::EventConsumer;
 
 /// librdkafka's own bound of `queued.max.messages.kbytes`.
 const KBYTES_MAX: usize = 2_097_151;
-/// Bytes that one fetch brings, and of one partition in it, unless the configuration says another
-/// number. Kafka's 50 MiB and 1 MiB would leave a processor's cache before they are sent; and what a
-/// fetch brings of one partition beyond its queue's share holds up the others behind it, until it is
-/// thrown away and fetched again.
-const FETCH: usize = 1 << 20;
-const PARTITION_FETCH: usize = 128 << 10;
 /// librdkafka raises `fetch.max.bytes` to its `message.max.bytes`; below, it says so in a log.
 const FETCH_MIN: usize = 1_000_000;
-/// Records that librdkafka reads ahead of each partition, for the same reason.
+/// Records that librdkafka reads ahead of each partition: more would leave a processor's cache before
+/// they are sent.
 const AHEAD: usize = 512;
 
 /// Joins the group, commits, fetches nothing.
@@ -55,13 +50,9 @@ pub(super) fn fetcher(
     shared: &Arc<Shared>,
 ) -> Result<EventConsumer, KafkaError> {
     let mut client = common(config);
-    let asked = |name| client.get(name).and_then(|text| text.parse().ok());
-    // Where a fetch is to wait for more, one partition may have to bring it all.
-    let least = asked("fetch.min.bytes").unwrap_or(0);
-    let whole = asked("fetch.max.bytes").unwrap_or(FETCH.max(least));
-    let whole = whole.min(config.bytes_max.max(FETCH_MIN));
-    let partition = asked("fetch.message.max.bytes").unwrap_or(PARTITION_FETCH.max(least));
-    let partition = partition.min(whole);
+    let fetch = config.properties.fetch();
+    let whole = fetch.whole.min(config.bytes_max.max(FETCH_MIN));
+    let partition = fetch.partition.min(whole);
     client
         // Has it say which topic it reads, before it does; see `poll/topic_id.rs`.
         .set("debug", "metadata")

@@ -55,6 +55,23 @@ fn javas_defaults_hold_where_librdkafka_has_others() {
 }
 
 #[test]
+fn little_is_fetched_at_a_time_unless_more_is_asked_for_or_to_be_waited_for() {
+    let fetch = |given: &[(&str, &str)]| {
+        let FetchBytes { whole, partition } = right(given).fetch();
+        (whole, partition)
+    };
+    assert_eq!(fetch(&[]), (1_048_576, 131_072));
+    assert_eq!(fetch(&[("fetch.max.bytes", "52428800")]), (52_428_800, 131_072));
+    assert_eq!(fetch(&[("max.partition.fetch.bytes", "9999")]), (1_048_576, 9_999));
+    assert_eq!(fetch(&[("fetch.min.bytes", "500000")]), (1_048_576, 500_000));
+    assert_eq!(fetch(&[("fetch.min.bytes", "2000000")]), (2_000_000, 2_000_000));
+    assert_eq!(
+        fetch(&[("fetch.min.bytes", "2000000"), ("max.partition.fetch.bytes", "9999")]),
+        (2_000_000, 9_999)
+    );
+}
+
+#[test]
 fn what_forebay_reads_itself_is_not_told_to_librdkafka() {
     let properties = right(&[("max.poll.records", "250"), ("auto.offset.reset", "none")]);
     assert_eq!(properties.max_poll_records(), Some(250));
