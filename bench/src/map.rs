@@ -151,7 +151,7 @@ fn rules() -> Rules {
         bytes_max: 1 << 30,
         window_max: 1_000_000,
         given_up_free: 20,
-        map_max: commit_metadata::map_max(MAX_LEN, false),
+        map_max: commit_metadata::map_max(MAX_LEN, None),
         deadline: Duration::from_secs(30),
         grace: Duration::from_secs(1),
         backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30) },

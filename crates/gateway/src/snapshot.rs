@@ -133,6 +133,9 @@ pub enum Hold {
     NoOffset,
     /// No offset is committed, and what was kept of where the group began can't be read.
     StartLost { reason: String },
+    /// Keys of it are in this park topic, or in one whose name was not written, and the subscription
+    /// reads it no more.
+    ParkedElsewhere { keys: usize, topic: Option<String> },
     /// The next offset is not in the log any more.
     OutOfRange { offset: i64, log_start: i64, log_end: i64 },
 }
@@ -271,6 +274,22 @@ impl std::fmt::Display for Hold {
                 "no offset is committed, and where the group began is lost: {reason}; `forebay \
                  subscriptions seek` says where to begin"
             ),
+            Self::ParkedElsewhere { keys, topic } => {
+                let topic = topic.as_ref().map_or_else(
+                    || "a park topic".to_owned(),
+                    |topic| format!("the park topic `{topic}`"),
+                );
+                let keys = match keys {
+                    1 => "1 key is".to_owned(),
+                    keys => format!("{keys} keys are"),
+                };
+                write!(
+                    f,
+                    "{keys} in {topic}, which this subscription does not read: put it back under \
+                     `park` until nothing is parked, or leave what is there behind by `forebay \
+                     subscriptions seek`"
+                )
+            }
             Self::OutOfRange { offset, log_start, log_end }
                 if (log_start..=log_end).contains(&offset) =>
             {

@@ -1,6 +1,6 @@
 //! What Forebay keeps in the metadata string of a committed offset.
 //!
-//! `fb3` or `fb4`, then fields `;<letter>=<value>` in this order, then `;c=` and the CRC-32C, as 8 hex
+//! `fb3`, `fb4` or `fb5`, then fields `;<letter>=<value>` in this order, then `;c=` and the CRC-32C, as 8 hex
 //! digits, of all that stands before it:
 //!
 //! | field | value |
@@ -11,13 +11,14 @@
 //! | `e` | leader epoch of the last record before the commit point, decimal; absent where not known |
 //! | `q` | `1`: quiet. Nothing of this tenure is at work any more; absent otherwise |
 //! | `r` | rewinds by operators: `<count>.<until>`, decimal: what lies below the offset `until` is being read again; only in `fb4` |
+//! | `p` | the park topic that the keys are in; only with keys, and only in `fb5` |
 //! | `k` | parked keys: 20 bytes each, big-endian: hash (u64), and partition (i32) and offset (i64) of its last record in the park topic; partition -1: nothing of it is known to be there, and the offset is that of the record that is to go first |
 //! | `m` | the completion map, see [`crate::completion`] |
 //! | `a` | records that failed and are open: varints of the distance to the one before (first: to the commit point), deliveries, and failures charged |
 //!
 //! Bytes are written in base64url without padding. Fields without content are left out, and the
-//! number is the least whose version knows all that are there: who was never rewound writes `fb3`.
-//! `fb1` (`t` alone) and `fb2` (`t` and `k`) are read as well.
+//! number is the least whose version knows all that are there: who was never rewound and parks nothing
+//! writes `fb3`. `fb1` (`t` alone), `fb2` (`t` and `k`) and a `k` without `p` are read as well.
 //!
 //! A string that is not ours or is damaged is a typed [`Unreadable`]: its reader starts from the
 //! committed offset and replays; it never skips. A later version adds fields under a new number.
@@ -33,9 +34,11 @@ pub const MAX_LEN: usize = 4096;
 
 const NAME: &str = "fb";
 /// The newest that is read.
-const VERSION: u32 = 4;
-/// What is written where nothing asks for a newer one.
+const VERSION: u32 = 5;
+/// What is written where nothing asks for a newer one; what knows rewinds; and park topics.
 const PLAIN: u32 = 3;
+const REWOUND: u32 = 4;
+const PARKED_IN: u32 = 5;
 /// Bytes of a parked key.
 const ROW: usize = 20;
 /// Keys that fit.
@@ -60,6 +63,9 @@ pub struct CommitMetadata {
     /// Nothing of this tenure is at work any more.
     pub quiet: bool,
     pub rewinds: Rewinds,
+    /// The topic that the parked keys are in; none where nothing is parked, and in what older versions
+    /// wrote. A name that Kafka allows: its characters are not the format's own.
+    pub parked_in: Option<String>,
     /// Keys whose records go to the park topic; at most [`PARKED_MAX`].
     pub parked: Vec<ParkedKey>,
     /// What is settled beyond the commit point; empty without a base.
@@ -106,10 +112,11 @@ pub enum Unreadable {
     Damaged,
 }
 
-/// Bytes that a completion map may take where so much metadata is allowed. `parks`: whether keys
-/// may be parked as well.
-pub const fn map_max(limit: usize, parks: bool) -> usize {
-    let parked = if parks { (PARKED_MAX * ROW).div_ceil(3) * 4 } else { 0 };
+/// Bytes that a completion map may take where so much metadata is allowed, and keys may be parked in
+/// this topic, if in any.
+pub fn map_max(limit: usize, park_topic: Option<&str>) -> usize {
+    let keys = (PARKED_MAX * ROW).div_ceil(3) * 4;
+    let parked = park_topic.map_or(0, |topic| ";p=".len() + topic.len() + keys);
     limit.saturating_sub(HEAD + FAILED + parked) / 4 * 3
 }
 
@@ -122,7 +129,12 @@ impl CommitMetadata {
     pub fn encode(&self, limit: usize) -> String {
         assert!(self.parked.len() <= PARKED_MAX, "what is parked is bounded");
         let rewinds = (self.rewinds != Rewinds::default()).then_some(self.rewinds);
-        let version = if rewinds.is_some() { VERSION } else { PLAIN };
+        let parked_in = self.parked_in.clone().filter(|_| !self.parked.is_empty());
+        let version = match (&parked_in, rewinds) {
+            (Some(_), _) => PARKED_IN,
+            (None, Some(_)) => REWOUND,
+            (None, None) => PLAIN,
+        };
         let mut body = format!("{NAME}{version};t={}", self.tenure);
         let mut field = |name: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -135,6 +147,7 @@ impl CommitMetadata {
         field("e", self.leader_epoch.map(|epoch| epoch.to_string()));
         field("q", self.quiet.then(|| "1".to_owned()));
         field("r", rewinds.map(|Rewinds { count, until }| format!("{count}.{until}")));
+        field("p", parked_in);
         let mut used = field("k", text(encode_keys(&self.parked)));
         if let Some(base) = self.base {
             let room = |used: usize| limit.saturating_sub(used + HEAD / 4) / 4 * 3;
@@ -174,6 +187,7 @@ impl CommitMetadata {
         let leader_epoch = field("e").map(|epoch| epoch.parse::<i32>().ok());
         let quiet = field("q").map(|quiet| (quiet == "1").then_some(()));
         let rewinds = field("r").map(decode_rewinds);
+        let parked_in = field("p").map(str::to_owned);
         let parked = field("k").map(decode_keys);
         let map = field("m").map(|map| URL_SAFE_NO_PAD.decode(map).ok());
         let failed = field("a").map(|failed| URL_SAFE_NO_PAD.decode(failed).ok());
@@ -185,6 +199,9 @@ impl CommitMetadata {
         if base.is_none() && (map.is_some() || failed.is_some()) {
             return None;
         }
+        if parked_in.is_some() && parked.is_none() {
+            return None;
+        }
         Some(Self {
             tenure,
             base,
@@ -192,6 +209,7 @@ impl CommitMetadata {
             leader_epoch: leader_epoch.map_or(Some(None), |epoch| epoch.map(Some))?,
             quiet: quiet.map_or(Some(false), |quiet| quiet.map(|()| true))?,
             rewinds: rewinds.unwrap_or(Some(Rewinds::default()))?,
+            parked_in,
             parked: parked.unwrap_or(Some(Vec::new()))?,
             completion: Completion::decode(&map.unwrap_or(Some(Vec::new()))?, relative).ok()?,
             failed: decode_failed(&failed.unwrap_or(Some(Vec::new()))?, relative)?,

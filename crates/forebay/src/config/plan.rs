@@ -204,6 +204,7 @@ fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rul
     let records_max = subscription.hold.records.get_ref() / 2;
     let (in_flight, in_flight_max) = subscription.in_flight();
     let retry = &subscription.retry;
+    let park_topic = subscription.park.as_ref().map(|park| park.get_ref().topic.get_ref().as_str());
     let dead_letters = subscription.dead_letter.is_some();
     let gives_up = |rule: &Option<_>| match subscription.gives_up(rule.as_ref()) {
         GiveUp::DeadLetter => forebay_core::GiveUp::DeadLetter,
@@ -227,7 +228,7 @@ fn rules(subscription: &Subscription, target: &Target, session: Duration) -> Rul
         records_max,
         bytes_max: subscription.hold.bytes.get_ref().0 / 2,
         window_max: *subscription.hold.window.get_ref(),
-        map_max: commit_metadata::map_max(commit_metadata::MAX_LEN, subscription.park.is_some()),
+        map_max: commit_metadata::map_max(commit_metadata::MAX_LEN, park_topic),
         deadline: target.deadline.get_ref().0,
         grace: target.grace.0,
         backoff: Backoff { first: retry.backoff.first, most: retry.backoff.most },

@@ -239,9 +239,9 @@ pub(crate) const OPTIONS: &[Documented] = &[
          for others; made where it is missing, and read back by the same subscription, which may \
          hear of a new topic only minutes later (`topic.metadata.refresh.interval.ms`), so make it \
          beforehand. Another topic than those that are read, and than the dead letter topic; it needs \
-         `delivery = \"at-least-once\"`, and an order of `key` or `none`. Before it is taken out, or \
-         another one named, over a restart, `forebay_parked_keys` must be 0: what is parked in the \
-         former one is not read any more.",
+         `delivery = \"at-least-once\"`, and an order of `key` or `none`. Where it is taken out, or \
+         another one named, over a restart while keys are parked, their partitions stand still and say \
+         so until it is put back: let `forebay_parked_keys` come to 0 first.",
     ),
     option(
         "subscription.park.after",
@@ -257,12 +257,12 @@ pub(crate) const OPTIONS: &[Documented] = &[
     option(
         "subscription.hold.records",
         "20000",
-        "Records in memory, at most, and no fewer than `in_flight`: half of them in delivery, a quarter in queues, a quarter in \
-         librdkafka. Those in delivery are no more than keep the service busy, unless keys are few \
-         or stuck; and those read ahead are no more than that either: 2048 in queues or 128 for each \
-         partition, 512 of each partition in librdkafka, and by one fetch 1 MiB, 128 KiB of each \
-         partition. Where the brokers are far away, larger ones under `[kafka]` help: \
-         `\"fetch.max.bytes\"`, `\"max.partition.fetch.bytes\"`.",
+        "Records in memory, at most, and no fewer than `in_flight`: half of them in delivery, a \
+         quarter in queues, a quarter in librdkafka. Those in delivery are no more than keep the \
+         service busy, unless keys are few or stuck; and those read ahead are no more than that \
+         either: 2048 in queues or 128 for each partition, 512 of each partition in librdkafka, and by one fetch 1 MiB, 128 KiB of each \
+         partition (Kafka's own defaults are 50 MiB and 1 MiB). Where the brokers are far away, \
+         larger ones under `[kafka]` help: `\"fetch.max.bytes\"`, `\"max.partition.fetch.bytes\"`.",
     ),
     option("subscription.hold.bytes", "\"64MiB\"", "Bytes in memory, shared out likewise."),
     option(

@@ -11,9 +11,11 @@ impl Runner {
         let seat = &mut seats[id.0 as usize];
         let Some(seated) = &mut seat.assigned else { return };
         let limit = self.metadata_limit.get();
+        let plan = self.plan.borrow();
         let of = metadata::Of {
             topic_id: seated.topic_id.as_deref(),
             leader_epoch: seated.queue.leader_epoch(point.0),
+            park_topic: plan.park_topic(),
         };
         let metadata = metadata::write(point, &state, of, limit);
         seated.committing = Some((state.tenure, point));

@@ -11,6 +11,8 @@ use forebay_kafka::Stored;
 use forebay_wire::commit_metadata::{self, CommitMetadata, Failed, Unreadable};
 use forebay_wire::{completion, parallel_consumer};
 
+use crate::snapshot::Hold;
+
 /// Of a row that only names its key.
 const NOWHERE: i32 = -1;
 /// Less is never tried: tenure and topic id need as much.
@@ -19,6 +21,8 @@ pub(super) const LIMIT_MIN: usize = 256;
 /// What was found beside a stored offset.
 pub(super) struct Found {
     pub(super) state: Option<CommitState>,
+    /// The topic that its parked keys are in, where that was written.
+    pub(super) parked_in: Option<String>,
     /// Why some of it does not count, where somebody ought to know.
     pub(super) doubt: Option<String>,
 }
@@ -30,41 +34,59 @@ pub(super) struct Of<'a> {
     pub(super) topic_id: Option<&'a str>,
     /// Of the leader that wrote what is before the commit point, where that is known.
     pub(super) leader_epoch: Option<i32>,
+    pub(super) park_topic: Option<&'a str>,
+}
+
+impl Found {
+    /// Why the partition can't be read on: keys of it are in another topic than the one that this
+    /// subscription parks in, so that their later records would overtake what is there, and nobody
+    /// would read that.
+    pub(super) fn left_behind(&self, park_topic: Option<&str>) -> Option<Hold> {
+        let keys = self.state.as_ref().map_or(0, |state| state.parked.len());
+        let is_ours = match (&self.parked_in, park_topic) {
+            (Some(theirs), ours) => ours == Some(theirs),
+            // Who did not write it had no other.
+            (None, ours) => ours.is_some(),
+        };
+        (keys > 0 && !is_ours)
+            .then(|| Hold::ParkedElsewhere { keys, topic: self.parked_in.clone() })
+    }
 }
 
 /// Reads what is stored for a partition of a topic with this id.
 pub(super) fn read(stored: &Stored, topic_id: Option<&str>) -> Found {
+    let found = |state, doubt| Found { state, parked_in: None, doubt };
     let metadata = match CommitMetadata::decode(&stored.metadata) {
         Ok(metadata) => metadata,
-        Err(Unreadable::Foreign) => return foreign(stored),
-        Err(error) => return Found { state: None, doubt: Some(error.to_string()) },
+        Err(Unreadable::Foreign) => return found(foreign(stored), None),
+        Err(error) => return found(None, Some(error.to_string())),
     };
     let quiet = metadata.quiet;
     let mut state = CommitState { quiet, ..CommitState::unknown(Tenure(metadata.tenure)) };
     let of_another = metadata.topic_id.as_deref().zip(topic_id).filter(|(then, now)| then != now);
     if let Some((then, now)) = of_another {
         let doubt = format!("it was committed for topic id {then}, and the topic's id is {now}");
-        return Found { state: Some(state), doubt: Some(doubt) };
+        return found(Some(state), Some(doubt));
     }
+    let found = |state, doubt| Found { state, parked_in: metadata.parked_in, doubt };
     state.parked = metadata.parked.iter().map(key_of).collect();
     let commit_metadata::Rewinds { count, until } = metadata.rewinds;
     state.rewinds = Rewinds { count, until: CommitPoint(until) };
     if metadata.base.is_some_and(|base| base != stored.offset) {
         let doubt = "what is settled beyond it was said of another offset".to_owned();
-        return Found { state: Some(state), doubt: Some(doubt) };
+        return found(Some(state), Some(doubt));
     }
     state.completion = completion_of(metadata.completion);
     state.pasts = metadata.failed.iter().map(past_of).collect();
-    Found { state: Some(state), doubt: None }
+    found(Some(state), None)
 }
 
 /// A group that was Parallel Consumer's knows what it had done beyond its commit point.
-fn foreign(stored: &Stored) -> Found {
-    let state = parallel_consumer::decode(&stored.metadata, stored.offset).map(|map| CommitState {
+fn foreign(stored: &Stored) -> Option<CommitState> {
+    parallel_consumer::decode(&stored.metadata, stored.offset).map(|map| CommitState {
         completion: completion_of(map),
         ..CommitState::unknown(Tenure(i64::MIN))
-    });
-    Found { state, doubt: None }
+    })
 }
 
 /// The metadata of a commit, in at most `limit` bytes if it can be.
@@ -78,6 +100,7 @@ pub(super) fn write(point: CommitPoint, state: &CommitState, of: Of<'_>, limit: 
         leader_epoch: of.leader_epoch,
         quiet: state.quiet,
         rewinds: commit_metadata::Rewinds { count, until: until.0 },
+        parked_in: of.park_topic.map(str::to_owned),
         parked: state.parked.iter().map(row_of).collect(),
         completion: completion::Completion { open: open.clone(), end: *end },
         failed: state.pasts.iter().map(failed_of).collect(),
@@ -120,6 +143,8 @@ mod tests {
     use super::*;
 
     const POINT: CommitPoint = CommitPoint(100);
+    const OF: Of<'_> =
+        Of { topic_id: Some("one"), leader_epoch: Some(5), park_topic: Some("a.park") };
 
     fn state() -> CommitState {
         let place = ParkPlace { partition: 3, offset: 9 };
@@ -137,8 +162,7 @@ mod tests {
     }
 
     fn stored(offset: i64) -> Stored {
-        let of = Of { topic_id: Some("one"), leader_epoch: Some(5) };
-        foreign(offset, &write(POINT, &state(), of, 4_096))
+        foreign(offset, &write(POINT, &state(), OF, 4_096))
     }
 
     fn foreign(offset: i64, metadata: &str) -> Stored {
@@ -171,6 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_parked_elsewhere_hold_their_partition() {
+        let found = read(&stored(100), Some("one"));
+        assert_eq!(found.left_behind(Some("a.park")), None);
+        let held = Hold::ParkedElsewhere { keys: 2, topic: Some("a.park".to_owned()) };
+        assert_eq!(found.left_behind(Some("b.park")), Some(held.clone()));
+        assert_eq!(found.left_behind(None), Some(held));
+        assert!(
+            read(&stored(99), Some("one")).left_behind(None).is_some(),
+            "keys count there, too"
+        );
+
+        let unnamed = Found { parked_in: None, ..found };
+        assert_eq!(unnamed.left_behind(Some("b.park")), None);
+        let held = Hold::ParkedElsewhere { keys: 2, topic: None };
+        assert_eq!(unnamed.left_behind(None), Some(held));
+
+        let state = CommitState { parked: Vec::new(), ..state() };
+        let none = write(POINT, &state, OF, 4_096);
+        assert_eq!(read(&foreign(100, &none), Some("one")).left_behind(None), None);
+    }
+
+    #[test]
     fn a_damaged_string_is_doubted_and_a_foreign_one_is_not() {
         let found = read(&foreign(100, "fb3;t=5"), None);
         assert!(found.state.is_none() && found.doubt.is_some());
@@ -191,8 +237,7 @@ mod tests {
         let mut large = state();
         large.completion.open = (100..50_000).step_by(2).map(|at| at..at + 1).collect();
         large.completion.end = 50_000;
-        let text =
-            write(POINT, &large, Of { topic_id: Some("one"), leader_epoch: Some(5) }, LIMIT_MIN);
+        let text = write(POINT, &large, OF, LIMIT_MIN);
         assert!(text.len() <= LIMIT_MIN, "{text}");
         assert!(CommitMetadata::decode(&text).is_ok());
     }

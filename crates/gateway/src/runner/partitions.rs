@@ -38,14 +38,18 @@ impl Runner {
             assigned.log_start,
             assigned.log_end
         );
-        let held = assigned.start.is_none();
-        let hold = held.then_some(match assigned.start_lost {
-            Some(reason) => Hold::StartLost { reason },
-            None => Hold::NoOffset,
-        });
-        if let Some(hold) = &hold {
+        let unread = match (assigned.start, assigned.start_lost) {
+            (Some(_), _) => {
+                let plan = self.plan.borrow();
+                found.as_ref().and_then(|found| found.left_behind(plan.park_topic()))
+            }
+            (None, Some(reason)) => Some(Hold::StartLost { reason }),
+            (None, None) => Some(Hold::NoOffset),
+        };
+        if let Some(hold) = &unread {
             say!(self, error, "{} stands still: {hold}", assigned.partition);
         }
+        let start = assigned.start.filter(|_| unread.is_none());
         self.seats.borrow_mut()[id.0 as usize].assigned = Some(Seated {
             queue: assigned.queue,
             topic_id: assigned.topic_id,
@@ -54,24 +58,11 @@ impl Runner {
             commit_fails: None,
             origin: None,
             parked: Vec::new(),
-            hold,
+            hold: unread,
         });
-        if let Some(start) = assigned.start {
+        if let Some(start) = start {
             let parks = self.parks(&assigned.partition);
-            let mut stored = found.and_then(|found| found.state);
-            let parked =
-                stored.as_mut().filter(|_| self.park.is_none()).map(|stored| &mut stored.parked);
-            if let Some(parked) = parked.filter(|parked| !parked.is_empty()) {
-                say!(
-                    self,
-                    error,
-                    "{}: {} keys are in a park topic that this subscription does not have any \
-                     more; their later records overtake what is there",
-                    assigned.partition,
-                    parked.len()
-                );
-                parked.clear();
-            }
+            let stored = found.and_then(|found| found.state);
             self.handle(Input::Assigned {
                 partition: id,
                 start: CommitPoint(start),
@@ -121,12 +112,12 @@ impl Runner {
         self.handle(Input::Revoked { partition: id });
     }
 
-    /// Whether the core never heard of the assignment, because it has no start.
+    /// Whether the core never heard of the assignment, because it can't be read yet.
     pub(super) fn is_held_back(&self, id: PartitionId) -> bool {
         let seats = self.seats.borrow();
         let seated = seats[id.0 as usize].assigned.as_ref();
         let hold = seated.and_then(|seated| seated.hold.as_ref());
-        matches!(hold, Some(Hold::NoOffset | Hold::StartLost { .. }))
+        hold.is_some_and(|hold| !matches!(hold, Hold::OutOfRange { .. }))
     }
 
     pub(super) fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
@@ -182,6 +173,9 @@ impl Runner {
 
     pub(super) fn hold(&self, partition: &TopicPartition, hold: Hold) {
         let id = self.seat(partition);
+        if self.is_held_back(id) {
+            return;
+        }
         if let Some(seated) = &mut self.seats.borrow_mut()[id.0 as usize].assigned {
             seated.hold = Some(hold);
         }

@@ -27,26 +27,28 @@ fn it_is_text_with_named_fields() {
         leader_epoch: Some(7),
         quiet: true,
         rewinds: Rewinds::default(),
+        parked_in: Some("payments.park".to_owned()),
         parked: vec![ParkedKey { hash: 1, partition: -1, offset: 2 }],
         completion: map(&[100, 103], 106),
         failed: vec![Failed { offset: 100, deliveries: 3, charged: 2 }],
     };
     let text = metadata.encode(MAX_LEN);
-    let fields = "fb3;t=1700000000000;b=100;i=bG9uZyBsaXZlIHRvcGlj;e=7;q=1;\
+    let fields = "fb5;t=1700000000000;b=100;i=bG9uZyBsaXZlIHRvcGlj;e=7;q=1;p=payments.park;\
                   k=AAAAAAAAAAH_____AAAAAAAAAAI;m=BgABkA;a=AAMC;c=";
     assert!(text.starts_with(fields), "{text}");
     assert_eq!(CommitMetadata::decode(&text), Ok(metadata));
 }
 
 #[test]
-fn who_was_never_rewound_writes_what_the_version_before_can_read() {
+fn who_was_never_rewound_and_parks_nothing_writes_what_the_version_before_can_read() {
     let rewinds = Rewinds { count: 2, until: 106 };
     let (base, completion) = (Some(100), map(&[], 100));
     let rewound = CommitMetadata { base, rewinds, completion, quiet: true, ..tenure(5) };
     let text = rewound.encode(MAX_LEN);
     assert!(text.starts_with("fb4;t=5;b=100;q=1;r=2.106;c="), "{text}");
     assert_eq!(CommitMetadata::decode(&text), Ok(rewound));
-    assert!(tenure(5).encode(MAX_LEN).starts_with("fb3;t=5;c="));
+    let parks_nothing = CommitMetadata { parked_in: Some("a.park".to_owned()), ..tenure(5) };
+    assert!(parks_nothing.encode(MAX_LEN).starts_with("fb3;t=5;c="));
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn strings_of_others_are_foreign() {
 
 #[test]
 fn a_newer_version_is_told_apart_from_damage() {
-    assert_eq!(CommitMetadata::decode("fb5;anything"), Err(Unreadable::Newer { version: 5 }));
+    assert_eq!(CommitMetadata::decode("fb6;anything"), Err(Unreadable::Newer { version: 6 }));
     for body in [
         "fb3;t=x",
         "fb3;b=1",
@@ -82,6 +84,7 @@ fn a_newer_version_is_told_apart_from_damage() {
         "fb4;t=1;b=100;r=1",
         "fb4;t=1;b=100;r=0.7",
         "fb4;t=1;b=100;r=1.7;q=1",
+        "fb5;t=1;b=100;p=a.park",
         "fb3;t=1;b=100;m=AAAA",
         "fb3;t=1;b=100;a=AA",
         "fb3;t=1;b=100;a=AAMCAAMC",
@@ -93,8 +96,9 @@ fn a_newer_version_is_told_apart_from_damage() {
 
 #[test]
 fn a_map_of_the_weight_that_is_allowed_fits_whole() {
-    for (parks, keys) in [(false, 0), (true, PARKED_MAX)] {
-        let most = map_max(MAX_LEN, parks);
+    let longest = "x".repeat(249);
+    for (park_topic, keys) in [(None, 0), (Some(&*longest), PARKED_MAX)] {
+        let most = map_max(MAX_LEN, park_topic);
         let blocks = i64::try_from(most).unwrap() - 16;
         let open: Vec<i64> = (0..blocks * 8).step_by(2).collect();
         let metadata = CommitMetadata {
@@ -104,6 +108,7 @@ fn a_map_of_the_weight_that_is_allowed_fits_whole() {
             leader_epoch: Some(i32::MAX),
             quiet: true,
             rewinds: Rewinds { count: u32::MAX, until: i64::MAX },
+            parked_in: park_topic.map(str::to_owned),
             parked: vec![ParkedKey { hash: u64::MAX, partition: 1, offset: i64::MAX }; keys],
             completion: map(&open, blocks * 8),
             failed: (0..32)
@@ -156,6 +161,7 @@ fn any_metadata() -> impl Strategy<Value = CommitMetadata> {
                 leader_epoch: epoch,
                 quiet,
                 rewinds,
+                parked_in: (!parked.is_empty()).then(|| "payments.park".to_owned()),
                 parked,
                 completion: map(&open, open.last().map_or(base, |last| last + 2)),
                 failed: failed.collect(),
@@ -204,7 +210,7 @@ proptest! {
         let _ = CommitMetadata::decode(&text);
         let _ = CommitMetadata::decode(&format!("fb1;{text}"));
         let bytes = URL_SAFE_NO_PAD.encode(bytes);
-        for field in ["k", "m", "a"] {
+        for field in ["p", "k", "m", "a"] {
             let _ = CommitMetadata::decode(&signed(&format!("fb3;t=1;b={base};{field}={text}")));
             let _ = CommitMetadata::decode(&signed(&format!("fb3;t=1;b={base};{field}={bytes}")));
         }
@@ -212,8 +218,8 @@ proptest! {
 
     #[test]
     fn what_is_read_is_what_was_checksummed(
-        fields in prop::collection::vec(("[tbieqrkma]?", "[-+]?[0-9]{0,20}([.][0-9]{1,3})?|[ -~]{0,9}"), 0..5),
-        name in "fb1|fb3|fb4|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
+        fields in prop::collection::vec(("[tbieqrpkma]?", "[-+]?[0-9]{0,20}([.][0-9]{1,3})?|[ -~]{0,9}"), 0..5),
+        name in "fb1|fb3|fb4|fb5|fb0|fb[0-9]{1,12}|[a-z0-9]{0,4}",
     ) {
         let fields: String =
             fields.iter().map(|(name, value)| format!(";{name}={value}")).collect();

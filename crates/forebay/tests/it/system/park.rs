@@ -13,14 +13,15 @@ use super::kafka::Kafka;
 use super::process::{Forebay, eventually};
 use crate::harness::lately;
 
-/// The other parts of a subscription of this name; its park topic is named after it.
-fn park(name: &str) -> String {
+/// The other parts of a subscription that parks in this topic, if in any.
+fn parts(park_topic: Option<&str>) -> String {
+    let park = park_topic.map(|topic| format!("park = {{ topic = \"{topic}\", after = \"200ms\" }}"));
     format!(
         "takeover = \"fast\"\n\
          retry = {{ attempts = \"unlimited\", backoff = \"5ms..40ms\" }}\n\
          hold = {{ records = 400 }}\n\
-         park = {{ topic = \"{name}.park\", after = \"200ms\" }}\n\
-         evidence = {{ wait = \"1s\" }}"
+         evidence = {{ wait = \"1s\" }}\n{}",
+        park.unwrap_or_default()
     )
 }
 
@@ -74,8 +75,9 @@ fn parked(gateway: &Forebay) -> (u64, u64) {
     (shown["parked"].as_u64().unwrap(), shown["park"]["written"].as_u64().unwrap())
 }
 
+/// A subscription whose park topic is named after it.
 fn run(gateways: &std::path::Path, kafka: &Kafka, name: &str, service: &Service) -> Forebay {
-    gateway(gateways, kafka, name, &[service.url()], &park(name))
+    gateway(gateways, kafka, name, &[service.url()], &parts(Some(&format!("{name}.park"))))
 }
 
 #[test]
@@ -177,4 +179,78 @@ fn a_seek_moves_the_park_topic_only_where_it_is_named() {
     let verdict = input.judge(&journal, &[]);
     assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
     assert!(verdict.overlapping.is_empty(), "{verdict:?}");
+}
+
+#[test]
+fn a_park_topic_that_is_not_read_any_more_holds_the_partitions_of_its_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    for topic in ["reparked", "reparked.park", "reparked.other"] {
+        kafka.create(topic, 1);
+    }
+    let mut input = fill(&kafka, "reparked", 0..900);
+    let gateway = run(directory.path(), &kafka, "reparked", &service);
+    eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
+    assert_eq!(gateway.terminate(), 0);
+    service.switch_off("bad");
+    input.extend(fill(&kafka, "reparked", 900..1_000));
+
+    let parks = |topic| {
+        let urls = [service.url()];
+        super::deliver::gateway(directory.path(), &kafka, "reparked", &urls, &parts(topic))
+    };
+    for other in [Some("reparked.other"), None] {
+        let gateway = parks(other);
+        let hold = eventually("it stands still, and says so", || {
+            let partitions = gateway.subscription()["partitions"].clone();
+            let held = partitions.as_array()?.iter().find(|it| it["topic"] == "reparked")?;
+            held["hold"].as_str().map(str::to_owned)
+        });
+        assert!(hold.starts_with("1 key is in the park topic `reparked.park`"), "{hold}");
+        assert_eq!(gateway.terminate(), 0);
+    }
+    assert!(!input.places().is_subset(&journal.accepted()), "nothing overtakes what is parked");
+
+    let gateway = parks(Some("reparked.park"));
+    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
+    eventually("nothing is parked any more", || (parked(&gateway).0 == 0).then_some(()));
+    let verdict = input.judge(&journal, &[]);
+    assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
+    assert_eq!(gateway.terminate(), 0);
+
+    // Nothing is parked, so that there is nothing to leave behind.
+    let gateway = parks(None);
+    input.extend(fill(&kafka, "reparked", 1_000..1_050));
+    eventually("all is accepted", || input.places().is_subset(&journal.accepted()).then_some(()));
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn a_seek_leaves_behind_what_a_park_topic_holds_that_is_not_read_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    kafka.create("left", 1);
+    kafka.create("left.park", 1);
+    fill(&kafka, "left", 0..900);
+    let gateway = run(directory.path(), &kafka, "left", &service);
+    eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
+    assert_eq!(gateway.terminate(), 0);
+    service.switch_off("bad");
+
+    let gateway =
+        super::deliver::gateway(directory.path(), &kafka, "left", &[service.url()], &parts(None));
+    let shown = || gateway.subscription()["partitions"][0].clone();
+    eventually("it stands still", || shown()["hold"].as_str().map(drop));
+    let body = json!({ "to": { "offset": 890 } }).to_string();
+    let (status, answer) = gateway.post("/api/v1/subscriptions/left/seek", &body);
+    assert_eq!(status, 200, "{answer}");
+    eventually("it goes on there", || (committed(&kafka, "left").get(&0) == Some(&900)).then_some(()));
+    assert!(shown()["hold"].is_null() && shown()["parked"] == 0, "{}", shown());
+    assert_eq!(gateway.terminate(), 0);
 }
