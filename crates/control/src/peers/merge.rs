@@ -114,8 +114,11 @@ pub(crate) fn add(into: &mut Value, from: &Value) {
     order(into);
 }
 
-/// Adds a process that did not answer, and why.
+/// Adds a process that did not answer, and why. The lag of what it has is not known.
 pub(crate) fn add_silent(into: &mut Value, peer: &Peer, why: &str) {
+    if peer.partitions.as_ref().is_none_or(|rows| !rows.is_empty()) {
+        into["lag_partial"] = json!(true);
+    }
     let rows = peer.partitions.iter().flatten();
     let partitions: Vec<Value> =
         rows.map(|row| json!({ "topic": &*row.topic, "partition": row.partition })).collect();

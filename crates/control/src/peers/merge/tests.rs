@@ -80,13 +80,16 @@ fn what_holds_one_of_them_is_told() {
 #[test]
 fn one_that_does_not_answer_is_named_with_what_kafka_says_it_has() {
     let mut all = own(shown(0, 0), "a", None);
+    let idle = Peer { partitions: Some(Vec::new()), ..peer(At::Ended) };
+    add_silent(&mut all, &idle, "it has ended");
+    assert_ne!(all["lag_partial"], true, "there is nothing that it has");
     add_silent(&mut all, &peer(At::Address("h:1".to_owned())), "c at http://h:1: refused");
-    add_silent(&mut all, &peer(At::Ended), "it has ended");
-    let silent = &all["processes"][1];
+    assert_eq!(all["lag_partial"], true, "of what it has nobody knows the lag");
+    let silent = &all["processes"][2];
     assert_eq!((&silent["instance"], &silent["address"]), (&json!("c"), &json!("http://h:1")));
     assert_eq!(silent["partitions"], json!([{ "topic": "t", "partition": 5 }]));
     assert_eq!(silent["error"], "c at http://h:1: refused");
-    assert!(all["processes"][2]["address"].is_null());
+    assert!(all["processes"][1]["address"].is_null());
     assert_eq!(all["partitions"].as_array().unwrap().len(), 1);
 }
 
