@@ -80,6 +80,13 @@ impl<P: Clone> Subscription<P> {
         sought.unwrap_or_default()
     }
 
+    /// How many records of a partition no service has heard of and none ever will if it is lost now: at
+    /// most once, those that are committed.
+    pub fn unsent(&self, id: PartitionId) -> usize {
+        let seat = self.seats.get(id.0 as usize).and_then(|seat| seat.partition.as_ref());
+        seat.map_or(0, |partition| partition.unsent(&self.rules))
+    }
+
     /// What an operator said about the whole subscription: paused, or over its budget.
     fn resume(&mut self) {
         self.hold.pause(false);

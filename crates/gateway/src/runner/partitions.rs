@@ -131,42 +131,49 @@ impl Runner {
             let id = self.seat(partition);
             self.forget_seek(id);
             self.rebalances.borrow_mut().released(partition, self.transit.now());
-            self.seats.borrow_mut()[id.0 as usize].assigned = None;
+            self.say_unsent(partition, self.core.borrow().unsent(id));
+            let left = self.seats.borrow_mut()[id.0 as usize].assigned.take();
+            self.say_unanswered(partition, left);
             self.handle(Input::Lost { partition: id });
         }
     }
 
     pub(super) fn released(&self, id: PartitionId, unsent: usize) {
-        if unsent > 0 {
-            let partition = self.seats.borrow()[id.0 as usize].partition.clone();
-            say!(
-                self,
-                error,
-                "{partition} is left with {unsent} records that were committed and could not be \
-                 delivered before `commit.drain` was over: they never will be (at most once)"
-            );
-        }
+        let partition = self.seats.borrow()[id.0 as usize].partition.clone();
+        self.say_unsent(&partition, unsent);
         if self.reseat(id) {
             return;
         }
-        let mut seats = self.seats.borrow_mut();
-        let seat = &mut seats[id.0 as usize];
-        let left = seat.assigned.take();
-        self.rebalances.borrow_mut().released(&seat.partition, self.transit.now());
+        let left = self.seats.borrow_mut()[id.0 as usize].assigned.take();
+        self.rebalances.borrow_mut().released(&partition, self.transit.now());
         match self.stopping.borrow().is_some() {
-            true => self.intake.forget(seat.partition.clone()),
-            false => self.intake.release(seat.partition.clone()),
+            true => self.intake.forget(partition.clone()),
+            false => self.intake.release(partition.clone()),
         }
-        let once = self.rules().guarantee == Guarantee::AtMostOnce;
-        if let Some((_, CommitPoint(point))) =
-            left.and_then(|left| left.committing).filter(|_| once)
-        {
+        self.say_unanswered(&partition, left);
+    }
+
+    fn say_unsent(&self, partition: &TopicPartition, unsent: usize) {
+        if unsent > 0 {
             say!(
                 self,
                 error,
-                "{} is left before Kafka answered to its last commit: if it takes it, what is before \
-                 offset {point} and was not delivered never will be (at most once)",
-                seat.partition
+                "{partition} is left with {unsent} records that were committed and not delivered: they \
+                 never will be (at most once)"
+            );
+        }
+    }
+
+    /// What a last commit covers that may yet come to count.
+    fn say_unanswered(&self, partition: &TopicPartition, left: Option<Seated>) {
+        let once = self.rules().guarantee == Guarantee::AtMostOnce;
+        let committing = left.and_then(|left| left.committing).filter(|_| once);
+        if let Some((_, CommitPoint(point))) = committing {
+            say!(
+                self,
+                error,
+                "{partition} is left before Kafka answered to its last commit: if it takes it, what is \
+                 before offset {point} and was not delivered never will be (at most once)"
             );
         }
     }

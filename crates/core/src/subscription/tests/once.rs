@@ -91,6 +91,7 @@ fn at_most_once_what_is_committed_and_unsent_at_the_end_of_the_drain_is_told() {
     it.handle(Input::Committed { partition: P0, tenure, point }, at(101));
     let sent = deliver(&mut it, at(101)).unwrap();
     assert_eq!(sent.payload, 0, "the service has heard of this one");
+    assert_eq!(it.unsent(P0), 2, "so many are lost with a lost session");
     it.handle(Input::Revoked { partition: P0 }, at(102));
     assert!(it.poll(at(10_101)).is_none(), "the answer is awaited");
     let released = it.poll(at(10_102));
@@ -98,4 +99,5 @@ fn at_most_once_what_is_committed_and_unsent_at_the_end_of_the_drain_is_told() {
         matches!(released, Some(Output::Released { partition: P0, unsent: 2 })),
         "{released:?}"
     );
+    assert_eq!(it.unsent(P0), 0);
 }

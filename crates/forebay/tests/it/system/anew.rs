@@ -12,7 +12,7 @@ use super::kafka::Kafka;
 use super::process::{Forebay, eventually, pause, within};
 
 /// Deletes the topic and makes another one of its name, as Kafka sees it done.
-fn make_anew(kafka: &Kafka, topic: &str, partitions: i32) {
+pub(super) fn make_anew(kafka: &Kafka, topic: &str, partitions: i32) {
     let admin = kafka.admin();
     admin.delete_topic(topic).expect("the topic is deleted");
     eventually("the topic is gone", || {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay_trial::{Act, Journal, Rule, Script, Service};
 
+use super::anew::make_anew;
 use super::deliver::gateway;
 use super::input::Input;
 use super::kafka::Kafka;
@@ -95,6 +96,23 @@ fn at_most_once_what_is_committed_and_too_late_to_be_delivered_is_told() {
     assert_eq!(gateway.end(), 0);
     let log = gateway.log();
     assert!(log.contains("late-0 is left with 9 records that were committed"), "{log}");
+}
+
+#[test]
+fn at_most_once_what_is_lost_with_a_partition_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    kafka.create("torn", 1);
+    let hangs = Script::accepting().rule(Rule::new(Act::Hang));
+    let service = Service::start(hangs, &journal);
+    let input = kafka.fill("torn", 0..10, 1);
+    let more = "delivery = \"at-most-once\"";
+    let gateway = gateway(directory.path(), &kafka, "torn", &[service.url()], more);
+    kafka.await_committed("torn", &input);
+    eventually("one is out", || (gateway.subscription()["in_flight"] == 1).then_some(()));
+    make_anew(&kafka, "torn", 1);
+    let told = "torn-0 is left with 9 records that were committed";
+    eventually("it is told", || gateway.log().contains(told).then_some(()));
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::harness::lately;
 
 /// The other parts of a subscription that parks in this topic, if in any.
 fn parts(park_topic: Option<&str>) -> String {
-    let park = park_topic.map(|topic| format!("park = {{ topic = \"{topic}\", after = \"200ms\" }}"));
+    let park =
+        park_topic.map(|topic| format!("park = {{ topic = \"{topic}\", after = \"200ms\" }}"));
     format!(
         "takeover = \"fast\"\n\
          retry = {{ attempts = \"unlimited\", backoff = \"5ms..40ms\" }}\n\
@@ -250,7 +251,9 @@ fn a_seek_leaves_behind_what_a_park_topic_holds_that_is_not_read_any_more() {
     let body = json!({ "to": { "offset": 890 } }).to_string();
     let (status, answer) = gateway.post("/api/v1/subscriptions/left/seek", &body);
     assert_eq!(status, 200, "{answer}");
-    eventually("it goes on there", || (committed(&kafka, "left").get(&0) == Some(&900)).then_some(()));
+    eventually("it goes on there", || {
+        (committed(&kafka, "left").get(&0) == Some(&900)).then_some(())
+    });
     assert!(shown()["hold"].is_null() && shown()["parked"] == 0, "{}", shown());
     assert_eq!(gateway.terminate(), 0);
 }
