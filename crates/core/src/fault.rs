@@ -82,6 +82,8 @@ pub enum Fault {
     BudgetForgotten,
     /// Once: a record that may have been processed is sent again where once is the most.
     OnceMoreThanOnce,
+    /// Once: what is committed and never goes out is not told.
+    UnsentForgotten,
     /// P8: a new tenure starts one record before the stored commit point.
     CommitGoesBack,
     /// P9: a retry that waits for a free slot asks to be woken now.

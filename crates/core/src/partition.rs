@@ -438,9 +438,11 @@ impl<P> Partition<P> {
             HeldState::InFlight { .. } | HeldState::Shut { unknown: Some(_), .. } => true,
             _ => held.failure.as_ref().is_some_and(|failure| failure.charge == Charge::Spent),
         };
+        if rules.guarantee != Guarantee::AtMostOnce || rules.planted.is(Fault::UnsentForgotten) {
+            return 0;
+        }
         let unsettled = self.ledger.unsettled();
-        let unsent = unsettled.filter(|(_, slot)| !heard_of(self.lanes.get(**slot)));
-        if rules.guarantee == Guarantee::AtMostOnce { unsent.count() } else { 0 }
+        unsettled.filter(|(_, slot)| !heard_of(self.lanes.get(**slot))).count()
     }
 
     /// What is stored beside a commit point that is sent now.

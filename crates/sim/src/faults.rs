@@ -36,7 +36,7 @@ table! {
     P12: NoProbePause HoldLeaks FaultBurnsAttempt BrokenTargetParks;
     Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
         BudgetForgotten;
-    Once: OnceMoreThanOnce;
+    Once: OnceMoreThanOnce UnsentForgotten;
     Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed SessionKept;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
         MapIgnored RewindsForgotten;

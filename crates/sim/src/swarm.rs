@@ -18,6 +18,10 @@ pub(crate) use rules::NO_SESSION;
 pub(crate) const MILLI: Micros = 1_000;
 pub(crate) const SECOND: Micros = 1_000_000;
 
+/// Kinds of trouble that some worlds have alone.
+const REVOKE: u64 = 1;
+const ENDPOINT_DIES: u64 = 4;
+
 /// All that is decided about a world before it begins.
 #[derive(Debug)]
 pub struct Plan {
@@ -195,13 +199,20 @@ impl Plan {
         let mut rules = rules::draw(rng, planted);
         let mut calm = rng.spread(20 * MILLI, 20 * SECOND);
         let mut endpoints = rng.between(1, 5) as u32;
-        let processes = rng.between(1, 2) as usize;
+        let mut processes = rng.between(1, 2) as usize;
         let mut keys = rng.spread(1, 24);
         // Some races need a target with much to do, and no other trouble than its restarts.
         let restarts = rng.odds(80);
         if restarts {
             rules::loosen(&mut rules);
             (endpoints, keys, calm) = (endpoints.max(3), 24, calm.max(5 * SECOND));
+        }
+        // Others need partitions that come back at once to a process that still gets answers of
+        // before. Drawn apart, so that all other worlds are what they would be without.
+        let returns = !restarts && Rng::new(seed ^ 0x7265_7475_726e_7300).odds(30);
+        if returns {
+            rules::hurry(&mut rules);
+            processes = 1;
         }
         let logs = logs(rng, &rules, keys, calm);
         let mut pace = pace(rng, &rules);
@@ -210,23 +221,29 @@ impl Plan {
             (odds.lost_during, odds.slow) = (150, 300);
             pace.refuses_late = true;
         }
+        if returns {
+            (odds.answered_late, odds.answered_twice) = (200, 500);
+        }
         let park = rules.park_after.map_or(0, |_| rng.spread(1, 3) as u32);
         let storm = vec![];
         let mut plan = Self { rules, processes, endpoints, logs, park, pace, odds, storm, calm };
-        plan.storm = plan.storm(rng, keys, restarts);
+        let only = match (restarts, returns) {
+            (true, _) => Some(ENDPOINT_DIES),
+            (_, true) => Some(REVOKE),
+            _ => None,
+        };
+        plan.storm = plan.storm(rng, keys, only);
         plan
     }
 
-    fn storm(&self, rng: &mut Rng, keys: u64, restarts: bool) -> Vec<(Micros, Trouble)> {
+    fn storm(&self, rng: &mut Rng, keys: u64, only: Option<u64>) -> Vec<(Micros, Trouble)> {
         const KINDS: u64 = 19;
         let mut kinds: Vec<u64> = (0..KINDS).filter(|_| rng.odds(250)).collect();
         // One kind alone is not drowned in others.
         if kinds.is_empty() || rng.odds(200) {
             kinds = vec![rng.below(KINDS)];
         }
-        if restarts {
-            kinds = vec![4];
-        }
+        kinds = only.map_or(kinds, |only| vec![only]);
         let strikes = if kinds.len() == 1 { rng.between(16, 128) } else { rng.spread(1, 96) };
         let mut storm: Vec<_> = (0..strikes)
             .map(|_| {
@@ -255,9 +272,9 @@ impl Plan {
         let lasts = rng.spread(MILLI / 10, self.calm / 2);
         match kind {
             0 => Trouble::Crash { process: rng.below(self.processes as u64) as usize },
-            1 | 2 => Trouble::Revoke { partition },
+            REVOKE | 2 => Trouble::Revoke { partition },
             3 => Trouble::Lose { partition },
-            4 => {
+            ENDPOINT_DIES => {
                 let back_after = self.back_after(rng, lasts);
                 Trouble::EndpointDies { endpoint, silently: rng.odds(200), back_after }
             }

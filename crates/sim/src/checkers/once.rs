@@ -1,10 +1,11 @@
 //! Once: where once is the most, a record is committed before it is delivered, and is not sent again
-//! unless it is certain that it was not processed, by any process.
+//! unless it is certain that it was not processed, by any process. What is committed and no service has
+//! heard of when its partition is released is told, by number.
 
 use forebay_core::{Guarantee, Output, Verdict};
 
 use super::{Checker, Fact};
-use crate::model::Model;
+use crate::model::{Entry, Model};
 
 pub(super) struct OnceIsTheMost;
 
@@ -24,6 +25,18 @@ impl Checker for OnceIsTheMost {
                 match taken[delivery.payload] {
                     true => Err(format!("{} may have been processed", delivery.id)),
                     false => Ok(()),
+                }
+            }
+            Fact::Wants { process, output: Output::Released { partition, unsent }, .. } => {
+                let Some(term) = model.term(*process, *partition) else { return Ok(()) };
+                let taken = &model.chance_taken[partition.0 as usize];
+                let left = |entry: &&Entry| {
+                    let is_committed = entry.offset < term.commits.acknowledged.0;
+                    is_committed && !entry.settled && entry.flight.is_none() && !taken[entry.record]
+                };
+                match term.entries.iter().filter(left).count() {
+                    left if left == *unsent => Ok(()),
+                    left => Err(format!("{left} records never go out, and {unsent} are told")),
                 }
             }
             Fact::Judged { judgement, .. } => {

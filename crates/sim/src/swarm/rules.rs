@@ -64,6 +64,15 @@ pub(super) fn loosen(rules: &mut Rules) {
     rules.grace = rules.grace.min(Duration::from_millis(5));
 }
 
+/// Lets a partition come back while answers of its former tenure are still to come.
+pub(super) fn hurry(rules: &mut Rules) {
+    rules.deadline = rules.deadline.min(Duration::from_millis(300));
+    rules.grace = rules.grace.min(Duration::from_millis(5));
+    rules.drain = rules.drain.min(Duration::from_millis(50));
+    rules.last_commit = rules.last_commit.min(Duration::from_millis(50));
+    rules.takeover = Takeover::Fast;
+}
+
 /// Other rules for the same subscription. Nothing takes longer than it took by the first rules.
 pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
     let in_flight_max = rng.spread(1, 32);

@@ -8,7 +8,7 @@ use forebay_sim::{faults, replay};
 
 const WORLDS: u64 = 2_000;
 /// Worlds in which a planted fault has to be caught.
-const HUNT: u64 = 12_000;
+const HUNT: u64 = 6_000;
 const TWICE: u64 = 200;
 
 /// Calls it with every number below `count`, on all cores, and collects what it says.
