@@ -1,0 +1,175 @@
+//! Whose fault a failure was, when its record's time has come: charged to the record, waiting for
+//! evidence, or nobody's yet. The evidence itself is `blame.rs`.
+
+use core::time::Duration;
+
+use crate::blame::{LaneName, Unblamed};
+use crate::fault::Fault;
+use crate::lanes::Slot;
+use crate::partition::{Charge, Failure, HeldState, Why};
+use crate::record::{EndpointId, PartitionId};
+use crate::rules::Rules;
+use crate::time::Instant;
+use crate::verdict::{Answer, Verdict};
+
+use super::Subscription;
+use super::deliver::lane_name;
+
+/// Back-pressure and target faults in a row that are never the record's own.
+const DECLINED_FREE: u32 = 5;
+/// Records that wait for evidence and are looked at again with each answer.
+const LOOKS: usize = 4;
+/// For ever, as far as a clock is concerned: something else ends the wait.
+const NEVER: Duration = Duration::MAX;
+
+impl<P: Clone> Subscription<P> {
+    /// A shut lane's time has come: its head is charged, given up, or tried again.
+    pub(super) fn due(&mut self, id: PartitionId, slot: Slot, now: Instant) {
+        self.consider(id);
+        if self.parks_again(id, slot) || self.judge(id, slot, now) {
+            return;
+        }
+        if !self.make_room(id, Some(slot), now) {
+            self.reopen(id, slot);
+        }
+    }
+
+    /// Settles whose fault the last failure was, as far as is known. Says whether the lane stays
+    /// shut: its head is given up, or waits for evidence that is on its way.
+    fn judge(&mut self, id: PartitionId, slot: Slot, now: Instant) -> bool {
+        let others = self.in_flight > 0 || !self.fresh.is_empty();
+        let Self { seats, rules, hold, blame, awaiting, .. } = self;
+        let partition = seats[id.0 as usize].partition.as_mut().expect("its lanes go with it");
+        let lane = lane_name(partition, slot);
+        let draining = partition.is_draining();
+        let held = partition.lanes.get_mut(slot);
+        let failure = held.failure.as_mut().expect("a shut lane's head has failed");
+        if failure.charge == Charge::Spent {
+            self.counts.abandoned += 1;
+            self.settle(id, slot);
+            return true;
+        }
+        if failure.given_up.is_some() {
+            held.state = HeldState::Leaving;
+            partition.leaving += 1;
+            self.leaving.push_back((id, slot));
+            return true;
+        }
+        let (verdict, wait) = (failure.answer.verdict, rules.evidence_wait);
+        if failure.charge != Charge::Open || draining {
+            return false;
+        }
+        let unblamed = failure.unblamed(lane);
+        // What failed before the target was found at fault was the beginning of that.
+        let target_failed = hold.target().is_some() || failure.spells != hold.spells();
+        if target_failed && !blame.charges_the_only_one(&unblamed, wait, now) {
+            return false;
+        }
+        if target_failed || blame.charges(&unblamed, wait, now, rules.planted) {
+            failure.charge = Charge::Charged;
+            failure.uncharged = 0;
+            held.charged += 1;
+            let why = given_up(verdict, held.charged, rules);
+            why.inspect(|why| self.give_up(id, slot, *why, now)).is_some()
+        } else if matches!(verdict, Verdict::Reject { .. })
+            && others
+            && !blame.doubts_endpoint(&unblamed, rules.planted)
+        {
+            held.state = HeldState::Shut { until: now + NEVER, unknown: None };
+            awaiting.push_back((id, slot));
+            true
+        } else {
+            failure.uncharged += 1;
+            false
+        }
+    }
+
+    /// There is new evidence: looks at some of the records that wait for it.
+    pub(super) fn judge_awaiting(&mut self, now: Instant) {
+        for _ in 0..LOOKS.min(self.awaiting.len()) {
+            if let Some((id, slot)) = self.awaiting.pop_front() {
+                self.due(id, slot, now);
+            }
+        }
+    }
+
+    /// Lets go what waits for evidence where nothing is on its way to bring any. Says whether there
+    /// was anything.
+    pub(super) fn await_no_more(&mut self, now: Instant) -> bool {
+        if self.in_flight > 0 || self.awaiting.is_empty() {
+            return false;
+        }
+        for (id, slot) in core::mem::take(&mut self.awaiting) {
+            self.due(id, slot, now);
+        }
+        true
+    }
+}
+
+/// Whose fault it is as far as the answer alone says.
+pub(super) fn charge(verdict: Verdict, declined: u32, rules: &Rules) -> Charge {
+    match verdict {
+        Verdict::Retry { said: true, .. } | Verdict::Reject { said: true } => Charge::Charged,
+        Verdict::TargetFault(_) if rules.planted.is(Fault::FaultBurnsAttempt) => Charge::Charged,
+        Verdict::BackPressure { .. } | Verdict::TargetFault(_) if declined <= DECLINED_FREE => {
+            Charge::Waived
+        }
+        _ => Charge::Open,
+    }
+}
+
+/// Why a record that was charged is given up, if it is.
+pub(super) fn given_up(verdict: Verdict, charged: u32, rules: &Rules) -> Option<Why> {
+    match verdict {
+        Verdict::Reject { .. } => Some(Why::Rejected),
+        _ if charged >= rules.attempts => Some(Why::Exhausted),
+        _ => None,
+    }
+}
+
+impl Failure {
+    pub(super) fn new(endpoint: EndpointId, now: Instant) -> Self {
+        Self {
+            endpoint,
+            answer: Answer::overdue(),
+            answered: now,
+            first: now,
+            failed_at: None,
+            elsewhere: false,
+            declined: 0,
+            uncharged: 0,
+            charge: Charge::Waived,
+            spells: 0,
+            given_up: None,
+        }
+    }
+
+    pub(super) fn answered(&mut self, endpoint: EndpointId, answer: Answer, now: Instant) {
+        let declines =
+            matches!(answer.verdict, Verdict::BackPressure { .. } | Verdict::TargetFault(_));
+        self.declined = if declines { self.declined + 1 } else { 0 };
+        if !declines {
+            let before = self.failed_at.replace(endpoint);
+            self.elsewhere |= before.is_some_and(|before| before != endpoint);
+        }
+        self.endpoint = endpoint;
+        self.answer = answer;
+        self.answered = now;
+    }
+
+    /// An operator gives the record another chance.
+    pub(super) fn forgive(&mut self) {
+        (self.declined, self.uncharged) = (0, 0);
+        (self.charge, self.given_up) = (Charge::Waived, None);
+    }
+
+    fn unblamed(&self, lane: LaneName) -> Unblamed {
+        Unblamed {
+            lane,
+            endpoint: self.endpoint,
+            elsewhere: self.elsewhere,
+            answered: self.answered,
+            first: self.first,
+        }
+    }
+}
