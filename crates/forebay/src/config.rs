@@ -19,6 +19,7 @@ pub(crate) mod problem;
 mod reference;
 pub(crate) mod secret;
 pub(crate) mod values;
+mod wording;
 
 pub(crate) use problem::ConfigError;
 use problem::Source;

@@ -80,6 +80,10 @@ impl DataDir {
         path: &Path,
         new_cluster_id: impl FnOnce() -> String,
     ) -> Result<Self, DataDirError> {
+        if path.is_file() {
+            let what = "a file is there, and the data need a directory";
+            return Err(at(path)(io::Error::new(io::ErrorKind::NotADirectory, what)));
+        }
         fs::create_dir_all(path).map_err(at(path))?;
         let lock = lock(path)?;
         let meta_path = path.join(META);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::keys;
+use super::wording::{in_words, key_before};
 
 /// A configuration text and what to call it.
 #[derive(Clone, Debug, Default)]
@@ -77,13 +77,12 @@ impl Source {
         {
             return self.found(vec![problem]);
         }
-        let mut message = explain(error.message());
-        if let Some(hint) = self.unit(error) {
-            message.push_str(&hint);
-        }
-        if self.is_lone_subscription(error) {
-            message.push_str("; each subscription begins with [[subscription]], in two brackets");
-        }
+        let message = if self.is_lone_subscription(error) {
+            "each subscription begins with [[subscription]], in two brackets".to_owned()
+        } else {
+            let key = error.span().and_then(|span| key_before(&self.text[..span.start]));
+            in_words(error.message(), key)
+        };
         self.found(vec![Problem { span: error.span(), message }])
     }
 
@@ -120,23 +119,6 @@ impl Source {
         let lone = ["duplicate key", "expected a sequence"];
         self.text[begin..].trim_start().starts_with("[subscription")
             && lone.iter().any(|words| error.message().contains(words))
-    }
-
-    /// How a number is written where it needs a unit.
-    fn unit(&self, error: &toml::de::Error) -> Option<String> {
-        let (_, number) = error.message().split_once("integer `")?;
-        let (number, expected) = number.split_once('`')?;
-        let begin = self.text[..error.span()?.start].rfind('\n').map_or(0, |newline| newline + 1);
-        let (key, _) = self.text[begin..].split_once('=')?;
-        let unit = match key.trim().trim_matches('"') {
-            key if !expected.contains("string") || key.contains(char::is_whitespace) => {
-                return None;
-            }
-            "deadline" | "grace" | "recycle" | "drain" | "interval" | "wait" | "after" => "s",
-            "bytes" | "max_header_bytes" | "max_value_bytes" => "MiB",
-            _ => return None,
-        };
-        Some(format!("; write it with its unit, in quotes: \"{number}{unit}\""))
     }
 
     /// A problem with a quoted key, found by its name.
@@ -206,33 +188,6 @@ impl fmt::Display for Placed {
         writeln!(f, "{name}:{number}: {message}")?;
         writeln!(f, "  {number} | {text}")?;
         write!(f, "  {:digits$} | {:column$}{}", "", "", "^".repeat(*width))
-    }
-}
-
-/// How `start` is written; the parser knows its variants alone.
-const START: &str =
-    "one of \"earliest\", \"latest\", \"none\" and { time = \"2026-11-01T00:00:00Z\" }";
-
-/// serde names all known fields; people want the one they meant.
-fn explain(message: &str) -> String {
-    let quoted = |text: &str| -> Vec<String> {
-        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
-    if message.contains("expected one of `earliest`")
-        || message.contains("expected newtype variant")
-    {
-        return format!("start is {START}");
-    }
-    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
-    let mut names = quoted(rest).into_iter();
-    let Some(unknown) = names.next() else { return message.to_owned() };
-    if let Some(home) = keys::home(&unknown) {
-        return format!("unknown key `{unknown}` here; {home}");
-    }
-    let known: Vec<String> = names.collect();
-    match nearest(&unknown, known.iter().map(String::as_str)) {
-        Some(nearest) => format!("unknown key `{unknown}`; did you mean `{nearest}`?"),
-        None => format!("unknown key `{unknown}`; known here: {}", known.join(", ")),
     }
 }
 

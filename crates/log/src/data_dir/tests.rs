@@ -49,6 +49,15 @@ fn a_directory_that_holds_something_else_is_refused() {
 }
 
 #[test]
+fn a_file_in_its_place_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = open(&file).unwrap_err().to_string();
+    assert!(error.ends_with("a file is there, and the data need a directory"), "{error}");
+}
+
+#[test]
 fn the_leader_epoch_grows_with_each_unclean_end_only() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).unwrap();
