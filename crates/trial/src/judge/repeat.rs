@@ -5,6 +5,7 @@
 //! when a tenure ended. Nothing else is a reason.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use super::commits::{Committed, Covered};
 use super::{Kill, deadline};
@@ -24,6 +25,21 @@ pub enum Reason {
     /// It was refused itself, as a former owner's or as too late, and did nothing.
     Refused,
     Unexplained,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failure => "the delivery before was answered, and not accepted",
+            Self::UnknownAnswer => "the delivery before got no answer that its sender could know",
+            Self::NewTenure => {
+                "a new owner: the delivery before was an older one's, and not committed yet"
+            }
+            Self::ServiceKilled => "the service was killed before its answer was surely out",
+            Self::Refused => "it was refused itself, as a former owner's or as too late",
+            Self::Unexplained => "unexplained",
+        })
+    }
 }
 
 /// A record's delivery and the next one.

@@ -99,7 +99,7 @@ impl Outcome {
             "\nDelivered again, by the cause that the judge found:\n\n| | |\n|---|---:|\n",
         );
         for (reason, count) in &verdict.repeated {
-            let _ = writeln!(page, "| {reason:?} | {count} |");
+            let _ = writeln!(page, "| {reason} | {count} |");
         }
         for (by, count) in &self.refused {
             let _ = writeln!(page, "| refused by the services for {by} | {count} |");
