@@ -2,15 +2,15 @@
 //!
 //! It joins the ledger and the lanes, and knows the stages of a tenure: claim (the tenure is
 //! committed before the first delivery), active, draining (nothing new is sent; what is out is
-//! awaited until the deadline, then the last commit), released. Which endpoint gets a record, and
-//! when a lane reopens, is decided by the subscription.
+//! awaited until the deadline, then the last commit), released. How records come in is `entry.rs`,
+//! what is committed `commits.rs`. Which endpoint gets a record, and when a lane reopens, is decided
+//! by the subscription.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::commit::{CommitState, PASTS_MAX, Rewinds};
-use crate::completion::{BLOCK, Completion};
+use crate::commit::{CommitState, Rewinds};
 use crate::credit::{Credit, Load};
 use crate::fault::Fault;
 use crate::handover::{Lease, Leftovers};
@@ -18,11 +18,14 @@ use crate::lanes::{Lanes, Slot};
 use crate::ledger::Ledger;
 use crate::park::ParkedKeys;
 use crate::record::{CommitPoint, DeliveryId, Offset, PartitionId, Past, Record, Tenure};
-use crate::rules::{Guarantee, Order, Rules};
+use crate::rules::{Guarantee, Rules};
 use crate::time::Instant;
 
+mod commits;
+mod entry;
 mod held;
 
+use commits::Committing;
 pub(crate) use held::{Charge, Failure, Held, HeldState, Unknown};
 pub use held::{Stuck, Why};
 
@@ -76,15 +79,6 @@ pub(crate) struct Partition<P> {
     commit_not_before: Instant,
     /// What the open fetch may bring.
     pub(crate) fetching: Option<Load>,
-}
-
-/// A commit that is out.
-#[derive(Clone, Copy, Debug)]
-struct Committing {
-    point: CommitPoint,
-    sent: Instant,
-    /// Whether it says that nothing is at work any more.
-    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,111 +156,6 @@ impl<P> Partition<P> {
             commit_not_before: now,
             fetching: None,
         }
-    }
-
-    /// Takes what was fetched. Returns the records that are to be parked first.
-    pub(crate) fn take(&mut self, records: Vec<Record<P>>, rules: &Rules) -> Vec<Slot> {
-        let keeps = self.keeps_map(rules);
-        for record in records {
-            if keeps && self.ledger.is_settled(record.offset) {
-                self.settled_before = Some(record.offset);
-                continue;
-            }
-            self.load.add(record.bytes);
-            self.withheld.push(record);
-        }
-        match rules.guarantee {
-            Guarantee::AtMostOnce => Vec::new(),
-            Guarantee::AtLeastOnce | Guarantee::Automatic => self.admit(rules),
-        }
-    }
-
-    /// Enters what was withheld, as far as the completion map allows. Returns the records that are
-    /// to be parked first.
-    pub(crate) fn admit(&mut self, rules: &Rules) -> Vec<Slot> {
-        let mut parked = Vec::new();
-        let mut admitted = 0;
-        let withheld = core::mem::take(&mut self.withheld);
-        let mut withheld = withheld.into_iter();
-        while let Some(record) = withheld.as_slice().first() {
-            if !self.fits(record.offset, rules) {
-                break;
-            }
-            let record = withheld.next().expect("it was looked at");
-            parked.extend(self.track(record, rules));
-            admitted += 1;
-        }
-        self.withheld = withheld.collect();
-        // What was read last and is settled is passed once all that was read before it is entered.
-        let settled = self.settled_before.filter(|offset| offset.0 >= self.ledger.end().0);
-        if self.withheld.is_empty()
-            && let Some(offset) = settled
-        {
-            self.ledger.pass(offset);
-        }
-        if admitted > 0 {
-            self.parked.forget_gone(self.ledger.end(), |key| self.lanes.head(key).is_some());
-        }
-        parked
-    }
-
-    /// Whether a record may be entered, so that whatever settles can be said beside a commit. One
-    /// alone always may.
-    fn fits(&self, offset: Offset, rules: &Rules) -> bool {
-        !self.keeps_map(rules)
-            || rules.planted.is(Fault::MapOverflows)
-            || self.ledger.weight() == 0
-            || self.ledger.weight_with(offset) <= rules.map_max.max(self.ledger.weight())
-    }
-
-    /// Records that are fetched and not entered.
-    pub(crate) fn withheld(&self) -> usize {
-        self.withheld.len()
-    }
-
-    /// Whether records wait for room in the completion map.
-    pub(crate) fn withholds(&self, rules: &Rules) -> bool {
-        self.keeps_map(rules) && !self.withheld.is_empty()
-    }
-
-    /// Where records are committed before they are settled, there is nothing to say of the others.
-    fn keeps_map(&self, rules: &Rules) -> bool {
-        rules.guarantee == Guarantee::AtLeastOnce
-    }
-
-    /// Returns the record's slot where it is to be parked next of its key.
-    fn track(&mut self, record: Record<P>, rules: &Rules) -> Option<Slot> {
-        let key = match rules.order {
-            Order::Key => record.key,
-            Order::Partition => Some(0),
-            Order::None => None,
-        };
-        let past = self.past_of(&record);
-        let held = Held {
-            offset: record.offset,
-            bytes: record.bytes,
-            payload: record.payload,
-            deliveries: past.deliveries,
-            charged: past.charged,
-            state: HeldState::Queued,
-            failure: None,
-        };
-        let (slot, is_aside) = match key {
-            Some(key) if self.parked.has(key) => self.lanes.push_aside(key, held),
-            _ if rules.planted.is(Fault::KeyForgotten) => (self.lanes.push_unlinked(held), false),
-            _ => (self.lanes.push(key, held), false),
-        };
-        self.ledger.track(record.offset, slot);
-        is_aside.then_some(slot)
-    }
-
-    /// What the record went through in earlier tenures, here or on its way through the park topic.
-    fn past_of(&mut self, record: &Record<P>) -> Past {
-        let Ok(known) = self.pasts.binary_search_by_key(&record.offset, |past| past.0) else {
-            return record.past;
-        };
-        self.troubled.insert(record.offset);
-        self.pasts[known].1.most(record.past)
     }
 
     /// Whether it could do with the room that a failing key takes up: it holds most of its share,
@@ -410,16 +299,6 @@ impl<P> Partition<P> {
         looks.filter(|look| *look > now).min()
     }
 
-    /// Whether a commit is due or under way.
-    fn is_unsaved(&self, rules: &Rules, now: Instant) -> bool {
-        self.dirty(rules, now).is_some() || self.committing.is_some()
-    }
-
-    /// Whether its lease is to be renewed while there is nothing else to commit.
-    fn renews(&self, rules: &Rules) -> bool {
-        self.stage == Stage::Active && !rules.planted.is(Fault::LeaseNotRenewed)
-    }
-
     /// Whether answers are awaited, or a service may be at work.
     fn is_at_work(&self, rules: &Rules, now: Instant) -> bool {
         self.awaits(rules) || now < self.unknown_until
@@ -443,117 +322,6 @@ impl<P> Partition<P> {
         }
         let unsettled = self.ledger.unsettled();
         unsettled.filter(|(_, slot)| !heard_of(self.lanes.get(**slot))).count()
-    }
-
-    /// What is stored beside a commit point that is sent now.
-    pub(crate) fn commit_sent(
-        &mut self,
-        point: CommitPoint,
-        now: Instant,
-        rules: &Rules,
-    ) -> CommitState {
-        let keeps = self.keeps_map(rules) && !rules.planted.is(Fault::MapForgotten);
-        let mut completion = match keeps {
-            true => self.ledger.completion().beyond(point),
-            false => Completion { open: Vec::new(), end: point.0 },
-        };
-        if rules.planted.is(Fault::MapCountsHeld) && keeps {
-            completion.open.clear();
-        }
-        let quiet = self.is_draining() && self.is_over(rules, now);
-        let state = CommitState {
-            tenure: self.tenure,
-            quiet,
-            completion,
-            pasts: if keeps { self.open_pasts() } else { Vec::new() },
-            parked: self.parked.rows(),
-            rewinds: self.rewinds,
-        };
-        self.committing = Some(Committing { point, sent: now, quiet });
-        self.unsaved = false;
-        self.parked.commit_sent();
-        state
-    }
-
-    /// The story of records that failed and are open, the oldest ones.
-    fn open_pasts(&self) -> Vec<(Offset, Past)> {
-        let held = self.troubled.iter().filter_map(|offset| {
-            let held = self.lanes.get(*self.ledger.ticket(*offset)?);
-            Some((*offset, Past { charged: held.charged, deliveries: held.deliveries }))
-        });
-        let unread = self.pasts.iter().filter(|past| past.0.0 >= self.ledger.end().0);
-        held.chain(unread.copied()).take(PASTS_MAX).collect()
-    }
-
-    /// The open fetch is answered; nothing where a former answer crossed its renewal.
-    pub(crate) fn fetched(&mut self, rules: &Rules) -> Option<Load> {
-        match rules.planted.is(Fault::FetchForgotten) {
-            true => None,
-            false => self.fetching.take(),
-        }
-    }
-
-    /// What it holds, and what its open fetch may bring.
-    pub(crate) fn taken(&self) -> Load {
-        self.load.plus(self.fetching.unwrap_or_default())
-    }
-
-    /// Records that only wait to be sent, or for room to be entered.
-    fn ready(&self) -> usize {
-        self.lanes.fresh() + self.withheld.len()
-    }
-
-    /// Whether it would fetch if others did not hold more than their share.
-    pub(crate) fn is_short(&self, credit: Credit) -> bool {
-        self.stage == Stage::Active
-            && self.fetching.is_none()
-            && credit.appetite(self.ready()).is_some()
-            && credit.own_room(self.load).is_some()
-    }
-
-    /// Kafka acknowledged a commit. Returns the records that may go to the park topic now.
-    pub(crate) fn committed(
-        &mut self,
-        point: CommitPoint,
-        now: Instant,
-        rules: &Rules,
-    ) -> Vec<Slot> {
-        let committing = self.committing.take();
-        let Some(Committing { sent, quiet, .. }) = committing.filter(|out| out.point == point)
-        else {
-            panic!("one commit at a time: {committing:?} is out, not {point:?}");
-        };
-        self.lease = Some(Lease { since: sent });
-        self.ended |= quiet;
-        assert!(point >= self.committed, "P8: the commit point does not go back");
-        self.committed = point;
-        let twice = if rules.planted.is(Fault::LazyCommit) { 2 } else { 1 };
-        self.commit_not_before = now + rules.commit_interval * twice;
-        if self.stage == Stage::Claiming {
-            self.stage = Stage::Active;
-        }
-        // More may have been fetched since the commit was sent.
-        let safe = match rules.guarantee {
-            Guarantee::AtMostOnce => {
-                self.withheld.partition_point(|record| record.offset.done() <= point)
-            }
-            Guarantee::AtLeastOnce | Guarantee::Automatic => 0,
-        };
-        let unsafe_yet = self.withheld.split_off(safe);
-        let safe = core::mem::replace(&mut self.withheld, unsafe_yet);
-        for record in safe {
-            self.track(record, rules);
-        }
-        self.pasts.retain(|past| past.0.0 >= self.ledger.end().0);
-        let named = self.parked.committed().into_iter();
-        named.filter_map(|key| self.lanes.head(key)).collect()
-    }
-
-    pub(crate) fn commit_failed(&mut self, now: Instant, rules: &Rules) {
-        self.committing = None;
-        self.unsaved = true;
-        self.parked.commit_failed();
-        self.commit_not_before = now + rules.commit_retry;
     }
 
     pub(crate) fn drain(&mut self, now: Instant, rules: &Rules) {
@@ -590,67 +358,6 @@ impl<P> Partition<P> {
         }
     }
 
-    /// Where the next record is read.
-    pub(crate) fn position(&self) -> CommitPoint {
-        self.withheld.last().map_or(self.ledger.end(), |last| last.offset.done())
-    }
-
-    /// End of what was read, in this tenure or before, as far as that is known.
-    pub(crate) fn read_end(&self) -> CommitPoint {
-        self.position().max(self.ledger.settled_end())
-    }
-
-    /// The point to commit, where it lies beyond what is committed.
-    fn dirty(&self, rules: &Rules, now: Instant) -> Option<CommitPoint> {
-        let point = match rules.guarantee {
-            Guarantee::AtLeastOnce => self.point(rules),
-            // While it drains, what is not committed yet is the next owner's.
-            Guarantee::AtMostOnce if self.is_draining() => self.committed,
-            Guarantee::Automatic if self.is_draining() => self.ledger.commit_point(),
-            Guarantee::AtMostOnce | Guarantee::Automatic => self.position(),
-        };
-        let names = self.stage == Stage::Active && self.parked.wants_naming();
-        let news = self.unsaved && self.keeps_map(rules) && !rules.planted.is(Fault::MapNotSaved);
-        let renews = self.renews(rules)
-            && self.lease.is_some_and(|lease| lease.renew_at(rules.session) <= now);
-        // The next owner need not wait for what is over.
-        let over = self.is_draining() && self.is_over(rules, now);
-        let ends = over && self.lease.is_some() && !self.ended;
-        (point > self.committed || names || news || renews || ends)
-            .then_some(point.max(self.committed))
-    }
-
-    fn point(&self, rules: &Rules) -> CommitPoint {
-        let point = self.ledger.commit_point();
-        if rules.planted.is(Fault::CommitOnSend) {
-            return CommitPoint(point.0 + self.in_flight as i64);
-        }
-        if rules.planted.is(Fault::CommitOneTooFar) && point > self.committed {
-            return CommitPoint(point.0 + 1);
-        }
-        if rules.planted.is(Fault::CommitOverGap) {
-            return self.ledger.settled_end();
-        }
-        point
-    }
-
-    /// Records beyond the commit point, settled or not.
-    fn beyond(&self) -> usize {
-        self.ledger.window() + self.withheld.len()
-    }
-
-    /// Records that the completion map has room for if they lie side by side. Nothing until an
-    /// eighth of it is free, so that fetching goes by batches; but what it says already may be read.
-    fn map_room(&self, rules: &Rules) -> usize {
-        let free = self.ledger.weight() == 0 || self.ledger.has_unread();
-        if free && self.withheld.is_empty() {
-            return usize::MAX;
-        }
-        let free = rules.map_max.saturating_sub(self.ledger.weight());
-        let worthwhile = self.withheld.is_empty() && free * 8 >= rules.map_max;
-        if worthwhile { free * BLOCK as usize } else { 0 }
-    }
-
     fn hurried_fetch(&self, credit: Credit, rules: &Rules) -> Option<Step> {
         let hurried = rules.planted.is(Fault::DeliverBeforeClaim);
         hurried.then(|| self.fetch_step(credit, rules)).flatten()
@@ -658,30 +365,5 @@ impl<P> Partition<P> {
 
     fn hasty(&self, rules: &Rules) -> bool {
         rules.planted.is(Fault::ReleaseBeforeCommit)
-    }
-
-    fn commit_step(&self, now: Instant, point: CommitPoint) -> Option<Step> {
-        let free = self.committing.is_none() && now >= self.commit_not_before;
-        free.then_some(Step::Commit(point))
-    }
-
-    fn fetch_step(&self, credit: Credit, rules: &Rules) -> Option<Step> {
-        if let Some(open) = self.fetching {
-            if rules.planted.is(Fault::FetchForgotten) {
-                return None;
-            }
-            return credit.shrunk(open, self.load).map(Step::Fetch);
-        }
-        let appetite = credit.appetite(self.ready())?;
-        let forgets = rules.planted.is(Fault::HeldForgotten);
-        let mut room = credit.room(if forgets { Load::default() } else { self.load })?;
-        room.records = room.records.min(appetite);
-        if self.keeps_map(rules) && !rules.planted.is(Fault::MapOverflows) {
-            room.records = room.records.min(self.map_room(rules));
-        }
-        if !rules.planted.is(Fault::WindowIgnored) {
-            room.records = room.records.min(rules.window_max.saturating_sub(self.beyond()));
-        }
-        (room.records > 0).then_some(Step::Fetch(room))
     }
 }
