@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use forebay_gateway::{ENDPOINTS_MAX, Gone, Handle, Handles, KafkaState, Snapshot};
 use forebay_push::Endpoint;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -62,8 +62,16 @@ impl Scope {
     }
 }
 
-/// A wish to have the configuration read again; answered with what changed, or what is wrong.
-pub type Reload = oneshot::Sender<Result<Vec<String>, String>>;
+/// A wish to have the configuration read again; answered with what came of it, or what is wrong.
+pub type Reload = oneshot::Sender<Result<Reloaded, String>>;
+
+/// What came of reading a configuration again, in words.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reloaded {
+    pub changes: Vec<String>,
+    /// What stays as it was, and why.
+    pub refused: Vec<String>,
+}
 
 impl App {
     /// The subscription that a request is about; refused where another member of its group is
@@ -90,7 +98,7 @@ impl App {
         merge::own(shown, &instance, self.peers.address(handle).as_deref())
     }
 
-    pub(crate) async fn reload(&self) -> Result<Vec<String>, String> {
+    pub(crate) async fn reload(&self) -> Result<Reloaded, String> {
         let (answer, answered) = oneshot::channel();
         let ends = |_| "the process is about to end".to_owned();
         self.reloads.send(answer).await.map_err(|_| ends(()))?;

@@ -117,7 +117,7 @@ pub(crate) async fn reload(
     ConnectInfo(from): From,
 ) -> Result<Json<Value>, Refusal> {
     let outcome = match app.reload().await {
-        Ok(changes) => Ok(Json(json!({ "changes": changes }))),
+        Ok(reloaded) => Ok(Json(json!(reloaded))),
         Err(error) => Err(Refusal::Conflict(error)),
     };
     app.commands.keep(from, About::Process(&app.handles.all()), "reload".to_owned(), outcome)

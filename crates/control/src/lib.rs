@@ -23,7 +23,7 @@ mod seek;
 mod server;
 mod shown;
 
-pub use api::Reload;
+pub use api::{Reload, Reloaded};
 pub use commands::Commands;
 pub use exchange::{ExchangeError, Question, exchange};
 pub use metrics::{METRICS, Metric, MetricKind};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_broker::BrokerHandle;
-use forebay_control::{Commands, Control, ListenError, Peers, Reload, Serving};
+use forebay_control::{Commands, Control, ListenError, Peers, Reload, Reloaded, Serving};
 use forebay_gateway::Gateway;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -73,7 +73,10 @@ pub(crate) async fn run(args: Run) -> Outcome {
         };
         let outcome = reloading.reload(&mut gateway).await;
         match &outcome {
-            Ok(lines) => lines.iter().for_each(|line| tracing::info!("configuration: {line}")),
+            Ok(Reloaded { changes, refused }) => {
+                changes.iter().for_each(|line| tracing::info!("configuration: {line}"));
+                refused.iter().for_each(|line| tracing::warn!("configuration: {line}"));
+            }
             Err(error) => tracing::error!("the configuration stays as it was: {error}"),
         }
         // Whoever asked and did not wait sees it in the log.

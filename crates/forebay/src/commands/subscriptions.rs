@@ -6,7 +6,7 @@ use crate::cli::cluster::Output;
 use crate::cli::consume::From;
 use crate::cli::subscriptions::{Action, Record, Seek, Subscriptions};
 use crate::commands::client::Client;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Table, or_dash, print_json};
 use crate::process::print;
 use crate::text::{shown, time};
@@ -29,15 +29,26 @@ pub(crate) fn run(args: &Subscriptions) -> Outcome {
         Action::Skip(record) => decide(&client, record, "skip", output),
         Action::DeadLetter(record) => decide(&client, record, "dead-letter", output),
         Action::Commands { name } => commands(&client, name.as_deref(), output),
-        Action::Reload => {
-            let answer = client.post("/api/v1/reload", &json!({}))?;
-            if output == Output::Json {
-                return print_json(&answer);
-            }
-            let lines = answer["changes"].as_array().into_iter().flatten();
-            let lines: String = lines.map(|line| format!("{}\n", text(line))).collect();
-            print(&lines)
-        }
+        Action::Reload => reload(&client, output),
+    }
+}
+
+/// What can't be taken without a restart is a failure: whoever changed the file believes it holds.
+fn reload(client: &Client, output: Output) -> Outcome {
+    let answer = client.post("/api/v1/reload", &json!({}))?;
+    let lines = |of: &str| -> Vec<String> {
+        answer[of].as_array().into_iter().flatten().map(text).collect()
+    };
+    let refused = lines("refused");
+    if output == Output::Json {
+        print_json(&answer)?;
+        return Ok(if refused.is_empty() { Exit::Done } else { Exit::Broken });
+    }
+    let changes: String = lines("changes").iter().map(|line| format!("{line}\n")).collect();
+    print(&changes)?;
+    match refused.is_empty() {
+        true => Ok(Exit::Done),
+        false => Err(Failure::new(Exit::Broken, refused.join("\n"))),
     }
 }
 

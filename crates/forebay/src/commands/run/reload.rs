@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use forebay_control::Reloaded;
 use forebay_gateway::{Gateway, Plan};
 use forebay_kafka::Properties;
 use forebay_push::Tls;
@@ -46,7 +47,7 @@ impl Reloading {
     }
 
     /// Reads the file and takes it. Says what has changed and what has not, a line for each.
-    pub(super) async fn reload(&mut self, gateway: &mut Gateway) -> Result<Vec<String>, String> {
+    pub(super) async fn reload(&mut self, gateway: &mut Gateway) -> Result<Reloaded, String> {
         let Some(path) = &self.path else {
             return Err("the gateway runs by flags, so there is no file to read again".to_owned());
         };
@@ -56,18 +57,26 @@ impl Reloading {
             plan::properties(&config, &self.listen).map_err(|error| words(&error))?;
         let plans = plan::plans(&config, &properties).map_err(|error| words(&error))?;
         let wanted = Applied::of(&config, &plans);
-        let mut lines = self.applied.refuse_process(&wanted);
-        self.remove(&wanted, gateway, &mut lines).await;
+        let refused = self.applied.refuse_process(&wanted);
+        let changes = self.remove(&wanted, gateway).await;
+        let mut reloaded = Reloaded { changes, refused };
         for plan in plans {
-            self.take(plan, &wanted, gateway, &mut lines).await;
+            let name = plan.name.clone();
+            let (lines, what) = match self.take(plan, &wanted, gateway).await {
+                Ok(None) => continue,
+                Ok(Some(what)) => (&mut reloaded.changes, what.to_owned()),
+                Err(why) => (&mut reloaded.refused, why),
+            };
+            lines.push(format!("{name}: {what}"));
         }
-        if lines.is_empty() {
-            lines.push("nothing has changed".to_owned());
+        if reloaded.changes.is_empty() && reloaded.refused.is_empty() {
+            reloaded.changes.push("nothing has changed".to_owned());
         }
-        Ok(lines)
+        Ok(reloaded)
     }
 
-    async fn remove(&mut self, wanted: &Applied, gateway: &mut Gateway, lines: &mut Vec<String>) {
+    async fn remove(&mut self, wanted: &Applied, gateway: &mut Gateway) -> Vec<String> {
+        let mut lines = Vec::new();
         let gone = self.applied.subscriptions.keys();
         let gone = gone.filter(|name| !wanted.subscriptions.contains_key(*name));
         for name in gone.cloned().collect::<Vec<_>>() {
@@ -75,38 +84,36 @@ impl Reloading {
             self.applied.subscriptions.remove(&name);
             lines.push(format!("{name}: drained and stopped"));
         }
+        lines
     }
 
+    /// Takes one subscription. Says what it came to, if anything, or why it stays as it was.
     async fn take(
         &mut self,
         plan: Plan,
         wanted: &Applied,
         gateway: &mut Gateway,
-        lines: &mut Vec<String>,
-    ) {
+    ) -> Result<Option<&'static str>, String> {
         let (name, part) = (plan.name.clone(), &wanted.subscriptions[&plan.name]);
-        let line = match (self.applied.subscriptions.get(&name), gateway.handles().find(&name)) {
-            (Some(before), Some(_)) if before == part => return,
-            (before, Some(handle)) => match gateway.change(&handle, &plan).await {
-                Ok(()) if before.is_some_and(|before| before.text == part.text) => {
-                    "certificates read anew".to_owned()
+        let before = self.applied.subscriptions.get(&name);
+        let what = match gateway.handles().find(&name) {
+            Some(_) if before == Some(part) => return Ok(None),
+            Some(handle) => {
+                let changed = gateway.change(&handle, &plan).await;
+                changed.map_err(|error| format!("not changed: {error}"))?;
+                match before.is_some_and(|before| before.text == part.text) {
+                    true => "certificates read anew",
+                    false => "changed",
                 }
-                Ok(()) => "changed".to_owned(),
-                Err(error) => {
-                    lines.push(format!("{name}: not changed: {error}"));
-                    return;
-                }
-            },
-            (_, None) => match gateway.add(plan).await {
-                Ok(()) => "started".to_owned(),
-                Err(error) => {
-                    lines.push(format!("{name}: not started: {error}"));
-                    return;
-                }
-            },
+            }
+            None => {
+                let added = gateway.add(plan).await;
+                added.map_err(|error| format!("not started: {error}"))?;
+                "started"
+            }
         };
-        lines.push(format!("{name}: {line}"));
         self.applied.subscriptions.insert(name, part.clone());
+        Ok(Some(what))
     }
 }
 

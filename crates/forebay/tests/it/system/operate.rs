@@ -68,6 +68,7 @@ fn a_changed_file_is_taken_and_touches_no_other_group() {
     file(directory.path(), &format!("{process}{stays}{changes}{comes}"));
     let answer = command(&gateway, "/api/v1/reload", json!({}));
     assert_eq!(answer["changes"], json!(["changes: changed", "comes: started"]));
+    assert_eq!(answer["refused"], json!([]));
     let input = kafka.fill("changes", 100..300, 10);
     kafka.await_committed("changes", &input);
     input.assert_once(&journal);
@@ -90,6 +91,14 @@ fn a_changed_file_is_taken_and_touches_no_other_group() {
         let named = ["[control]: not changed", "comes: not changed: `order`", "`commit`"];
         named.iter().all(|line| log.contains(line)).then_some(())
     });
+    let (code, said) = subscriptions(&gateway, &["reload"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("comes: not changed: `order`") && !said.contains("nothing"), "{said}");
+    std::fs::write(config, format!("{process}{}", subscription("stays", &old.url(), ""))).unwrap();
+    assert_eq!(
+        subscriptions(&gateway, &["reload"]),
+        (0, "comes: drained and stopped\n".to_owned())
+    );
 }
 
 #[test]
