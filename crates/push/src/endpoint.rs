@@ -47,10 +47,23 @@ pub enum EndpointError {
     Port { url: String },
 }
 
+/// A URL, or what was to be one, without what may be a secret of it: a user's name and password, and
+/// the query.
+fn presentable(url: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?…"));
+    match url.rsplit_once('@') {
+        None => format!("{url}{query}"),
+        Some((front, host)) => {
+            let scheme = front.find("//").map_or("", |at| &front[..at + 2]);
+            format!("{scheme}…@{host}{query}")
+        }
+    }
+}
+
 impl Endpoint {
     /// Parses `url` as an address of the revision named `revision`.
     pub fn parse(url: &str, revision: &str) -> Result<Self, EndpointError> {
-        let owned = || url.to_owned();
+        let owned = || presentable(url);
         if url.contains('#') {
             return Err(EndpointError::Fragment { url: owned() });
         }

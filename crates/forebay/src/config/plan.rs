@@ -13,6 +13,7 @@ use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::dead_letter;
 
 use super::problem::Problem;
+use super::secret::Property;
 use super::{
     CommitMode, Config, ConfigError, Delivery, ForeignNames, GiveUp, Order, Start, Subscription,
     Target,
@@ -46,7 +47,17 @@ pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, 
     let given = given(config, embedded)?;
     Properties::parse(&given).map_err(|errors| {
         let problem = |error: &forebay_kafka::PropertyError| {
-            config.source.problem_at(&error.name, error.to_string())
+            let mut message = error.to_string();
+            // What stands elsewhere is a secret, whatever its property is for.
+            if let Some(Property::Elsewhere(_)) = config.kafka.properties.get(&error.name) {
+                let value = given[&error.name].trim();
+                message = message.replace(&format!("{value:?}"), "what stands there");
+                message = match value {
+                    "" => message,
+                    value => message.replace(value, "what stands there"),
+                };
+            }
+            config.source.problem_at(&error.name, message)
         };
         config.source.found(errors.iter().map(problem).collect())
     })

@@ -145,7 +145,7 @@ impl Source {
 
 impl Source {
     /// Whether the line that begins here may hold a secret: by its key, or because it is part of a
-    /// text of several lines whose key is one.
+    /// text of several lines whose key is one, or its key stands in the line before.
     fn hides(&self, begin: usize, line: &str) -> bool {
         let mut open: Option<(&str, bool)> = None;
         for line in self.text[..begin].lines() {
@@ -160,15 +160,18 @@ impl Source {
             }
         }
         let elsewhere = line.contains("{ env") || line.contains("{ file");
-        open.is_some_and(|(_, secret)| secret) || (names_secret(line) && !elsewhere)
+        let before = self.text[..begin].trim_end().lines().next_back().unwrap_or("");
+        open.is_some_and(|(_, secret)| secret)
+            || (before.ends_with('=') && names_secret(before))
+            || (names_secret(line) && !elsewhere)
     }
 }
 
-/// Whether a line has a key whose value may be a secret.
+/// Whether a line has a key whose value may be a secret, or an address with a login in it. It may
+/// not be written as a key should be.
 fn names_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    let words = ["pass", "secret", "jaas", ".key\"", "token"];
-    line.contains('=') && words.iter().any(|word| line.contains(word))
+    ["pass", "secret", "jaas", ".key\"", "token", "@"].iter().any(|word| line.contains(word))
 }
 
 fn hidden(line: &str) -> String {

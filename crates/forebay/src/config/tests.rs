@@ -569,6 +569,11 @@ fn no_error_shows_the_line_of_a_secret() {
         "\"ssl.keystore.key\" = \"\"\"\n-----BEGIN\nhush \\q\n\"\"\"",
         "\"sasl.jaas.config\" = '''\nhush''' again",
         "x = { token = \"hush\" ]",
+        "\"sasl.password\": \"hush\"",
+        "\"sasl.password\" \"hush\"",
+        "\"sasl.password\" =\n\"hush\"",
+        "\"sasl.password\" =\n\n  hush",
+        "\"bootstrap.servers\" = \"me:hush@h\", again",
     ] {
         let error = parse(&kafka(line)).unwrap_err();
         assert!(!error.contains("hush") && error.contains("forebay.toml:"), "{error}");
@@ -579,6 +584,31 @@ fn no_error_shows_the_line_of_a_secret() {
     let config = parse(&kafka("\"sasl.password\" = { env = \"NO_SUCH_NAME\" }")).unwrap();
     let error = plan::properties(&config, "").unwrap_err().to_string();
     assert!(error.contains("{ env = \"NO_SUCH_NAME\" }"), "{error}");
+}
+
+#[test]
+fn no_error_shows_a_secret_that_stands_where_none_should() {
+    let kafka = |line: &str| WHOLE.replace("[kafka]", &format!("[kafka]\n{line}"));
+    for url in [
+        "htps://me:hush@h/",
+        "http://me:hush@h/a b",
+        "http//me:hush@h:80/",
+        "http://me:hush/x@h",
+        "http://h:99999/?token=hush",
+    ] {
+        let error = planned(&WHOLE.replace("http://payments:8080/records", url)).err().unwrap();
+        assert!(error.contains("forebay.toml:") && !error.contains("hush"), "{error}");
+    }
+    let servers = WHOLE.replace("127.0.0.1:9092", "me:hush@h:9092");
+    let error = planned(&servers).err().unwrap();
+    assert!(error.contains("`h:9092` is no HOST:PORT") && !error.contains("hush"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "hush\n").unwrap();
+    for name in ["sasl.mechanism", "session.timeout.ms", "auto.offset.reset"] {
+        let error = planned(&kafka(&format!("{name:?} = {{ file = {secret:?} }}"))).err().unwrap();
+        assert!(error.contains(name) && !error.contains("hush"), "{error}");
+    }
 }
 
 #[test]

@@ -46,12 +46,15 @@ fn servers(list: &str) -> Result<(), PropertyFault> {
     let has_port = |server: &&str| {
         server
             .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+            .filter(|(host, _)| !host.is_empty() && !host.contains('@'))
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
     };
     match all.find(|server| !has_port(server)) {
         Some(server) => {
+            // Whoever writes a login there does not want to see it in a log.
+            let host = server.rsplit_once('@').map_or(server, |(_, host)| host);
             let reason = format!(
-                "`{server}` is no HOST:PORT; Kafka's port is 9092 where nobody chose another"
+                "`{host}` is no HOST:PORT; Kafka's port is 9092 where nobody chose another"
             );
             Err(PropertyFault::Impossible { reason })
         }
