@@ -36,6 +36,7 @@ pub(crate) async fn shown(app: &App, handle: &Handle, alone: bool) -> Result<Val
 fn note_unknown(app: &App, handle: &Handle, shown: &mut Value) {
     if let Some(why) = app.peers.unknown(handle) {
         shown["processes_unknown"] = json!(why);
+        shown["lag_partial"] = json!(true);
     }
 }
 

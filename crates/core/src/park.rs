@@ -179,6 +179,21 @@ impl ParkedKeys {
         });
     }
 
+    /// A partition of the park topic is gone with all that it held. What is left of its keys, the
+    /// record with this offset first, goes anywhere there.
+    pub(crate) fn gone(&mut self, partition: i32, head: impl Fn(u64) -> Option<Offset>) {
+        self.0.retain(|name, key| match key.last {
+            ParkedLast::At(place) if place.partition == partition => {
+                let head = head(*name);
+                if let Some(head) = head {
+                    (key.last, key.inherited) = (ParkedLast::Named(head), None);
+                }
+                head.is_some()
+            }
+            ParkedLast::At(_) | ParkedLast::Named(_) => true,
+        });
+    }
+
     /// Lets go the keys that were named only, and whose record is gone from the log: what is read
     /// has passed it, and there is nothing of the key.
     pub(crate) fn forget_gone(&mut self, read: CommitPoint, busy: impl Fn(u64) -> bool) {
@@ -254,6 +269,23 @@ mod tests {
         assert_eq!(keys.len(), 1);
         keys.forget_gone(CommitPoint(6), |_| false);
         assert_eq!(keys.len(), 0);
+    }
+
+    #[test]
+    fn keys_whose_place_is_gone_go_or_are_placed_anew() {
+        let mut keys = ParkedKeys::default();
+        for (key, partition) in [(7, 2), (8, 2), (9, 1)] {
+            keys.add(key, Offset(3));
+            keys.written(key, ParkPlace { partition, offset: 10 });
+        }
+        keys.commit_sent();
+        keys.committed();
+        keys.gone(2, |key| (key == 8).then_some(Offset(40)));
+        assert!(!keys.has(7), "nothing is left of it");
+        assert_eq!((keys.partition(8), keys.partition(9)), (None, Some(1)));
+        assert!(keys.is_named(8), "Kafka knows that it is parked");
+        keys.written(8, ParkPlace { partition: 0, offset: 0 });
+        assert_eq!(keys.partition(8), Some(0));
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl<P: Clone> Subscription<P> {
             Input::Parked { partition, tenure, offset, at } => {
                 self.parked(partition, tenure, offset, at, now);
             }
+            Input::ParkGone { partition } => self.park_gone(partition),
             Input::ParkCommitted { partition, asked, point, end } => {
                 self.park_committed(partition, asked, point, end);
             }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Names a record that is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LeavingId {
     pub(crate) partition: PartitionId,
     pub(crate) tenure: Tenure,

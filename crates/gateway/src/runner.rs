@@ -49,9 +49,11 @@ mod park;
 mod partitions;
 mod rebalance;
 mod snapshot;
+mod unwritten;
 
 use deliver::slot;
 use park::Payload;
+use unwritten::Unwritten;
 
 type Delivery = forebay_core::Delivery<Payload>;
 
@@ -78,10 +80,10 @@ pub(crate) struct Runner {
     slots: Slots<Delivery>,
     letters: Option<Leaving>,
     /// Why the last dead letter was not written, until one is.
-    letters_fail: RefCell<Option<String>>,
+    letters_fail: RefCell<Unwritten>,
     park: Option<Leaving>,
     /// Why the last record was not parked, until one is.
-    park_fails: RefCell<Option<String>>,
+    park_fails: RefCell<Unwritten>,
     /// Kafka is asked how far the park topic is committed.
     asking: Cell<bool>,
     admin: RefCell<Option<Arc<forebay_kafka::Admin>>>,

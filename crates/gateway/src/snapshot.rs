@@ -135,7 +135,7 @@ pub enum Hold {
     StartLost { reason: String },
     /// Keys of it are in this park topic, or in one whose name was not written, and the subscription
     /// reads it no more.
-    ParkedElsewhere { keys: usize, topic: Option<String> },
+    ParkedElsewhere { keys: usize, topic: Option<String>, commit_point: i64 },
     /// The next offset is not in the log any more.
     OutOfRange { offset: i64, log_start: i64, log_end: i64 },
 }
@@ -248,11 +248,12 @@ pub const fn fault_words(fault: TargetFault) -> &'static str {
 }
 
 impl PartitionSnapshot {
-    /// Log end − commit point; none where the log's end is not known. A commit point that lies
-    /// beyond the end is of a topic that is gone: then all that the log holds is left to do.
+    /// Log end − commit point; none where the log's end is not known. All that the log holds where
+    /// nothing is committed, or a commit point that lies beyond the end, and so is of a topic that is
+    /// gone.
     pub fn lag(&self) -> Option<i64> {
         let (end, point) = (self.log_end?, self.commit_point);
-        if point > end { Some(end - self.log_start?) } else { Some(end - point) }
+        if (0..=end).contains(&point) { Some(end - point) } else { Some(end - self.log_start?) }
     }
 
     /// Commit point − log start: how many records retention may still delete before it takes one
@@ -274,7 +275,7 @@ impl std::fmt::Display for Hold {
                 "no offset is committed, and where the group began is lost: {reason}; `forebay \
                  subscriptions seek` says where to begin"
             ),
-            Self::ParkedElsewhere { keys, topic } => {
+            Self::ParkedElsewhere { keys, topic, .. } => {
                 let topic = topic.as_ref().map_or_else(
                     || "a park topic".to_owned(),
                     |topic| format!("the park topic `{topic}`"),
@@ -334,6 +335,7 @@ mod tests {
         assert_eq!(at(50, Some((0, 80))).lag(), Some(30));
         assert_eq!(at(80, Some((0, 80))).lag(), Some(0));
         assert_eq!(at(50, Some((2, 30))).lag(), Some(28), "nothing of it is done");
+        assert_eq!(at(-1, Some((2, 30))).lag(), Some(28), "nothing is committed");
         assert_eq!(at(50, None).lag(), None);
     }
 

@@ -49,6 +49,9 @@ pub enum Input<P> {
     /// when they were asked for: to be told now and then while [`Subscription::parked_in`] names
     /// the partition.
     ParkCommitted { partition: i32, asked: Instant, point: CommitPoint, end: CommitPoint },
+    /// A partition of the park topic is gone, or is another topic's of that name: nobody has what it
+    /// held.
+    ParkGone { partition: i32 },
     /// Answers [`Output::Check`]: what is wrong with the endpoint, as far as connecting tells.
     Checked { endpoint: EndpointId, asked: Instant, fault: Option<TargetFault> },
     /// The endpoints of the target, all of them.

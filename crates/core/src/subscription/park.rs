@@ -221,4 +221,13 @@ impl<P: Clone> Subscription<P> {
             partition.parked.release(place, asked, (point, end), busy);
         }
     }
+
+    /// A partition of the park topic is gone, or another topic of that name has it.
+    pub(super) fn park_gone(&mut self, place: i32) {
+        for partition in self.seats.iter_mut().filter_map(|seat| seat.partition.as_mut()) {
+            let lanes = &partition.lanes;
+            let head = |key| lanes.head(key).map(|slot| lanes.get(slot).offset);
+            partition.parked.gone(place, head);
+        }
+    }
 }

@@ -107,15 +107,15 @@ impl Runner {
 
     pub(super) fn take_letters(&self) {
         let Some(letters) = &self.letters else { return };
-        for (LeavingId { partition, tenure, offset }, outcome) in letters.take() {
+        for (id, outcome) in letters.take() {
+            let LeavingId { partition, tenure, offset } = id;
             let written = outcome.is_ok();
             let fails = outcome.err().map(|error| error.to_string());
-            if let Some(reason) = &fails
-                && self.letters_fail.borrow().is_none()
-            {
+            let is_news =
+                self.letters_fail.borrow_mut().heard(id, fails.as_deref(), self.clock.now());
+            if let Some(reason) = fails.filter(|_| is_news) {
                 say!(self, error, "dead letters can't be written: {reason}");
             }
-            self.letters_fail.replace(fails);
             self.handle(Input::DeadLettered { partition, tenure, offset, written });
         }
     }
@@ -166,19 +166,19 @@ impl Runner {
 
     pub(super) fn take_parked(&self) {
         let Some(writer) = &self.park else { return };
-        for (LeavingId { partition, tenure, offset }, outcome) in writer.take() {
+        for (id, outcome) in writer.take() {
+            let LeavingId { partition, tenure, offset } = id;
             let place = |at: &forebay_kafka::Produced| ParkPlace {
                 partition: at.partition,
                 offset: at.offset,
             };
             let at = outcome.as_ref().ok().map(place);
             let fails = outcome.err().map(|error| error.to_string());
-            if let Some(reason) = &fails
-                && self.park_fails.borrow().is_none()
-            {
+            let is_news =
+                self.park_fails.borrow_mut().heard(id, fails.as_deref(), self.clock.now());
+            if let Some(reason) = fails.filter(|_| is_news) {
                 say!(self, error, "records can't be parked: {reason}");
             }
-            self.park_fails.replace(fails);
             self.handle(Input::Parked { partition, tenure, offset, at });
         }
     }

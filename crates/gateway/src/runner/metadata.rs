@@ -41,15 +41,18 @@ impl Found {
     /// Why the partition can't be read on: keys of it are in another topic than the one that this
     /// subscription parks in, so that their later records would overtake what is there, and nobody
     /// would read that.
-    pub(super) fn left_behind(&self, park_topic: Option<&str>) -> Option<Hold> {
+    pub(super) fn left_behind(&self, park_topic: Option<&str>, commit_point: i64) -> Option<Hold> {
         let keys = self.state.as_ref().map_or(0, |state| state.parked.len());
         let is_ours = match (&self.parked_in, park_topic) {
             (Some(theirs), ours) => ours == Some(theirs),
             // Who did not write it had no other.
             (None, ours) => ours.is_some(),
         };
-        (keys > 0 && !is_ours)
-            .then(|| Hold::ParkedElsewhere { keys, topic: self.parked_in.clone() })
+        (keys > 0 && !is_ours).then(|| Hold::ParkedElsewhere {
+            keys,
+            topic: self.parked_in.clone(),
+            commit_point,
+        })
     }
 }
 
@@ -197,23 +200,24 @@ mod tests {
     #[test]
     fn keys_that_are_parked_elsewhere_hold_their_partition() {
         let found = read(&stored(100), Some("one"));
-        assert_eq!(found.left_behind(Some("a.park")), None);
-        let held = Hold::ParkedElsewhere { keys: 2, topic: Some("a.park".to_owned()) };
-        assert_eq!(found.left_behind(Some("b.park")), Some(held.clone()));
-        assert_eq!(found.left_behind(None), Some(held));
+        assert_eq!(found.left_behind(Some("a.park"), 100), None);
+        let held =
+            Hold::ParkedElsewhere { keys: 2, topic: Some("a.park".to_owned()), commit_point: 100 };
+        assert_eq!(found.left_behind(Some("b.park"), 100), Some(held.clone()));
+        assert_eq!(found.left_behind(None, 100), Some(held));
         assert!(
-            read(&stored(99), Some("one")).left_behind(None).is_some(),
+            read(&stored(99), Some("one")).left_behind(None, 100).is_some(),
             "keys count there, too"
         );
 
         let unnamed = Found { parked_in: None, ..found };
-        assert_eq!(unnamed.left_behind(Some("b.park")), None);
-        let held = Hold::ParkedElsewhere { keys: 2, topic: None };
-        assert_eq!(unnamed.left_behind(None), Some(held));
+        assert_eq!(unnamed.left_behind(Some("b.park"), 100), None);
+        let held = Hold::ParkedElsewhere { keys: 2, topic: None, commit_point: 100 };
+        assert_eq!(unnamed.left_behind(None, 100), Some(held));
 
         let state = CommitState { parked: Vec::new(), ..state() };
         let none = write(POINT, &state, OF, 4_096);
-        assert_eq!(read(&foreign(100, &none), Some("one")).left_behind(None), None);
+        assert_eq!(read(&foreign(100, &none), Some("one")).left_behind(None, 100), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_core::{Answer, CommitPoint, Input, Offset, Past};
+use forebay_core::{Answer, CommitPoint, Input, Offset, PartitionId, Past};
 use forebay_kafka::{Admin, KafkaError, OffsetSpec, Record, TopicPartition};
 use forebay_push::{Connections, Names, Origin};
 use forebay_wire::Replay;
@@ -104,6 +104,26 @@ impl Runner {
             park: Some((&seat.topic, seat.partition)),
             tenure: delivery.id.tenure,
         })
+    }
+
+    /// Offsets of a partition that were read, and are not committed.
+    pub(super) fn unsettled(&self, id: PartitionId) -> i64 {
+        let view = self.core.borrow().view();
+        let view = view.partitions.iter().find(|view| view.partition == id);
+        view.map_or(0, |view| view.position.0 - view.commit_point.0)
+    }
+
+    /// What was parked there is lost, and was settled where it is from.
+    pub(super) fn park_is_gone(&self, partition: &TopicPartition, unsettled: i64) {
+        if unsettled > 0 {
+            say!(
+                self,
+                error,
+                "{partition} is gone with {unsettled} parked records, or more: they were not delivered, \
+                 and never will be"
+            );
+        }
+        self.handle(Input::ParkGone { partition: partition.partition });
     }
 
     /// Asks Kafka how far the group is done with what is parked, and tells the core.

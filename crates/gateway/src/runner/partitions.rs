@@ -39,9 +39,9 @@ impl Runner {
             assigned.log_end
         );
         let unread = match (assigned.start, assigned.start_lost) {
-            (Some(_), _) => {
+            (Some(start), _) => {
                 let plan = self.plan.borrow();
-                found.as_ref().and_then(|found| found.left_behind(plan.park_topic()))
+                found.as_ref().and_then(|found| found.left_behind(plan.park_topic(), start))
             }
             (None, Some(reason)) => Some(Hold::StartLost { reason }),
             (None, None) => Some(Hold::NoOffset),
@@ -121,6 +121,7 @@ impl Runner {
     }
 
     pub(super) fn lost(&self, partitions: &[TopicPartition], why: LossCause) {
+        let log_is_gone = why != LossCause::Session;
         let why = match why {
             LossCause::Session => "is lost to another member",
             LossCause::TopicAnew => "is gone: its topic was deleted and made anew",
@@ -134,7 +135,11 @@ impl Runner {
             self.say_unsent(partition, self.core.borrow().unsent(id));
             let left = self.seats.borrow_mut()[id.0 as usize].assigned.take();
             self.say_unanswered(partition, left);
+            let unsettled = self.unsettled(id);
             self.handle(Input::Lost { partition: id });
+            if log_is_gone && self.is_park(partition) {
+                self.park_is_gone(partition, unsettled);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ const FAULTS_NAMED: usize = 3;
 impl Runner {
     pub(super) fn snapshot(&self) -> Snapshot {
         let view = self.core.borrow().view();
+        let now = self.clock.now();
         let plan = self.plan.borrow();
         let seats = self.seats.borrow();
         let park_topic = plan.park_topic();
@@ -60,9 +61,9 @@ impl Runner {
             troubled: view.troubled,
             troubles: view.troubles.iter().map(|blocked| self.blocked(blocked, &seats)).collect(),
             dead_letter_topic: plan.letter_topic().map(str::to_owned),
-            dead_letters_fail: self.letters_fail.borrow().clone(),
+            dead_letters_fail: self.letters_fail.borrow().why(now).map(str::to_owned),
             park_topic: park_topic.map(str::to_owned),
-            park_fails: self.park_fails.borrow().clone(),
+            park_fails: self.park_fails.borrow().why(now).map(str::to_owned),
             settled_per_second: self.rate.get().per_second,
             assignments: self.assignments.get(),
             rebalances: self.rebalances.borrow().counts(),
@@ -96,7 +97,11 @@ impl Runner {
             tenure: view.map_or(0, |view| view.tenure.0),
             stage: view.map_or(PartitionStage::Claiming, |view| self.stage(view)),
             map_weight: view.map_or(0, |view| view.map_weight),
-            commit_point: view.map_or(-1, |view| view.commit_point.0),
+            commit_point: match (view, &seated.hold) {
+                (Some(view), _) => view.commit_point.0,
+                (None, Some(Hold::ParkedElsewhere { commit_point, .. })) => *commit_point,
+                (None, _) => -1,
+            },
             log_start,
             log_end,
             held: view.map_or(0, |view| view.held),

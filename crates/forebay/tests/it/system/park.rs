@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_kafka::Send;
+use forebay_kafka::{NewTopic, Send};
 use forebay_trial::{Journal, Kill, Rule, Script, Service, clock};
 use serde_json::json;
 
@@ -211,6 +211,11 @@ fn a_park_topic_that_is_not_read_any_more_holds_the_partitions_of_its_keys() {
             held["hold"].as_str().map(str::to_owned)
         });
         assert!(hold.starts_with("1 key is in the park topic `reparked.park`"), "{hold}");
+        let shown = gateway.subscription();
+        let mut rows = shown["partitions"].as_array().unwrap().iter();
+        let held = rows.find(|it| it["topic"] == "reparked").unwrap();
+        let point = committed(&kafka, "reparked")[&0];
+        assert_eq!((&held["commit_point"], &held["lag"]), (&json!(point), &json!(1_000 - point)));
         assert_eq!(gateway.terminate(), 0);
     }
     assert!(!input.places().is_subset(&journal.accepted()), "nothing overtakes what is parked");
@@ -255,5 +260,43 @@ fn a_seek_leaves_behind_what_a_park_topic_holds_that_is_not_read_any_more() {
         (committed(&kafka, "left").get(&0) == Some(&900)).then_some(())
     });
     assert!(shown()["hold"].is_null() && shown()["parked"] == 0, "{}", shown());
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn a_park_topic_that_is_made_anew_holds_up_nobody_and_what_it_had_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (kafka, journal) = (Kafka::start(directory.path()), Journal::default());
+    let failing = Script::accepting().rule(Rule::answering(500).key("bad").while_on("bad"));
+    let service = Service::start(failing, &journal);
+    service.switch_on("bad");
+    kafka.create("emptied", 1);
+    kafka.create("emptied.park", 3);
+    fill(&kafka, "emptied", 0..900);
+    let gateway = run(directory.path(), &kafka, "emptied", &service);
+    eventually("some of the key is parked", || (parked(&gateway).1 >= 20).then_some(()));
+    let shown = gateway.subscription();
+    let mut rows = shown["partitions"].as_array().unwrap().iter();
+    let place = rows.find(|row| row["topic"] == "emptied.park" && row["held"] != 0).unwrap();
+    assert_ne!(place["partition"], 0, "one that is not there any more");
+
+    let admin = kafka.admin();
+    admin.delete_topic("emptied.park").expect("the topic is deleted");
+    let (name, configs) = ("emptied.park".to_owned(), BTreeMap::new());
+    let anew = NewTopic { name, partitions: 1, replication: -1, configs };
+    eventually("there is another one of its name", || {
+        // The next record that is parked may have made it.
+        let _ = admin.create_topic(&anew);
+        let described = admin.describe_topic("emptied.park").ok()??;
+        (described.partitions.len() == 1).then_some(())
+    });
+    let told = format!("emptied.park-{} is gone with", place["partition"]);
+    eventually("it is told", || gateway.log().contains(&told).then_some(()));
+    let later = fill(&kafka, "emptied", 900..1_200);
+    service.switch_off("bad");
+    eventually("all is accepted", || later.places().is_subset(&journal.accepted()).then_some(()));
+    eventually("nothing is parked any more", || (parked(&gateway).0 == 0).then_some(()));
+    let verdict = later.judge(&journal, &[]);
+    assert!(verdict.out_of_order.is_empty(), "{verdict:?}");
     assert_eq!(gateway.terminate(), 0);
 }
