@@ -455,6 +455,14 @@ impl Config {
     }
 
     pub(crate) fn parse(source: Source) -> Result<Self, ConfigError> {
+        let lists = keys::lists_for_tables(&source.text);
+        if !lists.is_empty() {
+            let problem = |(table, key): (String, String)| {
+                let message = format!("`{table}` is a table, as in {{ {key} = … }}, not a list");
+                source.problem_of(table.rsplit('.').next().unwrap_or_default(), message)
+            };
+            return Err(source.found(lists.into_iter().map(problem).collect()));
+        }
         let mut config: Self =
             toml::from_str(&source.text).map_err(|error| source.refuses(&error))?;
         config.source = source;

@@ -36,6 +36,29 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("subscription.commit", &["mode", "interval", "drain"]),
 ];
 
+/// Tables that are written as lists, with one of their keys each: the parser would take what is in
+/// them for the table's values, one after another.
+pub(super) fn lists_for_tables(text: &str) -> Vec<(String, String)> {
+    let Ok(whole) = text.parse::<toml::Table>() else { return Vec::new() };
+    let subscriptions = whole.get("subscription").and_then(toml::Value::as_array);
+    let subscriptions: Vec<_> =
+        subscriptions.into_iter().flatten().filter_map(toml::Value::as_table).collect();
+    let tables = TABLES.iter().filter(|(table, _)| match table.split_once('.') {
+        None => *table != "subscription" && is_list(&whole, table),
+        Some((_, path)) => subscriptions.iter().any(|subscription| is_list(subscription, path)),
+    });
+    tables.map(|(table, keys)| ((*table).to_owned(), keys[0].to_owned())).collect()
+}
+
+fn is_list(table: &toml::Table, path: &str) -> bool {
+    let (name, inner) = path.split_once('.').unwrap_or((path, ""));
+    match table.get(name) {
+        Some(toml::Value::Array(_)) => inner.is_empty(),
+        Some(toml::Value::Table(table)) => is_list(table, inner),
+        _ => false,
+    }
+}
+
 /// Where a key belongs that is unknown where it stands, in words.
 pub(super) fn home(key: &str) -> Option<String> {
     let written = |table: &str| match table {

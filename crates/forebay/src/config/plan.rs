@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forebay_core::{Backoff, Guarantee, Planted, Rules, Takeover};
 use forebay_gateway::{Discovery, LettersPlan, ParkPlan, Plan, REVISION, first_id};
-use forebay_kafka::{IntakeConfig, Properties, StartPolicy};
+use forebay_kafka::{IntakeConfig, Properties, PropertyFault, StartPolicy};
 use forebay_push::{Endpoint, Identity, Limits, Tls, TlsFiles, TlsPart};
 use forebay_wire::commit_metadata::{self, CommitMetadata};
 use forebay_wire::dead_letter;
@@ -57,7 +57,14 @@ pub(crate) fn properties(config: &Config, embedded: &str) -> Result<Properties, 
                     value => message.replace(value, "what stands there"),
                 };
             }
-            config.source.problem_at(&error.name, message)
+            // What is not in the file has its default; then the other one is to be looked at.
+            let place = match &error.fault {
+                PropertyFault::Contradiction { other, .. } if !given.contains_key(&error.name) => {
+                    other
+                }
+                _ => &error.name,
+            };
+            config.source.problem_at(place, message)
         };
         config.source.found(errors.iter().map(problem).collect())
     })

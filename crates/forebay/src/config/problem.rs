@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::secret::Property;
 use super::wording::{in_words, key_before};
 
 /// A configuration text and what to call it.
@@ -73,7 +74,7 @@ impl Source {
     /// The parser's own error, with the nearest known key where one is unknown.
     pub(crate) fn refuses(&self, error: &toml::de::Error) -> ConfigError {
         if error.message().starts_with("a value is text")
-            && let Some(problem) = self.unquoted()
+            && let Some(problem) = self.unquoted().or_else(|| self.ill_typed(error.message()))
         {
             return self.found(vec![problem]);
         }
@@ -112,6 +113,15 @@ impl Source {
         None
     }
 
+    /// A property of Kafka's whose value is of no kind that there is. The parser knows only that one is.
+    fn ill_typed(&self, message: &str) -> Option<Problem> {
+        let whole: toml::Table = self.text.parse().ok()?;
+        let is_one = |value: &toml::Value| value.clone().try_into::<Property>().is_ok();
+        let mut properties = whole.get("kafka")?.as_table()?.iter();
+        let (name, _) = properties.find(|(name, value)| *name != "embedded" && !is_one(value))?;
+        Some(self.problem_at(name, format!("{name}: {message}")))
+    }
+
     /// Whether it is about a table of a subscription that the list of them was not begun for.
     fn is_lone_subscription(&self, error: &toml::de::Error) -> bool {
         let Some(span) = error.span() else { return false };
@@ -119,6 +129,21 @@ impl Source {
         let lone = ["duplicate key", "expected a sequence"];
         self.text[begin..].trim_start().starts_with("[subscription")
             && lone.iter().any(|words| error.message().contains(words))
+    }
+
+    /// A problem with a plain key, found by its name at a line's beginning.
+    pub(crate) fn problem_of(&self, key: &str, message: String) -> Problem {
+        let mut begin = 0;
+        for line in self.text.split_inclusive('\n') {
+            let indent = line.len() - line.trim_start().len();
+            let rest = line.trim_start().strip_prefix(key);
+            if rest.is_some_and(|rest| rest.trim_start().starts_with('=')) {
+                let at = begin + indent;
+                return Problem { span: Some(at..at + key.len()), message };
+            }
+            begin += line.len();
+        }
+        Problem { span: None, message }
     }
 
     /// A problem with a quoted key, found by its name.
@@ -171,7 +196,7 @@ impl Source {
 /// not be written as a key should be.
 fn names_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    ["pass", "secret", "jaas", ".key\"", "token", "@"].iter().any(|word| line.contains(word))
+    ["pas", "secret", "jaas", ".key\"", "token", "@"].iter().any(|word| line.contains(word))
 }
 
 fn hidden(line: &str) -> String {

@@ -587,6 +587,31 @@ fn no_error_shows_the_line_of_a_secret() {
 }
 
 #[test]
+fn what_the_parser_would_misread_is_told_by_its_key_and_line() {
+    let told = |from: &str, to: &str| planned(&WHOLE.replace(from, to)).err().unwrap();
+    let subscription = |line: &str| told("name =", &format!("{line}\nname ="));
+    for (error, line, words) in [
+        (subscription("retry = [1]"), 6, "`subscription.retry` is a table, as in { attempts = … }"),
+        (subscription("park = [\"a\", \"5s\"]"), 6, "`subscription.park` is a table"),
+        (told("[kafka]", "control = [\"a\"]\n[kafka]"), 2, "`control` is a table"),
+        (told("url =", "tls = []\nurl ="), 10, "`subscription.target.tls` is a table"),
+        (subscription("order = [\"key\"]"), 6, "`order` must be a word in quotes"),
+        (subscription("start = {}"), 6, "start is one of \"earliest\""),
+        (subscription("hold = { bytes = 8192 }"), 6, "in quotes: \"8192B\""),
+        (told("[kafka]", "[kafka]\n\"fetch.min.bytes\" = [1]"), 3, "fetch.min.bytes: a value is"),
+        (told("[kafka]", "[kafka]\n\"client.id\" = { en = \"A\" }"), 3, "client.id: a value is"),
+        (
+            told("[kafka]", "[kafka]\n\"session.timeout.ms\" = 6000"),
+            3,
+            "set heartbeat.interval.ms to 2000 or less",
+        ),
+    ] {
+        assert!(error.starts_with(&format!("forebay.toml:{line}: ")), "{error}");
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn no_error_shows_a_secret_that_stands_where_none_should() {
     let kafka = |line: &str| WHOLE.replace("[kafka]", &format!("[kafka]\n{line}"));
     for url in [

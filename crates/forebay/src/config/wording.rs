@@ -21,10 +21,14 @@ pub(super) fn key_before(text: &str) -> Option<&str> {
 
 /// A message of the parser's about the value of `key`, or about a key.
 pub(super) fn in_words(message: &str, key: Option<&str>) -> String {
-    if message.contains("expected one of `earliest`")
+    if key == Some("start")
+        || message.contains("expected one of `earliest`")
         || message.contains("expected newtype variant")
     {
         return format!("start is {START}");
+    }
+    if message == "wanted string or table" {
+        return format!("{} must be a word in quotes", named(key));
     }
     let words = unknown_key(message)
         .or_else(|| unknown_word(message, key))
@@ -70,18 +74,21 @@ fn another_kind(message: &str, key: Option<&str>) -> Option<String> {
         table if table.starts_with("struct ") => "a table, as in { key = \"value\" }",
         other => other,
     };
-    let with_unit = unit(key).filter(|_| expected == "a string").and_then(|unit| {
-        let (_, number) = given.split_once("integer `")?;
-        Some(format!("; write it with its unit, in quotes: \"{}{unit}\"", number.trim_matches('`')))
-    });
+    let with_unit = || {
+        let number = given.split_once("integer `")?.1.trim_matches('`');
+        let unit = unit(key?, number.len())?;
+        Some(format!("; write it with its unit, in quotes: \"{number}{unit}\""))
+    };
+    let with_unit = (expected == "a string").then(with_unit).flatten();
     Some(format!("{} must be {kind}{}", named(key), with_unit.unwrap_or_default()))
 }
 
-/// The unit that a key's value probably has.
-fn unit(key: Option<&str>) -> Option<&'static str> {
-    match key? {
+/// The unit that the value of a key probably has, which has so many digits.
+fn unit(key: &str, digits: usize) -> Option<&'static str> {
+    match key {
         "deadline" | "grace" | "recycle" | "drain" | "interval" | "wait" | "after" => Some("s"),
-        "bytes" | "max_header_bytes" | "max_value_bytes" => Some("MiB"),
+        "bytes" | "max_header_bytes" | "max_value_bytes" if digits < 4 => Some("MiB"),
+        "bytes" | "max_header_bytes" | "max_value_bytes" => Some("B"),
         _ => None,
     }
 }

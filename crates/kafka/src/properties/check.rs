@@ -76,7 +76,8 @@ fn times(given: &Given, errors: &mut Vec<PropertyError>) {
             "session.timeout.ms",
             format!(
                 "{heartbeat} is more than a third of {session}, so that one late heartbeat could \
-                 cost the session"
+                 cost the session; set heartbeat.interval.ms to {} or less",
+                session / 3
             ),
         ));
     }
