@@ -25,4 +25,5 @@ mod rebalance;
 mod refuse;
 mod scale;
 mod start;
+mod taken_out;
 mod takeover;

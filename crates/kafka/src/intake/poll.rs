@@ -16,6 +16,7 @@ mod run;
 mod session;
 mod survey;
 mod topic_id;
+mod unwanted;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ use self::rebalance::Drain;
 use self::run::Run;
 use self::session::Session;
 use self::survey::Survey;
+use self::unwanted::Unwanted;
 use super::events::IntakeEvent;
 use super::lookup::{self, Answer, Question};
 use super::reach::Reach;
@@ -91,6 +93,7 @@ pub(super) fn spawn(
         identity: Identity::new(),
         survey: Survey::new(now),
         absent: Absent::default(),
+        unwanted: Unwanted::default(),
         watched: now,
         closing: None,
         farewell: Farewell::ToReturn,
@@ -142,6 +145,7 @@ struct Poller {
     session: Session,
     survey: Survey,
     absent: Absent,
+    unwanted: Unwanted,
     /// When the watch last looked.
     watched: Instant,
     /// Until when to try to commit what waits.

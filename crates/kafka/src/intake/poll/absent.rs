@@ -84,9 +84,11 @@ impl Poller {
         self.subscribe(false);
     }
 
-    /// Whether these go because the member gave their topics up.
+    /// Whether these go because the member gave their topics up, or does not want them.
     pub(super) fn has_given_up(&self, partitions: &[TopicPartition]) -> bool {
-        partitions.iter().all(|partition| self.absent.without.contains(&partition.topic))
+        partitions.iter().all(|partition| {
+            self.absent.without.contains(&partition.topic) || !self.is_wanted(partition)
+        })
     }
 
     /// The topics that the member wants now.

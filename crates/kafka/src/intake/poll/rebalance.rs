@@ -52,6 +52,7 @@ impl Poller {
             self.slots.insert(slot);
             partitions.push(partition);
         }
+        let partitions = self.without_unwanted(partitions);
         self.tell_gained(&partitions);
         self.ask_starts(partitions);
     }

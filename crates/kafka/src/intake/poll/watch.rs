@@ -43,6 +43,7 @@ impl Poller {
         self.join_again(now);
         self.end_asking();
         self.take_up_topics();
+        self.give_back_unwanted(now);
         for topic in self.unavailable.keys() {
             self.ask(Question::Probe(topic.clone()));
         }
