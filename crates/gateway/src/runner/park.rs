@@ -106,15 +106,15 @@ impl Runner {
         })
     }
 
-    /// Offsets of a partition that were read, and are not committed.
-    pub(super) fn unsettled(&self, id: PartitionId) -> i64 {
+    /// Records of a partition that were read and are not settled.
+    pub(super) fn unsettled(&self, id: PartitionId) -> usize {
         let view = self.core.borrow().view();
         let view = view.partitions.iter().find(|view| view.partition == id);
-        view.map_or(0, |view| view.position.0 - view.commit_point.0)
+        view.map_or(0, |view| view.held)
     }
 
     /// What was parked there is lost, and was settled where it is from.
-    pub(super) fn park_is_gone(&self, partition: &TopicPartition, unsettled: i64) {
+    pub(super) fn park_is_gone(&self, partition: &TopicPartition, unsettled: usize) {
         if unsettled > 0 {
             say!(
                 self,
