@@ -161,6 +161,12 @@ impl<T> Lanes<T> {
         lane.state = State::Shut;
     }
 
+    /// The lane that [`Lanes::start_again`] would take goes on waiting.
+    pub(crate) fn shut_again(&mut self) {
+        let lane = self.again.pop_front().expect("the caller saw one");
+        self.lanes[lane].state = State::Shut;
+    }
+
     /// A shut lane may go on, with the same head.
     pub(crate) fn reopen(&mut self, slot: Slot) {
         let lane = self.lane_of(slot);

@@ -159,6 +159,10 @@ impl Pool {
         !self.well.is_empty()
     }
 
+    pub(crate) fn is_well(&self, id: EndpointId) -> bool {
+        self.well.iter().any(|at| self.endpoints[*at].id == id)
+    }
+
     pub(crate) fn next_probe(&self) -> Option<Instant> {
         self.endpoints.iter().filter_map(Endpoint::probe_at).min()
     }

@@ -79,7 +79,7 @@ pub struct Subscription<P> {
     again: VecDeque<PartitionId>,
     /// Partitions with records to send that wait for what earlier tenures left at work.
     waiting: BTreeSet<(Instant, PartitionId)>,
-    /// Rejected records that wait for evidence, while others are on their way to bring some.
+    /// Records that wait for evidence, while others are on their way to bring some.
     awaiting: VecDeque<(PartitionId, Slot)>,
     /// Dead letters to be written.
     leaving: VecDeque<(PartitionId, Slot)>,

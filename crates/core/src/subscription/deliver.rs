@@ -23,16 +23,21 @@ enum Turn {
 
 impl<P: Clone> Subscription<P> {
     pub(super) fn poll_delivery(&mut self, now: Instant) -> Option<Output<P>> {
-        let turn = self.next_turn(now);
-        let (turn, id) =
-            turn.or_else(|| self.await_no_more(now).then(|| self.next_turn(now))?)?;
-        if self.gate_at(now).is_none_or(|open| open > now) {
-            return None;
-        }
-        if self.is_full() {
-            self.limiter.binds();
-            return None;
-        }
+        let (turn, id) = loop {
+            let turn = self.next_turn(now);
+            let (turn, id) =
+                turn.or_else(|| self.await_no_more(now).then(|| self.next_turn(now))?)?;
+            if self.gate_at(now).is_none_or(|open| open > now) {
+                return None;
+            }
+            if self.is_full() {
+                self.limiter.binds();
+                return None;
+            }
+            if turn == Turn::Fresh || !self.judge_again(id, now) {
+                break (turn, id);
+            }
+        };
         let avoided = match turn {
             Turn::Fresh => None,
             Turn::Again => self.last_endpoint(id),

@@ -10,7 +10,7 @@ use crate::partition::{Charge, Failure, HeldState, Why};
 use crate::record::{EndpointId, PartitionId};
 use crate::rules::Rules;
 use crate::time::Instant;
-use crate::verdict::{Answer, Verdict};
+use crate::verdict::{Answer, UnknownCause, Verdict};
 
 use super::Subscription;
 use super::deliver::lane_name;
@@ -21,6 +21,17 @@ const DECLINED_FREE: u32 = 5;
 const LOOKS: usize = 4;
 /// For ever, as far as a clock is concerned: something else ends the wait.
 const NEVER: Duration = Duration::MAX;
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug)]
+enum Ruling {
+    /// Its record's.
+    Charged,
+    /// Not known, and others are on their way to show it.
+    Waits,
+    /// Not known.
+    Open,
+}
 
 impl<P: Clone> Subscription<P> {
     /// A shut lane's time has come: its head is charged, given up, or tried again.
@@ -37,11 +48,7 @@ impl<P: Clone> Subscription<P> {
     /// Settles whose fault the last failure was, as far as is known. Says whether the lane stays
     /// shut: its head is given up, or waits for evidence that is on its way.
     fn judge(&mut self, id: PartitionId, slot: Slot, now: Instant) -> bool {
-        let others = self.in_flight > 0 || !self.fresh.is_empty();
-        let Self { seats, rules, hold, blame, awaiting, .. } = self;
-        let partition = seats[id.0 as usize].partition.as_mut().expect("its lanes go with it");
-        let lane = lane_name(partition, slot);
-        let draining = partition.is_draining();
+        let (partition, _) = self.partition(id).expect("its lanes go with it");
         let held = partition.lanes.get_mut(slot);
         let failure = held.failure.as_mut().expect("a shut lane's head has failed");
         if failure.charge == Charge::Spent {
@@ -55,32 +62,81 @@ impl<P: Clone> Subscription<P> {
             self.leaving.push_back((id, slot));
             return true;
         }
-        let (verdict, wait) = (failure.answer.verdict, rules.evidence_wait);
-        if failure.charge != Charge::Open || draining {
-            return false;
+        match self.ruling(id, slot, now) {
+            Some(ruling) => self.obey(ruling, id, slot, now),
+            None => false,
         }
-        let unblamed = failure.unblamed(lane);
+    }
+
+    /// What came back before anybody could be blamed is judged once more when it has its turn:
+    /// what was sent meanwhile may have shown that the target is well. Says whether it lost its
+    /// turn.
+    pub(super) fn judge_again(&mut self, id: PartitionId, now: Instant) -> bool {
+        let (partition, _) = self.partition(id).expect("it has its turn");
+        let slot = partition.lanes.peek_again().expect("it has a lane that came back");
+        match self.ruling(id, slot, now) {
+            None | Some(Ruling::Open) => false,
+            Some(ruling) => {
+                self.lanes_of(id).shut_again();
+                if !self.obey(ruling, id, slot, now) {
+                    self.reopen(id, slot);
+                }
+                true
+            }
+        }
+    }
+
+    /// Whose fault a failure is, as far as is known; none where that is no question (any more).
+    fn ruling(&self, id: PartitionId, slot: Slot, now: Instant) -> Option<Ruling> {
+        let Self { rules, hold, blame, pool, .. } = self;
+        let partition = self.seats[id.0 as usize].partition.as_ref();
+        let partition = partition.filter(|partition| !partition.is_draining())?;
+        let failure = partition.lanes.get(slot).failure.as_ref();
+        let failure = failure.filter(|failure| failure.charge == Charge::Open)?;
+        let unblamed = failure.unblamed(lane_name(partition, slot));
+        let wait = rules.evidence_wait;
         // What failed before the target was found at fault was the beginning of that.
-        let target_failed = hold.target().is_some() || failure.spells != hold.spells();
-        if target_failed && !blame.charges_the_only_one(&unblamed, wait, now) {
-            return false;
+        if hold.target().is_some() || failure.spells != hold.spells() {
+            let charged = blame.charges_the_only_one(&unblamed, wait, now);
+            return charged.then_some(Ruling::Charged);
         }
-        if target_failed || blame.charges(&unblamed, wait, now, rules.planted) {
-            failure.charge = Charge::Charged;
-            failure.uncharged = 0;
-            held.charged += 1;
-            let why = given_up(verdict, held.charged, rules);
-            why.inspect(|why| self.give_up(id, slot, *why, now)).is_some()
-        } else if matches!(verdict, Verdict::Reject { .. })
-            && others
-            && !blame.doubts_endpoint(&unblamed, rules.planted)
-        {
-            held.state = HeldState::Shut { until: now + NEVER, unknown: None };
-            awaiting.push_back((id, slot));
-            true
-        } else {
-            failure.uncharged += 1;
-            false
+        if blame.charges(&unblamed, wait, now, rules.planted) {
+            return Some(Ruling::Charged);
+        }
+        // Sent again at once, it might break a service that has just come back.
+        let waits = matches!(
+            failure.answer.verdict,
+            Verdict::Reject { .. } | Verdict::Unknown(UnknownCause::ConnectionLost)
+        );
+        let evidence_comes = (self.in_flight > 0 || !self.fresh.is_empty())
+            && pool.is_well(failure.endpoint)
+            && !blame.doubts_endpoint(&unblamed, rules.planted);
+        Some(if waits && evidence_comes { Ruling::Waits } else { Ruling::Open })
+    }
+
+    /// Says whether the lane, which is shut, stays so.
+    fn obey(&mut self, ruling: Ruling, id: PartitionId, slot: Slot, now: Instant) -> bool {
+        let Self { seats, rules, awaiting, .. } = self;
+        let partition = seats[id.0 as usize].partition.as_mut().expect("its lanes go with it");
+        let held = partition.lanes.get_mut(slot);
+        let failure = held.failure.as_mut().expect("a shut lane's head has failed");
+        match ruling {
+            Ruling::Charged => {
+                failure.charge = Charge::Charged;
+                failure.uncharged = 0;
+                held.charged += 1;
+                let why = given_up(failure.answer.verdict, held.charged, rules);
+                why.inspect(|why| self.give_up(id, slot, *why, now)).is_some()
+            }
+            Ruling::Waits => {
+                held.state = HeldState::Shut { until: now + NEVER, unknown: None };
+                awaiting.push_back((id, slot));
+                true
+            }
+            Ruling::Open => {
+                failure.uncharged += 1;
+                false
+            }
         }
     }
 

@@ -206,3 +206,18 @@ fn a_rejected_record_does_not_await_evidence_that_nothing_can_bring() {
     let is_sent = |want: &Output<i64>| matches!(want, Output::Deliver(sent) if sent.payload == 0);
     assert!(again.iter().any(is_sent), "{again:?}");
 }
+
+#[test]
+fn a_rejected_record_does_not_await_evidence_from_an_endpoint_that_has_left() {
+    let mut it = active();
+    it.handle(Input::Endpoints(vec![ONE, EndpointId(2)]), at(0));
+    fetch(&mut it, &[(0, Some(1)), (1, Some(2)), (2, Some(3))], at(0));
+    let [bad, good, _hangs] = [0, 0, 0].map(|_| deliver(&mut it, at(0)).unwrap());
+    answer(&mut it, &good, Verdict::Accept, at(1));
+    answer(&mut it, &bad, REJECTED, at(1));
+    let others = [ONE, EndpointId(2)].into_iter().filter(|one| *one != bad.endpoint).collect();
+    it.handle(Input::Endpoints(others), at(2));
+    let again = wants(&mut it, at(1_000));
+    let is_sent = |want: &Output<i64>| matches!(want, Output::Deliver(sent) if sent.payload == 0);
+    assert!(again.iter().any(is_sent), "{again:?}");
+}

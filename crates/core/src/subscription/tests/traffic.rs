@@ -72,3 +72,61 @@ fn a_third_of_all_keys_rejected_spends_the_budget() {
     assert!(spent, "{accepted} accepted, {letters} letters");
     assert!(letters <= accepted / 100 + 20, "{accepted} accepted, {letters} letters");
 }
+
+/// Plays a service of one endpoint that record 50 breaks each time, with whatever else is at work,
+/// and that is back after half a second. Gives how often it broke until the record was given up.
+fn breaks() -> u32 {
+    let mut it = with(Rules {
+        records_max: 10_000,
+        bytes_max: 1_000_000,
+        in_flight: 64,
+        in_flight_max: 256,
+        rate_max: Some(200),
+        deadline: Duration::from_secs(2),
+        grace: Duration::from_millis(100),
+        ..rules()
+    });
+    let records: Vec<_> = (0..9_000).map(|offset| (offset, Some(offset as u64))).collect();
+    fetch(&mut it, &records, at(0));
+    let (mut out, mut breaks, mut up_at) = (Vec::<Delivery<i64>>::new(), 0, 0);
+    for millis in 1..40_000 {
+        let now = at(millis);
+        let broken = out.iter().any(|delivery| delivery.payload == 50);
+        for delivery in core::mem::take(&mut out) {
+            let verdict = match () {
+                () if millis < up_at => REFUSED,
+                () if broken => LOST,
+                () => Verdict::Accept,
+            };
+            answer(&mut it, &delivery, verdict, now);
+        }
+        if broken && millis >= up_at {
+            breaks += 1;
+            up_at = millis + 500;
+        }
+        while let Some(output) = it.poll(now) {
+            match output {
+                Output::Deliver(delivery) => out.push(delivery),
+                Output::Check { endpoint } => {
+                    let fault = (millis < up_at).then_some(TargetFault::Refused);
+                    it.handle(Input::Checked { endpoint, asked: now, fault }, now);
+                }
+                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
+                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
+                }
+                Output::DeadLetter(letter) => {
+                    assert_eq!((letter.payload, letter.charged), (50, 3));
+                    return breaks;
+                }
+                Output::Fetch { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    panic!("never given up; it broke {breaks} times");
+}
+
+#[test]
+fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
+    assert_eq!(breaks(), 3, "each is one of its three attempts");
+}
