@@ -89,9 +89,12 @@ impl Hold {
 
     /// The target is well. Says whether it was at fault.
     pub(crate) fn target_works(&mut self) -> bool {
-        let was_at_fault = self.target.take().is_some();
-        self.spells += u64::from(was_at_fault);
-        was_at_fault
+        // In a branch: of `spells += u64::from(taken)` a release build by rustc 1.95 lost the addition.
+        if self.target.take().is_none() {
+            return false;
+        }
+        self.spells += 1;
+        true
     }
 
     /// How often the target was found at fault, and well again, or was said to be; a failure that came before the last

@@ -130,3 +130,61 @@ fn breaks() -> u32 {
 fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
     assert_eq!(breaks(), 3, "each is one of its three attempts");
 }
+
+/// Plays a service of 5,000 a second that rejects everything for three seconds, after two in which
+/// it accepted all, while what it had before is still at work. Gives what became letters by then
+/// and in five seconds more.
+fn rejects_everything_for_a_while() -> usize {
+    let (records_max, bytes_max) = (20_000, 1_000_000);
+    let (in_flight, in_flight_max) = (256, 4_096);
+    let mut it = with(Rules { records_max, bytes_max, in_flight, in_flight_max, ..rules() });
+    let (mut out, mut rejected) = (VecDeque::<(u64, Delivery<i64>)>::new(), vec![]);
+    let (mut next, mut letters) = (0, 0);
+    for millis in 1..10_000 {
+        let now = at(millis);
+        for delivery in core::mem::take(&mut rejected) {
+            answer(&mut it, &delivery, REJECTED, now);
+        }
+        let done = out.iter().take(5).take_while(|(end, _)| *end <= millis).count();
+        for (_, delivery) in out.drain(..done) {
+            answer(&mut it, &delivery, Verdict::Accept, now);
+        }
+        while let Some(output) = it.poll(now) {
+            match output {
+                Output::Deliver(delivery) if (2_000..5_000).contains(&millis) => {
+                    rejected.push(delivery);
+                }
+                Output::Deliver(delivery) => out.push_back((millis + 10, delivery)),
+                Output::DeadLetter(letter) => {
+                    letters += 1;
+                    written(&mut it, &letter, true, now);
+                }
+                Output::Fetch { tenure, records, .. } => {
+                    let offsets = next..next + records as i64;
+                    next = offsets.end;
+                    let record = |offset: i64| Record {
+                        offset: Offset(offset),
+                        key: Some(offset as u64),
+                        bytes: 10,
+                        past: Past::default(),
+                        payload: offset,
+                    };
+                    let records = offsets.map(record).collect();
+                    it.handle(Input::Fetched { partition: P0, tenure, records }, now);
+                }
+                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
+                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
+                }
+                Output::Check { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(it.view().counts.settled > 20_000, "{:?}", it.view().counts);
+    letters
+}
+
+#[test]
+fn what_a_service_that_rejects_everything_is_probed_with_is_not_given_up() {
+    assert_eq!(rejects_everything_for_a_while(), 0);
+}
