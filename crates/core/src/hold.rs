@@ -89,7 +89,7 @@ impl Hold {
 
     /// The target is well. Says whether it was at fault.
     pub(crate) fn target_works(&mut self) -> bool {
-        // In a branch: of `spells += u64::from(taken)` a release build by rustc 1.95 lost the addition.
+        // In a branch: `spells += u64::from(taken)` is miscompiled (rust-lang/rust#158206).
         if self.target.take().is_none() {
             return false;
         }
