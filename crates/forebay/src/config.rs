@@ -65,7 +65,7 @@ pub(crate) struct Broker {
 pub(crate) struct Control {
     pub(crate) listen: Spanned<String>,
     /// What requests must carry; needed off loopback.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "secret::shown_secret")]
     pub(crate) token: Option<Spanned<Property>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<Spanned<String>>,

@@ -124,7 +124,7 @@ impl Properties {
             }
         }
         let given = Given(known);
-        errors.extend(check::combinations(&given));
+        check::combinations(&given, &mut errors);
         let mut translated = Vec::new();
         for (name, value) in &given.0 {
             let property = table::find(name).expect("accepted above");

@@ -50,6 +50,10 @@ fn control(config: &Config, problems: &mut Vec<Problem>) {
         }
         Ok(_) => {}
     }
+    if let Some(instance) = config.control.instance.as_ref().filter(|it| it.get_ref().is_empty()) {
+        let message = "an instance needs a name; leave `instance` out for that of the host";
+        problems.push(Problem::at(instance.span(), message));
+    }
     advertise(config, problems);
 }
 
@@ -86,6 +90,12 @@ fn one(subscription: &Subscription, problems: &mut Vec<Problem>) {
     if let Some(group) = subscription.group.as_ref().filter(|group| group.get_ref().is_empty()) {
         let message = "a group needs a name; leave `group` out for that of the subscription";
         problems.push(Problem::at(group.span(), message));
+    }
+    if subscription.delivery == Delivery::AtMostOnce && subscription.commit.mode == CommitMode::Auto
+    {
+        let message = "`delivery = \"at-most-once\"` commits each record before it is sent, and \
+                       `commit = \"auto\"` on a timer; leave one of them out";
+        problems.push(Problem::at(subscription.name.span(), message));
     }
     topic_names(topics, problems);
     endpoints(target, problems);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
+use toml::Spanned;
 
 /// `"text"`, `5`, `true`, `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Clone, Deserialize, Serialize)]
@@ -43,6 +44,10 @@ impl Property {
         !matches!(self, Self::Elsewhere(_))
     }
 
+    fn hidden(&self) -> Self {
+        if self.is_written_out() { Self::Text("(hidden)".into()) } else { self.clone() }
+    }
+
     pub(crate) fn resolve(&self) -> Result<String, SecretError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
@@ -63,14 +68,18 @@ pub(crate) fn shown<S: Serializer>(
     properties: &BTreeMap<String, Property>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(properties.iter().map(|(name, property)| match property {
-        Property::Text(_) | Property::Number(_) | Property::Flag(_)
-            if forebay_kafka::Properties::is_secret(name) =>
-        {
-            (name, Property::Text("(hidden)".into()))
-        }
-        property => (name, property.clone()),
+    serializer.collect_map(properties.iter().map(|(name, property)| {
+        let secret = forebay_kafka::Properties::is_secret(name);
+        (name, if secret { property.hidden() } else { property.clone() })
     }))
+}
+
+/// A secret as it may be shown: where it stands, and never what it is.
+pub(crate) fn shown_secret<S: Serializer>(
+    secret: &Option<Spanned<Property>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|secret| secret.get_ref().hidden()).serialize(serializer)
 }
 
 impl fmt::Debug for Property {

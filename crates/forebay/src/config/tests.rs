@@ -321,6 +321,10 @@ fn giving_up_needs_a_place_for_what_is_given_up() {
 fn what_could_never_work_is_told_at_its_line() {
     let error = refused("topics =", "group = \"\"\ntopics =");
     assert!(error.contains("forebay.toml:7: a group needs a name"), "{error}");
+    let error = refused("[kafka]", "[control]\ninstance = \"\"\n[kafka]");
+    assert!(error.contains("forebay.toml:3: an instance needs a name"), "{error}");
+    let error = refused("name =", "delivery = \"at-most-once\"\ncommit = \"auto\"\nname =");
+    assert!(error.contains("forebay.toml:8: ") && error.contains("on a timer"), "{error}");
     let error = refused("url =", "max_value_bytes = \"0B\"\nurl =");
     assert!(error.contains("`max_value_bytes` of nothing"), "{error}");
     for (table, topic) in [("dead_letter", ".."), ("park", ".")] {
@@ -522,6 +526,12 @@ fn the_effective_configuration_reads_back_and_hides_secrets() {
     assert_eq!(effective(&parse(&once).unwrap()), once);
     let number = effective(&parse(&text.replace("\"hush\"", "4711")).unwrap());
     assert!(!number.contains("4711"), "{number}");
+    let token = |token: &str| {
+        let control = format!("[control]\ntoken = {token}\n[kafka]");
+        effective(&parse(&WHOLE.replace("[kafka]", &control)).unwrap())
+    };
+    assert!(token("{ env = \"TOKEN\" }").contains("env = \"TOKEN\""));
+    assert!(token("\"hush\"").contains("token = \"(hidden)\""));
 }
 
 #[test]
@@ -577,7 +587,10 @@ fn every_option_is_documented_and_every_documented_option_exists() {
         }
     }
     let whole = WHOLE
-        .replace("[kafka]", "[control]\ninstance = \"a\"\nadvertise = \"a:1\"\n[kafka]")
+        .replace(
+            "[kafka]",
+            "[control]\ninstance = \"a\"\ntoken = \"t\"\nadvertise = \"a:1\"\n[kafka]",
+        )
         .replace("name =", "group = \"g\"\nname =")
         .replace("url =", "in_flight = 1\nin_flight_max = 2\nrate = 3\nheaders = [\"a\"]\nurl =")
         .replace("http:", "https:")
@@ -590,8 +603,8 @@ fn every_option_is_documented_and_every_documented_option_exists() {
     let mut effective: toml::Table = effective(&parse(&whole).unwrap()).parse().unwrap();
     // Kafka's own are Kafka's to document.
     effective["kafka"].as_table_mut().unwrap().retain(|name, _| !name.contains('.'));
-    // An empty list and a secret are not written.
-    let mut found = vec!["subscription.target.endpoints".to_owned(), "control.token".to_owned()];
+    // An empty list is not written.
+    let mut found = vec!["subscription.target.endpoints".to_owned()];
     keys(&effective, "", &mut found);
     found.sort();
     let mut documented: Vec<_> =

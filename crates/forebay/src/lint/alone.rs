@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Hit, Rule, Seen, Severity, retries};
 use crate::config::secret::Property;
-use crate::config::{CommitMode, Delivery, Order, Time, defaults};
+use crate::config::{CommitMode, Order, Time, defaults};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -85,7 +85,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "automatic-commit-loses",
         severity: Severity::Warning,
         cluster: false,
-        when: "`commit = \"auto\"` with `delivery = \"at-least-once\"`",
+        when: "`commit = \"auto\"`",
         advice: "use `commit = \"settled\"`; automatic commits name what was fetched, so a crash \
                  loses what was not delivered yet",
         find: automatic_commit_loses,
@@ -237,9 +237,7 @@ fn fetch_waits(seen: &Seen<'_>) -> Vec<Hit> {
 }
 
 fn automatic_commit_loses(seen: &Seen<'_>) -> Vec<Hit> {
-    let automatic = seen
-        .subscriptions()
-        .filter(|it| it.commit.mode == CommitMode::Auto && it.delivery == Delivery::AtLeastOnce);
+    let automatic = seen.subscriptions().filter(|it| it.commit.mode == CommitMode::Auto);
     let hit = |it: &crate::config::Subscription| {
         let name = it.name.get_ref();
         Hit::at(it.name.span(), format!("`{name}` commits what it fetched, on a timer"))

@@ -182,7 +182,7 @@ const CASES: &[Case] = &[
     Case {
         rule: "automatic-commit-loses",
         finds: subscription("commit = \"auto\""),
-        silent: subscription("commit = \"auto\"\ndelivery = \"at-most-once\""),
+        silent: subscription("commit = \"settled\""),
     },
     Case {
         rule: "order-across-topics",

@@ -27,14 +27,13 @@ impl Given {
     }
 }
 
-pub(super) fn combinations(given: &Given) -> Vec<PropertyError> {
-    let mut errors = Vec::new();
+/// Adds what is wrong with the properties together to what is wrong with each.
+pub(super) fn combinations(given: &Given, errors: &mut Vec<PropertyError>) {
     if let Err(fault) = servers(given.text("bootstrap.servers").unwrap_or_default()) {
         errors.push(PropertyError { name: "bootstrap.servers".to_owned(), fault });
     }
-    times(given, &mut errors);
-    security(given, &mut errors);
-    errors
+    times(given, errors);
+    security(given, errors);
 }
 
 /// As Java has it, each with its port; librdkafka would take 9092 in silence.
@@ -138,6 +137,10 @@ fn security(given: &Given, errors: &mut Vec<PropertyError>) {
     if !protocol.starts_with("SASL") {
         let sasl = |name: &&str| name.starts_with("sasl.");
         errors.extend(given.0.keys().filter(|name| sasl(name)).map(|name| unused(name, "SASL")));
+        return;
+    }
+    // What it needs is not known of one that does not exist here.
+    if errors.iter().any(|error| error.name == "sasl.mechanism") {
         return;
     }
     if !given.has("sasl.mechanism") {

@@ -179,6 +179,9 @@ fn security_is_translated_and_must_fit_together() {
     assert!(error(&[tls, ("ssl.truststore.location", "a.jks")]).contains("PEM"));
     let none = parse(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]);
     assert!(none.expect_err("no credentials")[0].to_string().contains("credentials"));
+    let kerberos = parse(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")]);
+    let told = kerberos.expect_err("no Kerberos");
+    assert!(told.len() == 1 && told[0].name == "sasl.mechanism", "{told:?}");
 }
 
 #[test]
