@@ -34,6 +34,12 @@ impl Cluster {
     pub(crate) fn of_file(config: &Config, args: &Args) -> Result<Self, Failure> {
         let mut given = plan::given(config, &config.broker.listen)?;
         given.extend(args.properties.iter().cloned());
+        if given.get("bootstrap.servers").is_some_and(|servers| servers.ends_with(":0")) {
+            let message = "the embedded broker has any port there is (`broker.listen` with port 0), so \
+                           only `forebay run` knows it: give it a port, or name the address that it \
+                           told with -X bootstrap.servers=HOST:PORT";
+            return Err(Failure::new(Exit::Configuration, message));
+        }
         Self::with(given, args)
     }
 

@@ -52,6 +52,19 @@ fn flags_that_make_no_sense_are_wrong_usage() {
 }
 
 #[test]
+fn a_broker_on_any_port_is_no_address_for_a_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.toml");
+    std::fs::write(&file, "[kafka]\nembedded = true\n[broker]\nlisten = \"127.0.0.1:0\"\n")
+        .unwrap();
+    let list = ["topics", "list", "-c", file.to_str().unwrap()];
+    forebay(&list).refused(3, &["`broker.listen` with port 0", "-X bootstrap.servers="]);
+    let named = format!("bootstrap.servers={NOBODY}");
+    let named = [&list[..], &["-X", &named, "--timeout", "1s"]].concat();
+    forebay(&named).refused(4, &[NOBODY]);
+}
+
+#[test]
 fn help_has_examples() {
     for command in ["produce", "consume", "topics", "groups", "dead-letters"] {
         let help = forebay(&[command, "--help"]).done();
