@@ -1,82 +1,158 @@
 //! Seconds of steady traffic, and a service that fails a part of it.
+//!
+//! The services here answer in whole milliseconds and in the order that each test says; races
+//! between answers are the simulator's.
 
 use super::*;
 
-/// Plays ten seconds of a service that rejects these keys at that millisecond and accepts all else,
-/// while a record comes each millisecond, of a hundred keys in turn. Gives how many were accepted,
-/// how many became letters, and whether the budget is spent.
-fn ten_seconds_of_rejecting(bad: impl Fn(u64, u64) -> bool) -> (u64, u64, bool) {
+/// What a service has: each delivery, and the millisecond in which it came.
+type AtWork = VecDeque<(u64, Delivery<i64>)>;
+
+/// A service as it is played, one millisecond after another.
+trait Service {
+    /// Takes out what it has done with, and says what became of it.
+    fn answers(&mut self, at_work: &mut AtWork, millis: u64) -> Vec<(Delivery<i64>, Verdict)>;
+
+    /// Whether it refuses connections.
+    fn is_down(&self, _millis: u64) -> bool {
+        false
+    }
+}
+
+/// Which records there are: `written` says how many by that millisecond, of so many keys in turn.
+struct Topic {
+    keys: u64,
+    written: fn(u64) -> i64,
+}
+
+/// As many as are asked for, each of a key of its own.
+const ENDLESS: Topic = Topic { keys: u64::MAX, written: |_| i64::MAX };
+
+/// What came of it: the counts, whether the budget is spent, and the letters in their order.
+struct Played {
+    counts: Counts,
+    overdrawn: bool,
+    letters: Vec<DeadLetter<i64>>,
+}
+
+fn play(rules: Rules, topic: &Topic, seconds: u64, service: &mut impl Service) -> Played {
+    let mut it = with(rules);
+    let (mut at_work, mut letters) = (AtWork::new(), vec![]);
+    let (mut open, mut next) = (None, 0);
+    for millis in 1..seconds * 1_000 {
+        let now = at(millis);
+        for (delivery, verdict) in service.answers(&mut at_work, millis) {
+            answer(&mut it, &delivery, verdict, now);
+        }
+        let end = (topic.written)(millis);
+        if let Some((tenure, room)) = open.take_if(|_| next < end) {
+            let offsets = next..end.min(next + room as i64);
+            next = offsets.end;
+            let records = offsets.map(|offset| record(offset, offset as u64 % topic.keys));
+            it.handle(Input::Fetched { partition: P0, tenure, records: records.collect() }, now);
+        }
+        while let Some(output) = it.poll(now) {
+            match output {
+                Output::Deliver(delivery) => at_work.push_back((millis, delivery)),
+                Output::DeadLetter(letter) => {
+                    written(&mut it, &letter, true, now);
+                    letters.push(letter);
+                }
+                Output::Fetch { tenure, records, .. } => open = Some((tenure, records)),
+                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
+                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
+                }
+                Output::Check { endpoint } => {
+                    let fault = service.is_down(millis).then_some(TargetFault::Refused);
+                    it.handle(Input::Checked { endpoint, asked: now, fault }, now);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let view = it.view();
+    Played { counts: view.counts, overdrawn: view.hold.overdrawn, letters }
+}
+
+fn record(offset: i64, key: u64) -> Record<i64> {
+    let past = Past::default();
+    Record { offset: Offset(offset), key: Some(key), bytes: 10, past, payload: offset }
+}
+
+/// Answers within a millisecond; rejects these keys at that millisecond and accepts all else.
+struct Rejecting<F>(F);
+
+impl<F: Fn(u64, u64) -> bool> Service for Rejecting<F> {
+    fn answers(&mut self, at_work: &mut AtWork, millis: u64) -> Vec<(Delivery<i64>, Verdict)> {
+        let verdict = |delivery: &Delivery<i64>| match self.0(delivery.payload as u64 % 100, millis)
+        {
+            true => REJECTED,
+            false => Verdict::Accept,
+        };
+        at_work.drain(..).map(|(_, delivery)| (delivery.clone(), verdict(&delivery))).collect()
+    }
+}
+
+/// A record comes each millisecond, of a hundred keys in turn.
+fn ten_seconds_of_rejecting(bad: impl Fn(u64, u64) -> bool) -> Played {
     let most = Duration::from_millis(50);
-    let mut it = with(Rules {
+    let rules = Rules {
         records_max: 1_000,
         bytes_max: 100_000,
         in_flight: 64,
         in_flight_max: 256,
         backoff: Backoff { first: most / 5, most },
         ..rules()
-    });
-    let (mut out, mut open, mut next, mut accepted, mut letters) = (vec![], None, 0, 0, 0);
-    for millis in 1..10_000 {
-        let now = at(millis);
-        for delivery in core::mem::take(&mut out) {
-            let delivery: Delivery<i64> = delivery;
-            let rejects = bad(delivery.payload as u64 % 100, millis);
-            let said = false;
-            let verdict = if rejects { Verdict::Reject { said } } else { Verdict::Accept };
-            accepted += u64::from(!rejects);
-            answer(&mut it, &delivery, verdict, now);
-        }
-        if let Some((tenure, room)) = open.filter(|_| next < millis as i64) {
-            let offsets = next..(millis as i64).min(next + room as i64);
-            (open, next) = (None, offsets.end);
-            let record = |offset: i64| Record {
-                offset: Offset(offset),
-                key: Some(offset as u64 % 100),
-                bytes: 10,
-                past: Past::default(),
-                payload: offset,
-            };
-            let records = offsets.map(record).collect();
-            it.handle(Input::Fetched { partition: P0, tenure, records }, now);
-        }
-        while let Some(output) = it.poll(now) {
-            match output {
-                Output::Deliver(delivery) => out.push(delivery),
-                Output::DeadLetter(letter) => {
-                    letters += 1;
-                    written(&mut it, &letter, true, now);
-                }
-                Output::Fetch { tenure, records, .. } => open = Some((tenure, records)),
-                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
-                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
-                }
-                Output::Check { .. } => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    (accepted, letters, it.view().hold.overdrawn)
+    };
+    let topic = Topic { keys: 100, written: |millis| millis as i64 };
+    play(rules, &topic, 10, &mut Rejecting(bad))
 }
 
 #[test]
 fn a_key_that_is_always_rejected_does_not_hold_a_target_that_is_well() {
-    let (accepted, letters, _) = ten_seconds_of_rejecting(|key, _| key == 0);
-    assert!(accepted > 9_000, "{accepted} accepted, {letters} letters");
-    assert!(letters > 0);
+    let Played { counts, letters, .. } = ten_seconds_of_rejecting(|key, _| key == 0);
+    assert!(counts.accepted > 9_000, "{counts:?}");
+    assert!(!letters.is_empty());
 }
 
 #[test]
 fn a_third_of_all_keys_rejected_spends_the_budget() {
     let bad = |key, millis| key % 3 == 0 && millis > 2_000;
-    let (accepted, letters, spent) = ten_seconds_of_rejecting(bad);
-    assert!(spent, "{accepted} accepted, {letters} letters");
-    assert!(letters <= accepted / 100 + 20, "{accepted} accepted, {letters} letters");
+    let Played { counts, letters, overdrawn } = ten_seconds_of_rejecting(bad);
+    assert!(overdrawn, "{counts:?}");
+    assert!(letters.len() as u64 <= counts.accepted / 100 + 20, "{counts:?}");
 }
 
-/// Plays a service of one endpoint that record 50 breaks each time, with whatever else is at work,
-/// and that is back after half a second. Gives how often it broke until the record was given up.
-fn breaks() -> u32 {
-    let mut it = with(Rules {
+/// Record 50 breaks it each time, with whatever else is at work; half a second later it is back.
+#[derive(Default)]
+struct Breaking {
+    breaks: u32,
+    up_at: u64,
+}
+
+impl Service for Breaking {
+    fn answers(&mut self, at_work: &mut AtWork, millis: u64) -> Vec<(Delivery<i64>, Verdict)> {
+        let breaks = at_work.iter().any(|(_, delivery)| delivery.payload == 50);
+        let verdict = match () {
+            () if self.is_down(millis) => REFUSED,
+            () if breaks => LOST,
+            () => Verdict::Accept,
+        };
+        if verdict == LOST {
+            self.breaks += 1;
+            self.up_at = millis + 500;
+        }
+        at_work.drain(..).map(|(_, delivery)| (delivery, verdict)).collect()
+    }
+
+    fn is_down(&self, millis: u64) -> bool {
+        millis < self.up_at
+    }
+}
+
+#[test]
+fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
+    let rules = Rules {
         records_max: 10_000,
         bytes_max: 1_000_000,
         in_flight: 64,
@@ -85,106 +161,41 @@ fn breaks() -> u32 {
         deadline: Duration::from_secs(2),
         grace: Duration::from_millis(100),
         ..rules()
-    });
-    let records: Vec<_> = (0..9_000).map(|offset| (offset, Some(offset as u64))).collect();
-    fetch(&mut it, &records, at(0));
-    let (mut out, mut breaks, mut up_at) = (Vec::<Delivery<i64>>::new(), 0, 0);
-    for millis in 1..40_000 {
-        let now = at(millis);
-        let broken = out.iter().any(|delivery| delivery.payload == 50);
-        for delivery in core::mem::take(&mut out) {
-            let verdict = match () {
-                () if millis < up_at => REFUSED,
-                () if broken => LOST,
-                () => Verdict::Accept,
-            };
-            answer(&mut it, &delivery, verdict, now);
-        }
-        if broken && millis >= up_at {
-            breaks += 1;
-            up_at = millis + 500;
-        }
-        while let Some(output) = it.poll(now) {
-            match output {
-                Output::Deliver(delivery) => out.push(delivery),
-                Output::Check { endpoint } => {
-                    let fault = (millis < up_at).then_some(TargetFault::Refused);
-                    it.handle(Input::Checked { endpoint, asked: now, fault }, now);
-                }
-                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
-                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
-                }
-                Output::DeadLetter(letter) => {
-                    assert_eq!((letter.payload, letter.charged), (50, 3));
-                    return breaks;
-                }
-                Output::Fetch { .. } => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    panic!("never given up; it broke {breaks} times");
+    };
+    let mut service = Breaking::default();
+    let Played { letters, .. } = play(rules, &ENDLESS, 40, &mut service);
+    let letters: Vec<_> = letters.iter().map(|letter| (letter.payload, letter.charged)).collect();
+    assert_eq!(letters, [(50, 3)]);
+    assert_eq!(service.breaks, 3, "each is one of its three attempts");
 }
 
-#[test]
-fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
-    assert_eq!(breaks(), 3, "each is one of its three attempts");
-}
+/// Takes 5,000 a second and accepts them after ten milliseconds; what comes in these milliseconds
+/// is rejected, while what came before is still at work.
+struct RejectingAll(core::ops::Range<u64>);
 
-/// Plays a service of 5,000 a second that rejects everything for three seconds, after two in which
-/// it accepted all, while what it had before is still at work. Gives what became letters by then
-/// and in five seconds more.
-fn rejects_everything_for_a_while() -> usize {
-    let (records_max, bytes_max) = (20_000, 1_000_000);
-    let (in_flight, in_flight_max) = (256, 4_096);
-    let mut it = with(Rules { records_max, bytes_max, in_flight, in_flight_max, ..rules() });
-    let (mut out, mut rejected) = (VecDeque::<(u64, Delivery<i64>)>::new(), vec![]);
-    let (mut next, mut letters) = (0, 0);
-    for millis in 1..10_000 {
-        let now = at(millis);
-        for delivery in core::mem::take(&mut rejected) {
-            answer(&mut it, &delivery, REJECTED, now);
-        }
-        let done = out.iter().take(5).take_while(|(end, _)| *end <= millis).count();
-        for (_, delivery) in out.drain(..done) {
-            answer(&mut it, &delivery, Verdict::Accept, now);
-        }
-        while let Some(output) = it.poll(now) {
-            match output {
-                Output::Deliver(delivery) if (2_000..5_000).contains(&millis) => {
-                    rejected.push(delivery);
-                }
-                Output::Deliver(delivery) => out.push_back((millis + 10, delivery)),
-                Output::DeadLetter(letter) => {
-                    letters += 1;
-                    written(&mut it, &letter, true, now);
-                }
-                Output::Fetch { tenure, records, .. } => {
-                    let offsets = next..next + records as i64;
-                    next = offsets.end;
-                    let record = |offset: i64| Record {
-                        offset: Offset(offset),
-                        key: Some(offset as u64),
-                        bytes: 10,
-                        past: Past::default(),
-                        payload: offset,
-                    };
-                    let records = offsets.map(record).collect();
-                    it.handle(Input::Fetched { partition: P0, tenure, records }, now);
-                }
-                Output::Commit { point, state: CommitState { tenure, .. }, .. } => {
-                    it.handle(Input::Committed { partition: P0, tenure, point }, now);
-                }
-                Output::Check { .. } => {}
-                other => panic!("{other:?}"),
+impl Service for RejectingAll {
+    fn answers(&mut self, at_work: &mut AtWork, millis: u64) -> Vec<(Delivery<i64>, Verdict)> {
+        let (mut answers, mut done) = (vec![], 0);
+        at_work.retain(|(came, delivery)| {
+            let rejects = self.0.contains(came);
+            let accepts = !rejects && done < 5 && came + 10 <= millis;
+            done += usize::from(accepts);
+            if rejects || accepts {
+                let verdict = if rejects { REJECTED } else { Verdict::Accept };
+                answers.push((delivery.clone(), verdict));
             }
-        }
+            !rejects && !accepts
+        });
+        answers
     }
-    assert!(it.view().counts.settled > 20_000, "{:?}", it.view().counts);
-    letters
 }
 
 #[test]
 fn what_a_service_that_rejects_everything_is_probed_with_is_not_given_up() {
-    assert_eq!(rejects_everything_for_a_while(), 0);
+    let (records_max, bytes_max) = (20_000, 1_000_000);
+    let (in_flight, in_flight_max) = (256, 4_096);
+    let rules = Rules { records_max, bytes_max, in_flight, in_flight_max, ..rules() };
+    let Played { counts, letters, .. } = play(rules, &ENDLESS, 10, &mut RejectingAll(2_000..5_000));
+    assert!(counts.settled > 20_000, "{counts:?}");
+    assert!(letters.is_empty(), "{}", letters.len());
 }
