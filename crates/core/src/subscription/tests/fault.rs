@@ -221,3 +221,24 @@ fn a_rejected_record_does_not_await_evidence_from_an_endpoint_that_has_left() {
     let is_sent = |want: &Output<i64>| matches!(want, Output::Deliver(sent) if sent.payload == 0);
     assert!(again.iter().any(is_sent), "{again:?}");
 }
+
+#[test]
+fn a_rejected_record_does_not_await_evidence_from_an_endpoint_that_is_not_well() {
+    let mut it = active();
+    it.handle(Input::Endpoints(vec![ONE, EndpointId(2)]), at(0));
+    let records: Vec<_> = (0..4).map(|offset| (offset, Some(offset as u64))).collect();
+    fetch(&mut it, &records, at(0));
+    let sent: Vec<_> = core::iter::from_fn(|| deliver(&mut it, at(0))).collect();
+    let (there, elsewhere): (Vec<_>, Vec<_>) =
+        sent.iter().partition(|delivery| delivery.endpoint == ONE);
+    let ([bad, refused], [good, _hangs]) = (&there[..], &elsewhere[..]) else {
+        panic!("two each: {sent:?}");
+    };
+    answer(&mut it, good, Verdict::Accept, at(1));
+    answer(&mut it, bad, REJECTED, at(1));
+    answer(&mut it, refused, REFUSED, at(2));
+    let again = wants(&mut it, at(1_000));
+    let is_sent =
+        |want: &Output<i64>| matches!(want, Output::Deliver(sent) if sent.payload == bad.payload);
+    assert!(again.iter().any(is_sent), "{again:?}");
+}
