@@ -36,6 +36,8 @@ pub enum Fault {
     SessionKept,
     /// Attempts: a new tenure does not know how often a record has failed.
     PastsForgotten,
+    /// Attempts: what came back goes again, whatever has shown meanwhile whose fault its failure was.
+    JudgedOnce,
     /// Replay: a new tenure does not know how often operators had its partition read again.
     RewindsForgotten,
     /// P1: a record does not find the lane of its key.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use forebay_core::{Answer, Command, DeliveryId, Instant, Output, PartitionId, View};
 
-use crate::model::{Judgement, Model, Reading};
+use crate::model::{Judgement, Model, Reading, TermId};
 use crate::service::Work;
 
 mod attempts;
@@ -57,6 +57,8 @@ pub enum Fact<'a> {
     Obeyed { process: usize, command: Command },
     /// Work reached a service while this other work was going on.
     WorkBegins { work: &'a Work, going_on: &'a [Work] },
+    /// A record breaks the service that got it.
+    Breaks { term: TermId, id: DeliveryId },
     /// Kafka stores a commit of a term.
     Stored { partition: PartitionId, records_below: usize, settled_beyond: &'a [usize] },
     /// The world is over, having delivered everything, or in vain.
@@ -127,7 +129,7 @@ impl Checkers {
                 (Promise::P12, Box::new(p12_probes::BrokenTargetsAreProbed)),
                 (Promise::Blame, Box::new(blame::ChargesAreEarned)),
                 (Promise::Replay, Box::new(replays::LittleReplays)),
-                (Promise::Attempts, Box::new(attempts::AttemptsAreKept)),
+                (Promise::Attempts, Box::new(attempts::AttemptsAreKept::default())),
                 (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable)),
                 (Promise::Liveness, Box::new(liveness::AllIsDelivered)),
             ],

@@ -40,7 +40,7 @@ table! {
     Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed SessionKept;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows
         MapIgnored RewindsForgotten;
-    Attempts: PastsForgotten;
+    Attempts: PastsForgotten JudgedOnce;
     Liveness: RetryNotWoken FetchForgotten;
 }
 

@@ -136,7 +136,7 @@ fn progress(seeds: u64) -> ProgressBar {
 
 fn summary(seeds: u64, total: &Tally, took: Duration) {
     println!(
-        "{seeds} worlds in {:.1} s ({:.0}/s): {} deliveries, {} terms, {} crashes, {} late or \
+        "{seeds} worlds in {:.1} s ({:.0}/s): {} deliveries, {} terms, {} crashes, {} breaks, {} late or \
          doubled answers, {} charges, {} dead letters, {} parked, {} drops, {} skips, {} lost where once is \
          the most, {} holds, {} over budget, {} events, {:.0} virtual hours",
         took.as_secs_f64(),
@@ -144,6 +144,7 @@ fn summary(seeds: u64, total: &Tally, took: Duration) {
         total.deliveries,
         total.terms,
         total.crashes,
+        total.breaks,
         total.inert,
         total.charged,
         total.dead_letters,

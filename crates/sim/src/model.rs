@@ -48,6 +48,9 @@ pub struct Model {
     pub before: Vec<Vec<Option<usize>>>,
     /// What a new owner knows of the last one was lost, or its deadlines are not the last one's.
     pub waits_in_vain: bool,
+    /// How many records break their service, where nothing else happens to it and there is always
+    /// something new to send.
+    pub breakers: Option<u32>,
     /// For each partition and record: whether it was ever sent, and not certainly in vain.
     pub chance_taken: Vec<Vec<bool>>,
 }
@@ -103,6 +106,7 @@ impl Model {
             copied: none.clone(),
             before,
             waits_in_vain: false,
+            breakers: None,
             chance_taken: none,
         }
     }

@@ -11,7 +11,10 @@ use forebay_core::{
 use crate::agenda::Micros;
 use crate::rng::Rng;
 
+mod breaking;
 mod rules;
+
+pub use breaking::Breaking;
 
 pub(crate) use rules::NO_SESSION;
 
@@ -34,6 +37,7 @@ pub struct Plan {
     pub park: u32,
     pub pace: Pace,
     pub odds: Odds,
+    pub breaking: Option<Breaking>,
     pub storm: Vec<(Micros, Trouble)>,
     /// When all trouble ends; everything must be delivered some time after.
     pub calm: Micros,
@@ -49,6 +53,8 @@ pub struct Row {
     /// Deliveries that fail whatever else happens, and how.
     pub fails: u32,
     pub failure: Verdict,
+    /// Whether the service breaks each time that it gets it.
+    pub breaks: bool,
     /// What it has been through, where it was parked.
     pub past: Past,
 }
@@ -214,7 +220,14 @@ impl Plan {
             rules::hurry(&mut rules);
             processes = 1;
         }
-        let logs = logs(rng, &rules, keys, calm);
+        let breaking = Breaking::draw(seed).filter(|_| !restarts && !returns);
+        let steady = breaking.as_ref().is_some_and(|breaking| breaking.steady);
+        if steady {
+            rules::steady(&mut rules);
+            (endpoints, keys, calm) = (1, 256, 20 * SECOND);
+        }
+        let mut logs = logs(rng, &rules, keys, calm, steady);
+        breaking.iter().for_each(|breaking| breaking.mark(&mut logs));
         let mut pace = pace(rng, &rules);
         let mut odds = odds(rng);
         if restarts {
@@ -224,15 +237,21 @@ impl Plan {
         if returns {
             (odds.answered_late, odds.answered_twice) = (200, 500);
         }
+        if steady {
+            odds = Odds::default();
+        }
         let park = rules.park_after.map_or(0, |_| rng.spread(1, 3) as u32);
         let storm = vec![];
-        let mut plan = Self { rules, processes, endpoints, logs, park, pace, odds, storm, calm };
+        let mut plan =
+            Self { rules, processes, endpoints, logs, park, pace, odds, breaking, storm, calm };
         let only = match (restarts, returns) {
             (true, _) => Some(ENDPOINT_DIES),
             (_, true) => Some(REVOKE),
             _ => None,
         };
-        plan.storm = plan.storm(rng, keys, only);
+        if !steady {
+            plan.storm = plan.storm(rng, keys, only);
+        }
         plan
     }
 
@@ -315,13 +334,13 @@ impl Plan {
     }
 }
 
-fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros) -> Vec<Vec<Row>> {
+fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros, steady: bool) -> Vec<Vec<Row>> {
     let partitions = rng.spread(1, 8);
-    let total = rng.spread(8, 1_024);
+    let total = if steady { 1_024 } else { rng.spread(8, 1_024) };
     let (gaps, nulls, hot, large, poison) =
         (some(rng, 300), some(rng, 500), some(rng, 900), some(rng, 60), some(rng, 150));
     // Trouble in an idle world finds nothing, so records come for as long as the storm lasts.
-    let produced_by = if rng.odds(250) { 0 } else { calm };
+    let produced_by = if steady || rng.odds(250) { 0 } else { calm };
     let size = rng.spread(1, 400);
     (0..partitions)
         .map(|_| {
@@ -344,6 +363,7 @@ fn logs(rng: &mut Rng, rules: &Rules, keys: u64, calm: Micros) -> Vec<Vec<Row>> 
                     produced,
                     fails: if rng.odds(poison) { rng.between(1, 6) as u32 } else { 0 },
                     failure: failure(rng),
+                    breaks: false,
                     past: Past::default(),
                 }
             };

@@ -91,6 +91,7 @@ pub struct Tally {
     pub accepted: u64,
     pub inert: u64,
     pub crashes: u64,
+    pub breaks: u64,
     pub terms: u64,
     pub charged: u64,
     pub dead_letters: u64,
@@ -110,6 +111,7 @@ impl AddAssign for Tally {
         self.accepted += other.accepted;
         self.inert += other.inert;
         self.crashes += other.crashes;
+        self.breaks += other.breaks;
         self.terms += other.terms;
         self.charged += other.charged;
         self.dead_letters += other.dead_letters;
@@ -240,7 +242,10 @@ impl World {
         let mut plan = Plan::from_seed(seed, planted);
         let mut logs = std::mem::take(&mut plan.logs);
         let keys = logs.iter().map(|log| log.iter().map(|row| row.key).collect()).collect();
-        let model = Model::new(plan.rules.clone(), plan.processes, keys, plan.park as usize);
+        let mut model = Model::new(plan.rules.clone(), plan.processes, keys, plan.park as usize);
+        let steady = plan.breaking.as_ref().is_some_and(|breaking| breaking.steady);
+        let breakers = logs.iter().flatten().filter(|row| row.breaks).count();
+        model.breakers = steady.then_some(breakers as u32);
         logs.extend((0..plan.park).map(|_| Vec::new()));
         let kafka = Kafka::new(logs);
         let process = |_| Process {

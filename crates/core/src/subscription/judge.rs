@@ -74,7 +74,8 @@ impl<P: Clone> Subscription<P> {
     pub(super) fn judge_again(&mut self, id: PartitionId, now: Instant) -> bool {
         let (partition, _) = self.partition(id).expect("it has its turn");
         let slot = partition.lanes.peek_again().expect("it has a lane that came back");
-        match self.ruling(id, slot, now) {
+        let once = self.rules.planted.is(Fault::JudgedOnce);
+        match self.ruling(id, slot, now).filter(|_| !once) {
             None | Some(Ruling::Open) => false,
             Some(ruling) => {
                 self.lanes_of(id).shut_again();

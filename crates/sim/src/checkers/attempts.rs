@@ -1,14 +1,27 @@
-//! Attempts are counted on from one tenure to the next, for the oldest of the records that failed.
+//! Attempts are counted on from one tenure to the next, for the oldest of the records that failed;
+//! and a record that breaks its service each time is given up after its attempts, or little later.
+//!
+//! A break counts where the service had served others since the last one: of a record that is all
+//! that is sent, nobody can know whether it is to blame.
 
-use forebay_core::{Guarantee, Output, PASTS_MAX};
+use std::collections::BTreeMap;
+
+use forebay_core::{DeliveryId, Guarantee, Output, PASTS_MAX, PartitionId};
 
 use super::{Checker, Fact};
 use crate::model::{Model, Term};
 
-pub(super) struct AttemptsAreKept;
+#[derive(Default)]
+pub(super) struct AttemptsAreKept {
+    /// How often a record broke a service that had served others since it broke it last.
+    breaks: BTreeMap<(PartitionId, usize), u32>,
+}
 
 impl Checker for AttemptsAreKept {
     fn look(&mut self, fact: &Fact<'_>, model: &Model) -> Result<(), String> {
+        if let Fact::Breaks { term, id } = fact {
+            return self.breaks(&model.terms[*term], *id, model);
+        }
         let Fact::Wants { process, output, .. } = fact else { return Ok(()) };
         match output {
             Output::Commit { partition, state, .. }
@@ -35,6 +48,24 @@ impl Checker for AttemptsAreKept {
                 }
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl AttemptsAreKept {
+    fn breaks(&mut self, term: &Term, id: DeliveryId, model: &Model) -> Result<(), String> {
+        let Some(index) = term.index(id.offset.0) else { return Ok(()) };
+        let entry = &term.entries[index];
+        let journal = &model.offices[term.process].journal;
+        let lane = term.lane_of(index);
+        let alone = entry.trips.last().is_some_and(|last| !journal.served_others(lane, last));
+        let Some(breakers) = model.breakers.filter(|_| !alone) else { return Ok(()) };
+        let breaks = self.breaks.entry(model.origin(term.partition, entry.record)).or_default();
+        *breaks += 1;
+        // Each may refuse once what would have shown whose fault another's break was.
+        match *breaks > model.rules.attempts + breakers {
+            true => Err(format!("{id} breaks its service, the {breaks}. time: {entry:?}")),
+            false => Ok(()),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use forebay_core::{EndpointId, Guarantee, PartitionId, Rules, TargetFault, Verdict};
 
-use super::term::Entry;
+use super::term::{Entry, Trip};
 
 /// A key of a partition, or an offset where there is no key.
 pub type Lane = (PartitionId, Result<u64, i64>);
@@ -67,6 +67,13 @@ fn fails(verdict: Verdict) -> bool {
 }
 
 impl Journal {
+    /// Whether any other lane was served since a record failed.
+    pub fn served_others(&self, lane: Lane, since: &Trip) -> bool {
+        let later = self.heard[since.heard..].iter();
+        let mut others = later.filter(|heard| heard.lane != lane && heard.sent >= since.answered);
+        others.any(|heard| heard.verdict == Verdict::Accept)
+    }
+
     /// Whether the target is at fault as of now.
     pub fn held(&self) -> bool {
         self.heard.last().is_some_and(|last| last.held)

@@ -73,6 +73,16 @@ pub(super) fn hurry(rules: &mut Rules) {
     rules.takeover = Takeover::Fast;
 }
 
+/// Has something new to send at any time, also while the service is away.
+pub(super) fn steady(rules: &mut Rules) {
+    loosen(rules);
+    rules.order = if rules.order == Order::Partition { Order::Key } else { rules.order };
+    rules.rate_max = Some(50);
+    rules.deadline = rules.deadline.min(Duration::from_secs(1));
+    rules.probe_interval = rules.probe_interval.max(Duration::from_millis(200));
+    rules.attempts = rules.attempts.min(3);
+}
+
 /// Other rules for the same subscription. Nothing takes longer than it took by the first rules.
 pub(super) fn change(rng: &mut Rng, from: &Rules) -> Rules {
     let in_flight_max = rng.spread(1, 32);

@@ -95,6 +95,27 @@ impl World {
             let at = self.now + self.rng.below(ends - self.now);
             self.answers_at(at, request, LOST);
         }
+        self.breaks(&request)
+    }
+
+    /// The service breaks where it got what breaks it.
+    fn breaks(&mut self, request: &Request) -> Result<(), Broken> {
+        let (partition, record) = (request.id.partition, request.index);
+        let breaking = self.plan.breaking.clone().filter(|_| !self.calm);
+        let Some(breaking) = breaking.filter(|_| self.kafka.of(partition).log[record].breaks)
+        else {
+            return Ok(());
+        };
+        self.tally.breaks += 1;
+        self.note(|| format!("{} breaks endpoint {}", request.id, request.endpoint.0));
+        self.checkers.look(&Fact::Breaks { term: request.term, id: request.id }, &self.model)?;
+        let lasts = self.rng.between(breaking.lasts / 2, breaking.lasts);
+        for endpoint in (0..self.plan.endpoints).map(EndpointId) {
+            let goes = breaking.whole || endpoint == request.endpoint;
+            if goes && self.service.of(endpoint).up {
+                self.halt(endpoint, false, lasts);
+            }
+        }
         Ok(())
     }
 

@@ -152,10 +152,16 @@ impl World {
     fn stop(&mut self, endpoint: EndpointId, silently: bool, back_after: Micros) {
         let mood = *self.rng.pick(&[Some(Mood::Well), Some(Mood::Drops), None]);
         let it = self.service.of_mut(endpoint);
-        it.up = false;
-        it.silent = silently;
         // What takes its place is well, not ready yet, or as ill as before.
         it.mood = mood.unwrap_or(it.mood);
+        self.halt(endpoint, silently, back_after);
+    }
+
+    /// The same, and what takes its place is as it was.
+    pub(super) fn halt(&mut self, endpoint: EndpointId, silently: bool, back_after: Micros) {
+        let it = self.service.of_mut(endpoint);
+        it.up = false;
+        it.silent = silently;
         it.chapter += 1;
         let chapter = it.chapter;
         self.cut_off(endpoint, silently);

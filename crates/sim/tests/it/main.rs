@@ -84,6 +84,7 @@ fn worlds_see_what_they_are_for() {
     assert!(sum(|tally| tally.accepted) > 20_000);
     assert!(sum(|tally| tally.inert) > 1_000);
     assert!(sum(|tally| tally.crashes) > 100);
+    assert!(sum(|tally| tally.breaks) > 50);
     assert!(sum(|tally| tally.terms) > 2_000);
     assert!(sum(|tally| tally.charged) > 1_000);
     assert!(sum(|tally| tally.dead_letters) > 500);
