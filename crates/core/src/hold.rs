@@ -97,8 +97,8 @@ impl Hold {
         true
     }
 
-    /// How often the target was found at fault, and well again, or was said to be; a failure that came before the last
-    /// time may have been the beginning of that, or a part of it.
+    /// How often the target was found at fault, and well again, or was said to be; a failure that came
+    /// before the last time may have been the beginning of that, or a part of it.
     pub(crate) fn spells(&self) -> u64 {
         self.spells
     }
