@@ -155,6 +155,12 @@ impl Blame {
         self.answers == ANSWERS_MIN && self.failed > self.accepted
     }
 
+    /// How many may fail at once, each of another lane or of one that was accepted, without the
+    /// target being taken for broken; one at least.
+    pub(crate) fn room(&self) -> usize {
+        (self.accepted.saturating_sub(self.failed) / 2).max(1)
+    }
+
     /// The target is well again, or another: what it did before says nothing any more.
     pub(crate) fn forget(&mut self) {
         self.recent.clear();

@@ -78,6 +78,10 @@ pub enum Fault {
     OldEvidenceCounts,
     /// Blame: what another endpoint accepted is evidence.
     EvidenceFromElsewhere,
+    /// Blame: what may break the service goes with as many others as usual.
+    SuspectsCrowded,
+    /// Blame: several that may break the service have their last chance together.
+    LastChanceShared,
     /// Blame: a target that fails most of what it gets is not held.
     BrokenTargetNotHeld,
     /// Blame: records are given up without a budget.

@@ -30,6 +30,7 @@ use crate::verdict::TargetFault;
 use crate::view::Counts;
 
 use seat::Seat;
+use suspects::Suspects;
 
 mod attention;
 mod command;
@@ -42,6 +43,7 @@ mod park;
 mod rules;
 mod seat;
 mod settle;
+mod suspects;
 mod view;
 mod wakeup;
 
@@ -81,6 +83,8 @@ pub struct Subscription<P> {
     waiting: BTreeSet<(Instant, PartitionId)>,
     /// Records that wait for evidence, while others are on their way to bring some.
     awaiting: VecDeque<(PartitionId, Slot)>,
+    /// Records that may be what breaks the service.
+    suspects: Suspects,
     /// Dead letters to be written.
     leaving: VecDeque<(PartitionId, Slot)>,
     /// Records to be parked.
@@ -127,6 +131,7 @@ impl<P: Clone> Subscription<P> {
             again: VecDeque::new(),
             waiting: BTreeSet::new(),
             awaiting: VecDeque::new(),
+            suspects: Suspects::default(),
             leaving: VecDeque::new(),
             parking: VecDeque::new(),
             troubled: BTreeSet::new(),

@@ -27,6 +27,7 @@ mod p6_dead_letters;
 mod p8_forward;
 mod p9_wakeups;
 mod replays;
+mod suspects;
 mod tenures;
 
 /// What happened, as a checker sees it.
@@ -128,6 +129,7 @@ impl Checkers {
                 (Promise::P4, Box::new(p4_deadline::DeliveriesEnd)),
                 (Promise::P12, Box::new(p12_probes::BrokenTargetsAreProbed)),
                 (Promise::Blame, Box::new(blame::ChargesAreEarned)),
+                (Promise::Blame, Box::new(suspects::SuspectsAreTold::default())),
                 (Promise::Replay, Box::new(replays::LittleReplays)),
                 (Promise::Attempts, Box::new(attempts::AttemptsAreKept::default())),
                 (Promise::P9, Box::new(p9_wakeups::WakeUpsAreActionable)),

@@ -35,7 +35,7 @@ table! {
     P11: LostIgnored DeliverWhileDraining ReleaseBeforeCommit;
     P12: NoProbePause HoldLeaks FaultBurnsAttempt BrokenTargetParks;
     Blame: ChargedWithoutEvidence OldEvidenceCounts EvidenceFromElsewhere BrokenTargetNotHeld
-        BudgetForgotten;
+        BudgetForgotten SuspectsCrowded LastChanceShared;
     Once: OnceMoreThanOnce UnsentForgotten;
     Tenure: TenureNotRaised DeliverBeforeClaim LeaseIgnored LeaseNotRenewed SessionKept;
     Replay: LazyCommit CommitNotWoken WindowIgnored MapForgotten MapNotSaved MapOverflows

@@ -73,6 +73,8 @@ pub(crate) struct Failure {
     pub(crate) failed_at: Option<EndpointId>,
     /// Whether it failed so at more than one endpoint.
     pub(crate) elsewhere: bool,
+    /// Connections that it cost.
+    pub(crate) losses: u32,
     /// Back-pressure and target faults in a row.
     pub(crate) declined: u32,
     /// Failures, and waits for evidence, since the last charge.

@@ -124,6 +124,7 @@ impl<P: Clone> Subscription<P> {
         };
         if !self.reopenings.remove(&(until, id, slot)) {
             self.awaiting.retain(|waits| *waits != (id, slot));
+            self.suspects.stands_no_more(id, slot);
         }
         Ok(slot)
     }

@@ -34,6 +34,9 @@ impl<P: Clone> Subscription<P> {
                 self.limiter.binds();
                 return None;
             }
+            if self.is_crowded() {
+                return None;
+            }
             if turn == Turn::Fresh || !self.judge_again(id, now) {
                 break (turn, id);
             }
@@ -66,7 +69,7 @@ impl<P: Clone> Subscription<P> {
         reopening: Option<Instant>,
         now: Instant,
     ) -> Option<Instant> {
-        if self.is_full() {
+        if self.is_full() || self.is_crowded() {
             return None;
         }
         let gate = self.gate_at(now)?;
@@ -134,6 +137,9 @@ impl<P: Clone> Subscription<P> {
                 Order::Partition => Cap::Partitions,
                 Order::Key | Order::None => Cap::Keys,
             };
+        }
+        if self.is_crowded() {
+            return Cap::Service;
         }
         if self.is_full() {
             let learnt = self.limiter.limit() < self.rules.in_flight;
@@ -240,7 +246,8 @@ impl<P: Clone> Subscription<P> {
     ) -> Delivery<P> {
         let deadline = now + self.rules.deadline;
         let credit = self.credit();
-        let (partition, _) = self.partition(id).expect("it has its turn");
+        let Self { seats, rules, suspects, .. } = self;
+        let partition = seats[id.0 as usize].partition.as_mut().expect("it has its turn");
         let slot = match turn {
             Turn::Fresh => partition.lanes.start_fresh(),
             Turn::Again => partition.lanes.start_again(),
@@ -254,6 +261,7 @@ impl<P: Clone> Subscription<P> {
         held.deliveries += 1;
         held.state = HeldState::InFlight { endpoint, sent: now, deadline };
         let id = DeliveryId { partition: id, tenure, offset: held.offset, number: held.deliveries };
+        suspects.sent(id, held, rules);
         let (payload, replay) = (held.payload.clone(), rewinds.replay_of(held.offset));
         self.in_flight += 1;
         self.counts.deliveries += 1;

@@ -20,7 +20,7 @@ const DECLINED_FREE: u32 = 5;
 /// Records that wait for evidence and are looked at again with each answer.
 const LOOKS: usize = 4;
 /// For ever, as far as a clock is concerned: something else ends the wait.
-const NEVER: Duration = Duration::MAX;
+pub(super) const NEVER: Duration = Duration::MAX;
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ impl<P: Clone> Subscription<P> {
         let slot = partition.lanes.peek_again().expect("it has a lane that came back");
         let once = self.rules.planted.is(Fault::JudgedOnce);
         match self.ruling(id, slot, now).filter(|_| !once) {
-            None | Some(Ruling::Open) => false,
+            None | Some(Ruling::Open) => self.stands_back(id, slot, now),
             Some(ruling) => {
                 self.lanes_of(id).shut_again();
                 if !self.obey(ruling, id, slot, now) {
@@ -153,13 +153,14 @@ impl<P: Clone> Subscription<P> {
     /// Lets go what waits for evidence where nothing is on its way to bring any. Says whether there
     /// was anything.
     pub(super) fn await_no_more(&mut self, now: Instant) -> bool {
-        if self.in_flight > 0 || self.awaiting.is_empty() {
+        if self.in_flight > 0 {
             return false;
         }
+        let any = !self.awaiting.is_empty();
         for (id, slot) in core::mem::take(&mut self.awaiting) {
             self.due(id, slot, now);
         }
-        true
+        self.call_suspect(now) || any
     }
 }
 
@@ -193,6 +194,7 @@ impl Failure {
             first: now,
             failed_at: None,
             elsewhere: false,
+            losses: 0,
             declined: 0,
             uncharged: 0,
             charge: Charge::Waived,
@@ -205,6 +207,9 @@ impl Failure {
         let declines =
             matches!(answer.verdict, Verdict::BackPressure { .. } | Verdict::TargetFault(_));
         self.declined = if declines { self.declined + 1 } else { 0 };
+        if answer.verdict == Verdict::Unknown(UnknownCause::ConnectionLost) {
+            self.losses += 1;
+        }
         if !declines {
             let before = self.failed_at.replace(endpoint);
             self.elsewhere |= before.is_some_and(|before| before != endpoint);
@@ -216,7 +221,7 @@ impl Failure {
 
     /// An operator gives the record another chance.
     pub(super) fn forgive(&mut self) {
-        (self.declined, self.uncharged) = (0, 0);
+        (self.declined, self.uncharged, self.losses) = (0, 0, 0);
         (self.charge, self.given_up) = (Charge::Waived, None);
     }
 

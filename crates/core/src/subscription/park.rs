@@ -81,6 +81,7 @@ impl<P: Clone> Subscription<P> {
         };
         let Some(at_once) = partition.set_aside(slot, rules) else { return };
         self.reopenings.remove(&(until, id, slot));
+        self.suspects.stands_no_more(id, slot);
         if at_once {
             self.parking.push_back((id, slot));
         }

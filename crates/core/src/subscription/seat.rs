@@ -135,6 +135,7 @@ impl<P: Clone> Subscription<P> {
         self.again.retain(|queued| *queued != id);
         self.waiting.retain(|(_, waits)| *waits != id);
         self.awaiting.retain(|(partition, _)| *partition != id);
+        self.suspects.leave(id);
         self.leaving.retain(|(partition, _)| *partition != id);
         self.parking.retain(|(partition, _)| *partition != id);
         self.troubled.retain(|(_, partition, _)| *partition != id);

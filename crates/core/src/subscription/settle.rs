@@ -21,9 +21,9 @@ use super::judge::{charge, given_up};
 
 /// Refusals in a row that make a target overloaded.
 const REFUSALS: u32 = 8;
-/// The longest pause of a record whose endpoint is suspect, where no other one is well: it will be
+/// The longest pause of a record whose endpoint is at fault, where no other one is well: it will be
 /// probed with something, and what waits then for long comes late.
-const SUSPECT_MAX: Duration = Duration::from_secs(2);
+const PROBED_MAX: Duration = Duration::from_secs(2);
 
 /// What becomes of a record whose delivery ended.
 enum Next {
@@ -67,6 +67,8 @@ impl<P: Clone> Subscription<P> {
         pool.ended(endpoint, Ending { verdict, took: now.since(sent) }, now);
         partition.in_flight -= 1;
         self.in_flight -= 1;
+        let offset = partition.lanes.get(slot).offset;
+        self.suspects.ended(id, offset);
         self.look_at_target(verdict, now);
         match self.what_next(id, slot, endpoint, verdict, &answer, deadline, now) {
             Next::Settle => self.settle(id, slot),
@@ -90,6 +92,7 @@ impl<P: Clone> Subscription<P> {
             self.refused(endpoint, sent, now);
         }
         self.judge_awaiting(now);
+        self.call_suspect(now);
     }
 
     /// An endpoint refused a connection that was tried after `asked`. Only what had ended before
@@ -188,7 +191,7 @@ impl<P: Clone> Subscription<P> {
             // Only a status may be the record's own doing.
             Verdict::TargetFault(TargetFault::Status) if failure.declined > 1 => {
                 let until = pause(failure.declined - 1, None);
-                if pool.has_well() { until } else { until.min(now + SUSPECT_MAX) }
+                if pool.has_well() { until } else { until.min(now + PROBED_MAX) }
             }
             Verdict::TargetFault(_) => now,
             Verdict::Unknown(_) if rules.planted.is(Fault::UnknownOpensLane) => now,

@@ -113,12 +113,24 @@ impl Journal {
         latest.take(RECENT)
     }
 
-    fn most_fail(&self) -> bool {
+    /// How many may fail at once without the target being taken for broken.
+    pub fn room(&self) -> usize {
+        let (accepted, failed) = self.tally();
+        (accepted.saturating_sub(failed) / 2).max(1)
+    }
+
+    /// Accepted and failed, of the answers that judge the target.
+    fn tally(&self) -> (usize, usize) {
         let (mut accepted, mut failed) = (0, 0);
         for heard in self.latest(self.heard.len()) {
             accepted += usize::from(heard.verdict == Verdict::Accept);
             failed += usize::from(fails(heard.verdict));
         }
+        (accepted, failed)
+    }
+
+    fn most_fail(&self) -> bool {
+        let (accepted, failed) = self.tally();
         let from = self.heard.last().map_or(0, |last| last.from);
         let since = self.heard[from.min(self.heard.len())..].iter();
         let answers = since.filter(|heard| !said(heard.verdict)).count();

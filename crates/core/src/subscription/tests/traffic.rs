@@ -123,24 +123,37 @@ fn a_third_of_all_keys_rejected_spends_the_budget() {
     assert!(letters.len() as u64 <= counts.accepted / 100 + 20, "{counts:?}");
 }
 
-/// Record 50 breaks it each time, with whatever else is at work; half a second later it is back.
-#[derive(Default)]
+/// Works so long on each record. Record 50 breaks it each time that it is done with, with whatever
+/// else is at work; then it is away for a while.
 struct Breaking {
-    breaks: u32,
+    work: u64,
+    away: u64,
     up_at: u64,
+    breaks: u32,
+}
+
+impl Breaking {
+    fn new(work: u64, away: u64) -> Self {
+        Self { work, away, up_at: 0, breaks: 0 }
+    }
 }
 
 impl Service for Breaking {
     fn answers(&mut self, at_work: &mut AtWork, millis: u64) -> Vec<(Delivery<i64>, Verdict)> {
-        let breaks = at_work.iter().any(|(_, delivery)| delivery.payload == 50);
+        let done = |(came, _): &(u64, Delivery<i64>)| came + self.work <= millis;
+        let breaks = at_work.iter().any(|it| it.1.payload == 50 && done(it));
         let verdict = match () {
             () if self.is_down(millis) => REFUSED,
             () if breaks => LOST,
-            () => Verdict::Accept,
+            () => {
+                let (ended, rest) = at_work.drain(..).partition::<Vec<_>, _>(done);
+                at_work.extend(rest);
+                return ended.into_iter().map(|it| (it.1, Verdict::Accept)).collect();
+            }
         };
         if verdict == LOST {
             self.breaks += 1;
-            self.up_at = millis + 500;
+            self.up_at = millis + self.away;
         }
         at_work.drain(..).map(|(_, delivery)| (delivery, verdict)).collect()
     }
@@ -150,23 +163,44 @@ impl Service for Breaking {
     }
 }
 
-#[test]
-fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
-    let rules = Rules {
+fn breaking_rules(in_flight: usize) -> Rules {
+    Rules {
         records_max: 10_000,
         bytes_max: 1_000_000,
-        in_flight: 64,
-        in_flight_max: 256,
-        rate_max: Some(200),
+        in_flight,
+        in_flight_max: in_flight,
         deadline: Duration::from_secs(2),
         grace: Duration::from_millis(100),
         ..rules()
-    };
-    let mut service = Breaking::default();
-    let Played { letters, .. } = play(rules, &ENDLESS, 40, &mut service);
-    let letters: Vec<_> = letters.iter().map(|letter| (letter.payload, letter.charged)).collect();
-    assert_eq!(letters, [(50, 3)]);
+    }
+}
+
+fn letters(played: &Played) -> Vec<(i64, u32)> {
+    played.letters.iter().map(|letter| (letter.payload, letter.charged)).collect()
+}
+
+#[test]
+fn a_record_that_breaks_its_service_goes_again_when_others_were_served() {
+    let rules = Rules { rate_max: Some(200), ..breaking_rules(256) };
+    let mut service = Breaking::new(0, 500);
+    assert_eq!(letters(&play(rules, &ENDLESS, 40, &mut service)), [(50, 3)]);
     assert_eq!(service.breaks, 3, "each is one of its three attempts");
+}
+
+#[test]
+fn a_record_that_breaks_its_service_has_nobody_given_up_with_it() {
+    let mut service = Breaking::new(20, 5_000);
+    let played = play(breaking_rules(16), &ENDLESS, 20, &mut service);
+    assert_eq!(letters(&played), [(50, 3)]);
+    assert_eq!(service.breaks, 3);
+}
+
+#[test]
+fn hundreds_in_flight_do_not_hide_the_record_that_breaks_their_service() {
+    let mut service = Breaking::new(20, 500);
+    let played = play(breaking_rules(256), &ENDLESS, 12, &mut service);
+    assert_eq!(letters(&played), [(50, 3)]);
+    assert!(service.breaks <= 3 + 2, "{}: it is suspect from its second on", service.breaks);
 }
 
 /// Takes 5,000 a second and accepts them after ten milliseconds; what comes in these milliseconds
