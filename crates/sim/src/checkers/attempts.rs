@@ -1,15 +1,17 @@
 //! Attempts are counted on from one tenure to the next, for the oldest of the records that failed;
 //! and a record that breaks its service each time is given up after its attempts, or little later.
 //!
-//! A break counts where the service had served others since the last one: of a record that is all
-//! that is sent, nobody can know whether it is to blame.
+//! A break counts where the last that was heard of the record was that it broke the service, and that
+//! had served others since: of a record that is all that is sent, nobody can know whether it is to
+//! blame; and one that is refused meanwhile is not asked for what it did before.
 
 use std::collections::BTreeMap;
 
 use forebay_core::{DeliveryId, Guarantee, Output, PASTS_MAX, PartitionId};
 
 use super::{Checker, Fact};
-use crate::model::{Model, Term};
+use crate::model::journal::declines;
+use crate::model::{Model, Term, Trip};
 
 #[derive(Default)]
 pub(super) struct AttemptsAreKept {
@@ -58,8 +60,9 @@ impl AttemptsAreKept {
         let entry = &term.entries[index];
         let journal = &model.offices[term.process].journal;
         let lane = term.lane_of(index);
-        let alone = entry.trips.last().is_some_and(|last| !journal.served_others(lane, last));
-        let Some(breakers) = model.breakers.filter(|_| !alone) else { return Ok(()) };
+        let told = |last: &Trip| !declines(last.verdict) && journal.served_others(lane, last);
+        let known = entry.trips.last().is_none_or(told);
+        let Some(breakers) = model.breakers.filter(|_| known) else { return Ok(()) };
         let breaks = self.breaks.entry(model.origin(term.partition, entry.record)).or_default();
         *breaks += 1;
         // Each may refuse once what would have shown whose fault another's break was.
